@@ -1,0 +1,170 @@
+"""All that an entry knows of its job, and the process it runs in: `python -m mlaas_lab.context JOB_DIR`.
+
+An entry writes lines and files, nothing else: no store, no MLflow, no executor. The supervisor reads the lines.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, TypeVar
+
+from mlaas_lab import registry
+from mlaas_lab.errors import LabError, one_line, snake
+from mlaas_lab.schema import JSON
+from mlaas_lab.settings import Settings, silence
+from mlaas_lab.spec import Spec
+from mlaas_lab.store.folder import JobFolder, read_json, write_json
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Data a run used, for MLflow's `log_input`."""
+
+    name: str
+    path: str
+    sha256: str
+    rows: int
+    context: str
+    """`train`, `validation` or `eval`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What an entry hands back."""
+
+    result: dict[str, JSON] = field(default_factory=dict)
+    """What the command prints with `--json`, beside `job_id`, `state` and `run_id`."""
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    """Final numbers for the MLflow run; None is left out."""
+    datasets: tuple[Dataset, ...] = ()
+    artifacts: tuple[str, ...] = ()
+    """Files and folders to log, by absolute path."""
+    adapter: dict[str, JSON] | None = None
+    """`{name, path, sha256, base, params}` of LoRA weights, for a LoggedModel."""
+
+
+class Stopped(Exception):  # noqa: N818 - not an error: somebody asked
+    """The job was asked to stop and has written what it wanted to keep."""
+
+
+class Context:
+    """The job, as its entry sees it."""
+
+    def __init__(self, folder: JobFolder, settings: Settings, *, job_id: str, name: str, attempt: int = 1) -> None:
+        """`folder` exists; lines are appended to its events file."""
+        self.folder = folder
+        self.settings = settings
+        self.job_id = job_id
+        self.name = name
+        self.attempt = attempt
+        self.stopping = False
+        """Somebody asked the job to stop: keep what is worth keeping and raise `Stopped`."""
+        self._events = folder.events.open("ab", buffering=0)
+        self._shown_at = 0.0
+        self._rate: float | None = None
+        self._last: tuple[str, int, float] = ("", 0, 0.0)
+
+    def log(self, step: int, /, **metrics: float) -> None:
+        """Metrics of one step; one line on disk, no network."""
+        self._write({"event": "metrics", "step": step, "values": metrics})
+
+    def progress(self, n: int, total: int | None, *, unit: str = "steps", phase: str = "") -> None:
+        """How far the job is; written at most ten times a second, always at the end."""
+        now = time.monotonic()
+        if n != total and now - self._shown_at < 0.1 and phase == self._last[0]:
+            return
+        self._shown_at = now
+        self._rate = self._smoothed(n, phase, now)
+        self._write({"event": "progress", "n": n, "total": total, "unit": unit, "phase": phase, "rate": self._rate})
+
+    def steps(self, items: Iterable[Item], total: int | None, *, unit: str = "steps", phase: str = "") -> Iterator[Item]:
+        """`items`, with progress before each.
+
+        Raises:
+            Stopped: before the next item, once somebody asked the job to stop.
+        """
+        n = 0
+        for n, item in enumerate(items):  # noqa: B007 - the count is needed after the loop
+            self.check()
+            self.progress(n, total, unit=unit, phase=phase)
+            yield item
+        self.progress(total if total is not None else n + 1, total, unit=unit, phase=phase)
+
+    def check(self) -> None:
+        """Raise `Stopped` if somebody asked the job to stop."""
+        if self.stopping:
+            raise Stopped
+
+    def endpoint(self, *, name: str, base_url: str, model: str, engine: str, source: str, ready: bool) -> None:
+        """Announce a server of this job, first as starting, then as ready."""
+        place = {"name": name, "base_url": base_url, "model": model, "engine": engine, "source": source}
+        self._write({"event": "endpoint", **place, "ready": ready})
+
+    def ready(self) -> None:
+        """This service answers; whoever waits for it goes on."""
+        self._write({"event": "ready"})
+
+    def note(self, text: str) -> None:
+        """A line for the log."""
+        print(text, flush=True)
+
+    def _smoothed(self, n: int, phase: str, now: float) -> float | None:
+        before_phase, before_n, before = self._last
+        self._last = (phase, n, now)
+        if phase != before_phase or n <= before_n or now <= before:
+            return self._rate if phase == before_phase else None
+        rate = (n - before_n) / (now - before)
+        return rate if self._rate is None else 0.8 * self._rate + 0.2 * rate
+
+    def _write(self, line: dict[str, Any]) -> None:
+        self._events.write(json.dumps({"at": time.time(), **line}).encode() + b"\n")
+
+
+def main(path: str) -> int:
+    """Run the entry of the job in folder `path`; 0 done, 1 failed, 3 stopped when asked to."""
+    silence()
+    folder = JobFolder(Path(path))
+    job = read_json(folder.job)
+    settings = Settings.model_validate(job["settings"])
+    _use_threads(settings.threads)
+    context = Context(folder, settings, job_id=job["id"], name=job["name"], attempt=job["attempt"])
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        context.stopping = True
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        outcome = run(job["task"], job["spec"], context)
+    except Stopped:
+        return 3
+    except LabError as error:
+        write_json(folder.path / "error.json", {"name": snake(type(error).__name__), "message": str(error)})
+        print(f"{type(error).__name__}: {one_line(error)}", file=sys.stderr)
+        return 1
+    write_json(folder.outcome, asdict(outcome))
+    return 0
+
+
+def run(task: str, spec: dict[str, JSON], context: Context) -> Outcome:
+    """Call the entry of `task` with its Spec."""
+    found = registry.load("task", task)
+    options: Spec = found.spec.model_validate(spec)
+    outcome: Outcome = registry.resolve(found.entry)(options, context)
+    return outcome
+
+
+def _use_threads(n: int) -> None:
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"):
+        os.environ[name] = str(n)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,166 @@
+"""What can go wrong, as a tree.
+
+LabError
+├── UsageError            the words were wrong: unknown command, flag or name (exit 2)
+├── DataError             a file: its line, what was expected
+├── MissingExtra          a library or server is not there, and the command that adds it
+├── JobError              a job failed, with the tail of its log
+├── StoreError            the store cannot be opened, read or written
+├── TrackingError         MLflow refused or cannot be reached
+└── CallError             a target did not answer
+    ├── RateLimited ├── QuotaExceeded ├── AuthFailed ├── NotFound ├── InvalidRequest
+    └── ContentFiltered ├── Overloaded ├── TimedOut ├── Unreachable ├── Truncated └── ProviderBug
+
+A message says what happened with the value, what was expected, and the next command. Bugs are not LabErrors.
+"""
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class LabError(Exception):
+    """Anything a user can mend; shown as one line, without a traceback."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, next: str | None = None) -> None:
+        """`next` is the command or action that mends it."""
+        super().__init__(message)
+        self.message = message
+        self.next = next
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.next}" if self.next else self.message
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython shows this instead of a traceback; the cell still fails, so "Run all" stops."""
+        return [f"{type(self).__name__}: {self}"]
+
+    def as_json(self) -> dict[str, str | None]:
+        """The object that `--json` prints."""
+        return {"name": snake(type(self).__name__), "message": self.message, "next": self.next}
+
+
+class UsageError(LabError):
+    """The words were wrong: unknown command, flag or name."""
+
+    exit_code = 2
+
+
+class DataError(LabError):
+    """A file cannot be used: its line, what was expected."""
+
+
+class MissingExtra(LabError):
+    """A library or server is not installed."""
+
+
+class JobError(LabError):
+    """A job failed; the message ends with the tail of its log."""
+
+
+class StoreError(LabError):
+    """The store cannot be opened, read or written."""
+
+
+class TrackingError(LabError):
+    """MLflow refused or cannot be reached."""
+
+
+class CallError(LabError):
+    """A target did not answer."""
+
+    retryable = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        next: str | None = None,
+        status: int | None = None,
+        code: str | None = None,
+        retry_after_s: float | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        """`status` is HTTP's, `code` the vendor's, `retry_after_s` what the vendor asked us to wait."""
+        super().__init__(message, next=next)
+        self.status = status
+        self.code = code
+        self.retry_after_s = retry_after_s
+        self.request_id = request_id
+
+
+class RateLimited(CallError):
+    """Too many requests or tokens for now."""
+
+    retryable = True
+
+
+class QuotaExceeded(CallError):
+    """The account's money or quota is used up; waiting does not help."""
+
+
+class AuthFailed(CallError):
+    """The key is missing, wrong or not allowed."""
+
+
+class NotFound(CallError):
+    """The model or route does not exist at this address."""
+
+
+class InvalidRequest(CallError):
+    """The vendor rejects the request as it is."""
+
+
+class ContentFiltered(CallError):
+    """The vendor's filter withheld the answer."""
+
+
+class Overloaded(CallError):
+    """The vendor's side failed or is at capacity."""
+
+    retryable = True
+
+
+class TimedOut(CallError):
+    """No answer within the limit."""
+
+    retryable = True
+
+
+class Unreachable(CallError):
+    """No connection, or it broke before an answer."""
+
+    retryable = True
+
+
+class Truncated(CallError):
+    """The answer ended before the vendor's own end mark."""
+
+    retryable = True
+
+
+class ProviderBug(CallError):
+    """The answer cannot be read as what the vendor documents."""
+
+
+def snake(name: str) -> str:
+    """`RateLimited` → `rate_limited`, the form errors have in records and JSON."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """`Did you mean 'a' or 'b'?`, or None when nothing is near."""
+    near = get_close_matches(word, sorted(known), n=2, cutoff=0.5)
+    return f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else None
+
+
+def one_line(error: BaseException) -> str:
+    """An exception as the one line a user reads; for bugs, its type too."""
+    if isinstance(error, LabError):
+        return str(error)
+    text = " ".join(str(error).split()) or "no message"
+    return f"{type(error).__name__}: {text}"
+
+

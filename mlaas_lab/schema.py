@@ -1,0 +1,306 @@
+"""The nouns everybody shares: frozen, keyword-only, standard library only.
+
+Units stand in names: `_s` seconds, `_usd` dollars, `_tokens`, `_bytes`; `_at` is UTC in seconds since 1970. Unknown is
+None, never 0. What happened is stored; what follows from it (time to first token, latency) is computed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Literal, Self
+from urllib.parse import parse_qsl, quote
+
+JSON = Any
+"""What `json` reads and writes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Something one can prompt: `provider/model?key=value`, or the bare name of an endpoint we serve."""
+
+    model: str
+    provider: str | None = None
+    """None for an endpoint of ours, found by its name."""
+    params: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `text`; `str()` gives it back.
+
+        Raises:
+            ValueError: if the model is empty.
+        """
+        name, _, query = text.strip().partition("?")
+        provider, slash, model = name.partition("/")
+        if not slash:
+            provider, model = "", name
+        if not model or (slash and not provider):
+            raise ValueError(f"target {text!r} has no model; write provider/model, or an endpoint's name")
+        params = tuple(parse_qsl(query, keep_blank_values=True))
+        return cls(provider=provider or None, model=model, params=params)
+
+    def __str__(self) -> str:
+        name = f"{self.provider}/{self.model}" if self.provider else self.model
+        query = "&".join(f"{quote(k, safe='')}={quote(v, safe=':/@,')}" for k, v in self.params)
+        return f"{name}?{query}" if query else name
+
+    def get(self, key: str, default: str | None = None) -> str | None:
+        """The last value of parameter `key`."""
+        return dict(self.params).get(key, default)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """One turn of a chat."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One row of a dataset: what is asked, and what a good answer is."""
+
+    id: str
+    messages: tuple[Message, ...]
+    """The turns before the answer."""
+    reference: str | None = None
+    contexts: tuple[str, ...] = ()
+    group: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """Token counts as the vendor reports them; None where it does not."""
+
+    input_tokens: int | None = None
+    """All input, cache reads included."""
+    output_tokens: int | None = None
+    """All output, reasoning included."""
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One request on the wire; a call that is retried has several."""
+
+    started_at: float
+    connected_at: float | None = None
+    """When a connection was at hand, new or re-used."""
+    first_byte_at: float | None = None
+    first_token_at: float | None = None
+    """None unless streamed."""
+    ended_at: float
+    status: int | None = None
+    error: str | None = None
+    """Error class in snake case; None when it was answered."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """One reply, with the events it came by."""
+
+    text: str
+    usage: Usage
+    finish_reason: str | None
+    model: str | None
+    """The model that says it answered."""
+    attempts: tuple[Attempt, ...]
+    request_id: str | None = None
+
+    @property
+    def latency_s(self) -> float:
+        """Of the attempt that was answered; waiting for retries is in `wall_s`."""
+        return self.attempts[-1].ended_at - self.attempts[-1].started_at
+
+    @property
+    def wall_s(self) -> float:
+        """What the caller waited, retries and back-off included."""
+        return self.attempts[-1].ended_at - self.attempts[0].started_at
+
+    @property
+    def ttft_s(self) -> float | None:
+        """Time to first token of the answered attempt; None unless streamed."""
+        last = self.attempts[-1]
+        return None if last.first_token_at is None else last.first_token_at - last.started_at
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        """Output tokens over the time they took after the first one; None unless streamed and counted."""
+        last, n = self.attempts[-1], self.usage.output_tokens
+        if last.first_token_at is None or n is None or n < 2:
+            return None
+        took_s = last.ended_at - last.first_token_at
+        return (n - 1) / took_s if took_s > 0 else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Money for one call or job, and where the price comes from."""
+
+    usd: Decimal | None
+    """None: unpriced."""
+    source: str | None = None
+    date: str | None = None
+    """Day the price was valid, as YYYY-MM-DD."""
+
+
+class ScoreStatus(StrEnum):
+    """How a score came about; only `ok` has a value."""
+
+    OK = "ok"
+    REFUSED = "refused"
+    PARSE_ERROR = "parse_error"
+    TIMEOUT = "timeout"
+    JUDGE_ERROR = "judge_error"
+    NOT_APPLICABLE = "not_applicable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One judged number, or the reason there is none."""
+
+    value: float | None
+    status: ScoreStatus = ScoreStatus.OK
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One measured target × sample × repeat; one row of `records.parquet`."""
+
+    target: str
+    sample_id: str
+    repeat: int
+    group: str | None
+    messages: tuple[Message, ...]
+    reference: str | None
+    completion: Completion | None
+    """None when every attempt failed; then `error` is set."""
+    error: str | None = None
+    error_message: str | None = None
+    attempts: tuple[Attempt, ...] = ()
+    cost: Cost = Cost(usd=None)
+    scores: Mapping[str, Score] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """An estimate and where it probably lies."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    n: int
+    n_error: int = 0
+
+
+class Decision(StrEnum):
+    """What a paired comparison says."""
+
+    A_BETTER = "a_better"
+    B_BETTER = "b_better"
+    EQUIVALENT = "equivalent"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """A paired comparison of two targets on the samples both answered; `difference` is mean(b) - mean(a)."""
+
+    a: str
+    b: str
+    metric: str
+    difference: float | None
+    ci_low: float | None
+    ci_high: float | None
+    p_value: float | None
+    p_adjusted: float | None
+    """Holm's over metric × pair."""
+    verdict: Decision
+    n: int
+    """Pairs behind it."""
+    test: str
+    """`mcnemar`, `sign_flip`, or `none` when there is too little to test."""
+    more_samples: int | None = None
+    """About how many more pairs would settle it; None when decided or unknown."""
+
+
+class JobState(StrEnum):
+    """Life cycle of a job."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    PREEMPTED = "preempted"
+
+    @property
+    def ended(self) -> bool:
+        """Nothing more will happen by itself."""
+        return self not in (JobState.QUEUED, JobState.RUNNING, JobState.PREEMPTED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a job is; `total` None means nobody knows."""
+
+    n: int
+    total: int | None
+    unit: str = "steps"
+    phase: str = ""
+    at: float
+    rate: float | None = None
+    """Units per second, smoothed."""
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds to go; None when unknown."""
+        if self.total is None or not self.rate:
+            return None
+        return max(0, self.total - self.n) / self.rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Background work: one row of the store."""
+
+    id: str
+    task: str
+    name: str
+    spec: Mapping[str, JSON]
+    spec_hash: str
+    state: JobState
+    attempt: int
+    executor: str
+    folder: str
+    created_at: float
+    started_at: float | None = None
+    ended_at: float | None = None
+    progress: Progress | None = None
+    ready: bool = False
+    """A service that answers; other jobs never set it."""
+    handle: Mapping[str, JSON] = field(default_factory=dict)
+    """What the executor needs to find it again: for a process its pid and start time."""
+    run_id: str | None = None
+    error: str | None = None
+    cancel_requested: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """A server we started, under one name; made by a job of task `serve`."""
+
+    name: str
+    job_id: str
+    base_url: str
+    model: str
+    """What to send as `model`."""
+    engine: str
+    ready: bool
+    source: str
+    """The model or adapter behind it, as the user named it."""

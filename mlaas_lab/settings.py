@@ -1,0 +1,184 @@
+"""User preferences of this process: where things lie and what is used by default.
+
+flag > `%config` > environment > project file > user file > default; every value knows where it came from. This is the
+only file that reads the environment.
+"""
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mlaas_lab.errors import UsageError, did_you_mean
+
+SILENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "RAGAS_DO_NOT_TRACK": "true",
+    "DEEPEVAL_TELEMETRY_OPT_OUT": "YES",
+    "VLLM_NO_USAGE_STATS": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+"""Nothing phones home: what we and the processes we start set, unless the user did."""
+
+PREFIX = "MLAAS_"
+
+
+class Settings(BaseModel):
+    """What applies to every job of this process unless its Spec says otherwise."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("mlaas_lab")))
+    """Jobs, store, MLflow database and artifacts."""
+    cache_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("mlaas_lab")))
+    """What can be made again: the tiny base, snapshots, views of adapters."""
+    tracking_uri: str = ""
+    """MLflow; empty means SQLite under `data_dir`. A plain `MLFLOW_TRACKING_URI` counts too."""
+    experiment: str = "mlaas_lab"
+    """MLflow experiment that runs are logged to."""
+    executor: str = "process"
+    """How jobs are launched."""
+    engine: str = "transformers"
+    """What serves models."""
+    vllm_python: str = ""
+    """Interpreter that has vLLM; empty means this one."""
+    threads: int = Field(default_factory=lambda: max(1, os.cpu_count() or 1), ge=1)
+    """CPU threads of a job."""
+    offline: bool = False
+    """Never ask a model hub for anything."""
+    report_every_s: float = Field(0.25, ge=0.05)
+    """How often a waiting cell or terminal redraws, in seconds."""
+
+    @property
+    def store_path(self) -> Path:
+        """The SQLite file with the life cycle of jobs."""
+        return self.data_dir / "store.sqlite3"
+
+    @property
+    def jobs_dir(self) -> Path:
+        """One folder per job."""
+        return self.data_dir / "jobs"
+
+    @property
+    def mlflow_uri(self) -> str:
+        """The tracking URI that is really used, absolute."""
+        return self.tracking_uri or f"sqlite:///{self.data_dir / 'mlflow.db'}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """One value, and what set it."""
+
+    value: Any
+    origin: str
+    """`flag`, `%config`, `MLAAS_X`, a file's path, or `default`."""
+
+
+class Preferences:
+    """The layers that Settings are read from, in a process that may change its mind (`%config`)."""
+
+    def __init__(self, *, folder: Path | None = None) -> None:
+        """`folder` is where the project file is looked for; by default the working directory."""
+        self._folder = folder or Path.cwd()
+        self._flags: dict[str, Any] = {}
+        self._config: dict[str, Any] = {}
+
+    def flag(self, **values: Any) -> Self:
+        """Values that win over everything."""
+        self._flags |= values
+        return self
+
+    def config(self, **values: Any) -> Self:
+        """Values set in this session by `%config`."""
+        self._config |= values
+        return self
+
+    def origins(self) -> dict[str, Origin]:
+        """Every setting with its value and what set it."""
+        settings, found = self.settings(), self._found()
+        return {
+            name: Origin(value=getattr(settings, name), origin=found[name].origin if name in found else "default")
+            for name in Settings.model_fields
+        }
+
+    def settings(self) -> Settings:
+        """The settings as they apply now.
+
+        Raises:
+            UsageError: for an unknown name or a value that does not fit, naming where it was set.
+        """
+        found = self._found()
+        for name, value in found.items():
+            if name not in Settings.model_fields:
+                hint = did_you_mean(name, Settings.model_fields)
+                raise UsageError(f"unknown setting {name!r} in {value.origin}.", next=hint)
+        try:
+            settings = Settings.model_validate({name: value.value for name, value in found.items()})
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0])
+            raise UsageError(f"{name} = {first['input']!r} in {found[name].origin}: {first['msg'].lower()}.") from None
+        places = {n: getattr(settings, n).expanduser().absolute() for n in ("data_dir", "cache_dir")}
+        return settings.model_copy(update=places)
+
+    def _found(self) -> dict[str, Origin]:
+        found: dict[str, Origin] = {}
+        for origin, values in self._layers():
+            for name, value in values.items():
+                shown = f"{PREFIX}{name.upper()}" if origin == "environment" else origin
+                found[name] = Origin(value=value, origin=shown)
+        return found
+
+    def _layers(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Weakest first."""
+        user = Path(platformdirs.user_config_dir("mlaas_lab")) / "mlaas.toml"
+        yield str(user), _toml(user)
+        project = self._folder / "pyproject.toml"
+        yield str(project), _toml(project).get("tool", {}).get("mlaas", {})
+        own = self._folder / "mlaas.toml"
+        yield str(own), _toml(own)
+        if uri := os.environ.get("MLFLOW_TRACKING_URI"):
+            yield "MLFLOW_TRACKING_URI", {"tracking_uri": uri}
+        yield "environment", _from_environment()
+        yield "%config", self._config
+        yield "flag", self._flags
+
+
+def secret(name: str) -> str | None:
+    """A key from the environment; never shown, logged or stored."""
+    return os.environ.get(name) or None
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment for a process we start: ours, silenced, plus `more`."""
+    return {**SILENT, **os.environ, **more}
+
+
+def silence() -> None:
+    """Switch off the telemetry of libraries this process may import later; what the user set stays."""
+    for name, value in SILENT.items():
+        os.environ.setdefault(name, value)
+
+
+def _from_environment() -> dict[str, Any]:
+    known = Settings.model_fields
+    names = {name.removeprefix(PREFIX).lower(): value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    return {name: value for name, value in names.items() if name in known}
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise UsageError(f"{path} cannot be read as TOML: {error}.") from None

@@ -1,0 +1,97 @@
+"""A job's folder: the one place that knows its file names.
+
+Whatever is read by another process is written beside its place and renamed there, so nobody sees half a file.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from mlaas_lab.schema import JSON
+
+
+class JobFolder:
+    """Paths inside `data_dir/jobs/ID`."""
+
+    def __init__(self, path: Path | str) -> None:
+        """`path` need not exist yet."""
+        self.path = Path(path)
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    @property
+    def job(self) -> Path:
+        """`{id, task, spec, attempt, settings}`: all the worker needs."""
+        return self.path / "job.json"
+
+    @property
+    def events(self) -> Path:
+        """What the entry says, one JSON object a line; also the outbox of metrics."""
+        return self.path / "events.jsonl"
+
+    @property
+    def log(self) -> Path:
+        """Standard output and error of worker and entry."""
+        return self.path / "log.txt"
+
+    @property
+    def outcome(self) -> Path:
+        """What the entry returned; absent until it ended well."""
+        return self.path / "outcome.json"
+
+    @property
+    def delivered(self) -> Path:
+        """How far the outbox was sent to MLflow."""
+        return self.path / "delivered.json"
+
+    @property
+    def records(self) -> Path:
+        """The one table of an evaluation."""
+        return self.path / "records.parquet"
+
+    @property
+    def adapter(self) -> Path:
+        """The LoRA weights, tokenizer and model card that a fine-tune keeps."""
+        return self.path / "adapter"
+
+    @property
+    def checkpoints(self) -> Path:
+        """One folder per checkpoint."""
+        return self.path / "checkpoints"
+
+    def tail(self, lines: int = 20, *, limit_bytes: int = 64_000) -> list[str]:
+        """The last lines of the log, from at most its last `limit_bytes`."""
+        if not self.log.exists():
+            return []
+        with self.log.open("rb") as file:
+            file.seek(max(0, self.log.stat().st_size - limit_bytes))
+            return file.read().decode(errors="replace").splitlines()[-lines:]
+
+    def events_from(self, offset: int = 0) -> Iterator[tuple[int, JSON]]:
+        """Whole event lines after byte `offset`, each with the offset that follows it."""
+        if not self.events.exists():
+            return
+        with self.events.open("rb") as file:
+            file.seek(offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                offset += len(line)
+                yield offset, json.loads(line)
+
+
+def write_json(path: Path, value: JSON) -> None:
+    """Write `value` so that a reader sees the old file or the new one, also after a power failure."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with beside.open("w") as file:
+        json.dump(value, file, indent=1, default=str)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def read_json(path: Path) -> JSON:
+    """What `write_json` wrote, or None if it never did."""
+    return json.loads(path.read_text()) if path.exists() else None
