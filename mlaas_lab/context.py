@@ -51,7 +51,7 @@ class Outcome:
     """`{name, path, sha256, base, params}` of LoRA weights, for a LoggedModel."""
 
 
-class Stopped(Exception):  # noqa: N818 - not an error: somebody asked
+class Stopped(Exception):
     """The job was asked to stop and has written what it wanted to keep."""
 
 
@@ -85,14 +85,16 @@ class Context:
         self._rate = self._smoothed(n, phase, now)
         self._write({"event": "progress", "n": n, "total": total, "unit": unit, "phase": phase, "rate": self._rate})
 
-    def steps(self, items: Iterable[Item], total: int | None, *, unit: str = "steps", phase: str = "") -> Iterator[Item]:
+    def steps(
+        self, items: Iterable[Item], total: int | None, *, unit: str = "steps", phase: str = ""
+    ) -> Iterator[Item]:
         """`items`, with progress before each.
 
         Raises:
             Stopped: before the next item, once somebody asked the job to stop.
         """
         n = 0
-        for n, item in enumerate(items):  # noqa: B007 - the count is needed after the loop
+        for n, item in enumerate(items):
             self.check()
             self.progress(n, total, unit=unit, phase=phase)
             yield item

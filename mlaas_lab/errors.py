@@ -162,5 +162,3 @@ def one_line(error: BaseException) -> str:
         return str(error)
     text = " ".join(str(error).split()) or "no message"
     return f"{type(error).__name__}: {text}"
-
-

@@ -1,7 +1,7 @@
 """The nouns everybody shares: frozen, keyword-only, standard library only.
 
-Units stand in names: `_s` seconds, `_usd` dollars, `_tokens`, `_bytes`; `_at` is UTC in seconds since 1970. Unknown is
-None, never 0. What happened is stored; what follows from it (time to first token, latency) is computed.
+Units stand in names: `_s` seconds, `_usd` dollars, `_tokens`, `_bytes`; `_at` is UTC in seconds since 1970.
+Unknown is None, never 0. What happened is stored; what follows from it (time to first token, latency) is computed.
 """
 
 from collections.abc import Mapping
@@ -113,13 +113,8 @@ class Completion:
 
     @property
     def latency_s(self) -> float:
-        """Of the attempt that was answered; waiting for retries is in `wall_s`."""
+        """Of the attempt that was answered; earlier attempts and back-off are not in it."""
         return self.attempts[-1].ended_at - self.attempts[-1].started_at
-
-    @property
-    def wall_s(self) -> float:
-        """What the caller waited, retries and back-off included."""
-        return self.attempts[-1].ended_at - self.attempts[0].started_at
 
     @property
     def ttft_s(self) -> float | None:

@@ -1,7 +1,7 @@
 """A Spec is a set of options, written once.
 
-The same class is the magic's flags, the shell's flags, the widget's form, the job's JSON and the MLflow params. A field's
-docstring is its help. This file turns words into a Spec and a Spec into options; it knows no command.
+The same class is the magic's flags, the shell's flags, the widget's form, the job's JSON and the MLflow params.
+A field's docstring is its help. This file turns words into a Spec and a Spec into options; it knows no command.
 """
 
 import types
@@ -135,7 +135,8 @@ def _split(option: Option, value: Any) -> Any:
     if option.kind == "list" and isinstance(value, (list, tuple)):
         return tuple(part for item in value for part in (_split(option, item) if isinstance(item, str) else (item,)))
     if option.kind == "map" and isinstance(value, str):
-        return dict(part.strip().split("=", 1) if "=" in part else (part.strip(), "") for part in value.split(","))
+        pairs = (part.partition("=") for part in value.split(","))
+        return {key.strip(): text.strip() for key, _, text in pairs}
     return value
 
 

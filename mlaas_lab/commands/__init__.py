@@ -1,7 +1,7 @@
 """The word after `%mlaas` and `mlaas`: its arguments and one function.
 
-What `run` returns is shown by its type: as HTML, as text, as JSON. No command prints. A task is a command too: its Spec,
-and how to launch it.
+What `run` returns is shown by its type: as HTML, as text, as JSON. No command prints. A task is a command too: its
+Spec, and how to launch it.
 """
 
 from collections.abc import Callable

@@ -1,1 +1,223 @@
-"""store."""
+"""Life cycle of jobs and endpoints: what, where, state. Results live in MLflow, not here.
+
+Only this package imports sqlite3. The supervisor of an attempt alone writes a job's state; an older attempt is refused.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mlaas_lab.errors import StoreError, UsageError, did_you_mean
+from mlaas_lab.schema import JSON, Endpoint, Job, JobState, Progress
+from mlaas_lab.store.connection import Database
+
+ALIVE = (JobState.QUEUED, JobState.RUNNING, JobState.PREEMPTED)
+REUSABLE = (JobState.QUEUED, JobState.RUNNING, JobState.SUCCEEDED)
+"""A job in one of these states is returned when the same Spec is asked for again."""
+
+NEXT: dict[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.FAILED, JobState.CANCELLED}),
+    JobState.RUNNING: frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.PREEMPTED}),
+    JobState.PREEMPTED: frozenset({JobState.QUEUED, JobState.FAILED, JobState.CANCELLED}),
+    JobState.SUCCEEDED: frozenset(),
+    JobState.FAILED: frozenset({JobState.QUEUED}),
+    JobState.CANCELLED: frozenset({JobState.QUEUED}),
+}
+
+
+class Store:
+    """The SQLite file; safe to share between threads, and between processes that each open it."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the store at `path`.
+
+        Raises:
+            StoreError: if it cannot be used.
+        """
+        self._db = Database(path)
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._db.close()
+
+    def add(self, job: Job, *, force: bool = False) -> Job:
+        """Insert a queued job, or return the one that already has its spec hash (never with `force`).
+
+        Look-up and insertion are one transaction: of two kernels that submit at once, one inserts.
+        """
+        with self._db.write() as db:
+            if not force:
+                marks = ",".join("?" * len(REUSABLE))
+                found = db.execute(
+                    f"select * from jobs where spec_hash=? and state in ({marks}) order by created_at desc",  # noqa: S608
+                    (job.spec_hash, *REUSABLE),
+                ).fetchone()
+                if found:
+                    return _job(found)
+            values = _columns(job)
+            names, marks = ",".join(values), ",".join("?" * len(values))
+            db.execute(f"insert into jobs ({names}) values ({marks})", tuple(values.values()))  # noqa: S608
+            self._event(db, job.id, job.attempt, job.state, None)
+        return job
+
+    def job(self, job_id: str) -> Job:
+        """The job with exactly this id.
+
+        Raises:
+            UsageError: if there is none.
+        """
+        rows = self._db.read("select * from jobs where id=?", job_id)
+        if not rows:
+            raise UsageError(f"no job {job_id!r}.", next="`jobs` lists them.")
+        return _job(rows[0])
+
+    def find(self, text: str) -> Job:
+        """A job by id, by a unique prefix of its id, or the newest by its name.
+
+        Raises:
+            UsageError: if none or several fit.
+        """
+        exact = self._db.read(
+            "select * from jobs where id=? or name=? order by created_at desc, rowid desc", text, text
+        )
+        if exact:
+            return _job(next((row for row in exact if row["id"] == text), exact[0]))
+        near = self._db.read("select * from jobs where substr(id, 1, ?)=?", len(text), text) if text else []
+        if len(near) == 1:
+            return _job(near[0])
+        if near:
+            raise UsageError(f"{text!r} fits {len(near)} jobs: {', '.join(row['id'] for row in near[:5])}.")
+        known = [word for row in self._db.read("select id, name from jobs") for word in row if word]
+        raise UsageError(f"no job {text!r}.", next=did_you_mean(text, known) or "`jobs` lists them.")
+
+    def jobs(
+        self,
+        *,
+        task: str | None = None,
+        name: str | None = None,
+        states: Iterable[JobState] | None = None,
+        limit: int | None = None,
+    ) -> list[Job]:
+        """Jobs, newest first."""
+        where, values = ["1"], list[Any]()
+        for column, value in (("task", task), ("name", name)):
+            if value is not None:
+                where.append(f"{column}=?")
+                values.append(value)
+        if states is not None:
+            wanted = [str(state) for state in states]
+            where.append(f"state in ({','.join('?' * len(wanted))})")
+            values += wanted
+        order = "order by created_at desc, rowid desc limit ?"
+        rows = self._db.read(f"select * from jobs where {' and '.join(where)} {order}", *values, limit or -1)  # noqa: S608
+        return [_job(row) for row in rows]
+
+    def move(
+        self, job_id: str, to: JobState, *, attempt: int, why: str | None = None, handle: dict[str, JSON] | None = None
+    ) -> Job:
+        """Change a job's state, and write why into its history.
+
+        Raises:
+            StoreError: if the step is not allowed, or a newer attempt has taken over.
+        """
+        now = time.time()
+        with self._db.write() as db:
+            job = self._fenced(db, job_id, attempt)
+            if to not in NEXT[job.state]:
+                raise StoreError(f"job {job_id} is {job.state} and cannot become {to}.")
+            db.execute("update jobs set state=?, error=? where id=?", (to, why, job_id))
+            if to is JobState.RUNNING:
+                db.execute("update jobs set started_at=? where id=?", (now, job_id))
+            if to.ended:
+                db.execute("update jobs set ended_at=?, ready=0 where id=?", (now, job_id))
+                db.execute("update endpoints set ready=0 where job_id=?", (job_id,))
+            if handle is not None:
+                db.execute("update jobs set handle=? where id=?", (json.dumps(handle), job_id))
+            self._event(db, job_id, attempt, to, why)
+        return self.job(job_id)
+
+    def update(self, job_id: str, *, attempt: int, **values: Any) -> None:
+        """Set progress, ready, handle or run_id while an attempt runs.
+
+        Raises:
+            StoreError: if a newer attempt has taken over.
+        """
+        ready = {name: _stored(value) for name, value in values.items()}
+        with self._db.write() as db:
+            self._fenced(db, job_id, attempt)
+            columns = ",".join(f"{name}=?" for name in ready)
+            db.execute(f"update jobs set {columns} where id=?", (*ready.values(), job_id))  # noqa: S608
+
+    def announce(self, endpoint: Endpoint, *, attempt: int) -> None:
+        """Write where a server is, and whether it answers."""
+        values = asdict(endpoint)
+        names, marks = ",".join(values), ",".join("?" * len(values))
+        with self._db.write() as db:
+            self._fenced(db, endpoint.job_id, attempt)
+            db.execute(f"insert or replace into endpoints ({names}) values ({marks})", tuple(values.values()))  # noqa: S608
+
+    def request_cancel(self, job_id: str) -> Job:
+        """Leave word for the supervisor; works while a cell runs and when the kernel is dead."""
+        with self._db.write() as db:
+            db.execute("update jobs set cancel_requested=1 where id=?", (job_id,))
+        return self.job(job_id)
+
+    def endpoints(self) -> list[Endpoint]:
+        """Servers of jobs that are alive, newest first."""
+        rows = self._db.read(
+            "select e.* from endpoints e join jobs j on j.id=e.job_id where j.state='running'"
+            " order by j.created_at desc, j.rowid desc"
+        )
+        return [Endpoint(**{**dict(row), "ready": bool(row["ready"])}) for row in rows]
+
+    def endpoint(self, name: str) -> Endpoint | None:
+        """The newest server of that name whose job is alive."""
+        return next((endpoint for endpoint in self.endpoints() if endpoint.name == name), None)
+
+    def history(self, job_id: str) -> list[tuple[JobState, int, float, str | None]]:
+        """(state, attempt, at, why) of everything that happened to a job, in order."""
+        rows = self._db.read("select state, attempt, at, why from events where job_id=? order by seq", job_id)
+        return [(JobState(row["state"]), row["attempt"], row["at"], row["why"]) for row in rows]
+
+    def _fenced(self, db: sqlite3.Connection, job_id: str, attempt: int) -> Job:
+        row = db.execute("select * from jobs where id=?", (job_id,)).fetchone()
+        if row is None:
+            raise StoreError(f"job {job_id} is not in the store.")
+        if row["attempt"] != attempt:
+            raise StoreError(f"attempt {attempt} of job {job_id} was replaced by attempt {row['attempt']}.")
+        return _job(row)
+
+    def _event(self, db: sqlite3.Connection, job_id: str, attempt: int, state: JobState, why: str | None) -> None:
+        values = (job_id, attempt, time.time(), state, why)
+        db.execute("insert into events (job_id, attempt, at, state, why) values (?,?,?,?,?)", values)
+
+
+def _stored(value: Any) -> Any:
+    if isinstance(value, Progress):
+        return json.dumps(asdict(value))
+    return json.dumps(value) if isinstance(value, dict) else value
+
+
+def _columns(job: Job) -> dict[str, Any]:
+    values = {name: getattr(job, name) for name in job.__dataclass_fields__}
+    return {name: json.dumps(value) if name == "spec" else _stored(value) for name, value in values.items()}
+
+
+def _job(row: sqlite3.Row) -> Job:
+    values = dict(row)
+    progress = json.loads(values["progress"]) if values["progress"] else None
+    return Job(
+        **{
+            **values,
+            "spec": json.loads(values["spec"]),
+            "state": JobState(values["state"]),
+            "progress": Progress(**progress) if progress else None,
+            "ready": bool(values["ready"]),
+            "handle": json.loads(values["handle"]),
+            "cancel_requested": bool(values["cancel_requested"]),
+        }
+    )

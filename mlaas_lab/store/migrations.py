@@ -1,0 +1,48 @@
+"""The store's schema, as a list one only adds to; the number of entries that ran is the file's `user_version`."""
+
+from collections.abc import Callable
+from sqlite3 import Connection
+
+Migration = Callable[[Connection], None]
+MIGRATIONS: list[Migration] = []
+
+
+@MIGRATIONS.append
+def jobs(db: Connection) -> None:
+    """One row per job; `state` is rebuilt from `events` and must equal it."""
+    db.execute(
+        """create table jobs (
+            id text primary key, task text not null, name text not null, spec text not null, spec_hash text not null,
+            state text not null, attempt integer not null, executor text not null, folder text not null,
+            created_at real not null, started_at real, ended_at real, progress text, ready integer not null default 0,
+            handle text not null default '{}', run_id text, error text, cancel_requested integer not null default 0
+        ) strict"""
+    )
+    db.execute("create index jobs_by_hash on jobs (spec_hash, created_at)")
+    db.execute("create index jobs_by_name on jobs (name, created_at)")
+    db.execute("create index jobs_by_state on jobs (state)")
+    db.execute("create index jobs_by_age on jobs (created_at)")
+
+
+@MIGRATIONS.append
+def events(db: Connection) -> None:
+    """What happened to each job, in the order of `seq`; the clock in `at` is for people."""
+    db.execute(
+        """create table events (
+            seq integer primary key autoincrement, job_id text not null references jobs (id), attempt integer not null,
+            at real not null, state text not null, why text
+        ) strict"""
+    )
+    db.execute("create index events_by_job on events (job_id, seq)")
+
+
+@MIGRATIONS.append
+def endpoints(db: Connection) -> None:
+    """Servers that a job announced; they exist for as long as the job runs."""
+    db.execute(
+        """create table endpoints (
+            job_id text not null references jobs (id), name text not null, base_url text not null, model text not null,
+            engine text not null, source text not null, ready integer not null, primary key (job_id, name)
+        ) strict"""
+    )
+    db.execute("create index endpoints_by_name on endpoints (name)")
