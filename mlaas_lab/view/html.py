@@ -1,0 +1,222 @@
+"""A View as HTML that needs no script, no font and no request; every text in it is text.
+
+Colours come from the host (JupyterLab's and VS Code's variables, else the colour of the surrounding text), so light and
+dark are right without asking which it is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from mlaas_lab.view import svg
+from mlaas_lab.view.diff import against
+from mlaas_lab.view.markup import Markup, element, join
+from mlaas_lab.view.model import (
+    Answer,
+    Answers,
+    Badge,
+    Bars,
+    Cell,
+    Code,
+    Column,
+    Ecdf,
+    Facts,
+    Line,
+    Mark,
+    ProgressBar,
+    Table,
+    Tone,
+    View,
+    Whiskers,
+)
+from mlaas_lab.view.words import progress_words
+
+LIMIT_BYTES = 100_000
+"""A cell's output beyond this makes notebooks slow to open and diff."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detail:
+    """How much of a long View is written out."""
+
+    rows: int
+    chars: int
+    children: int = 1000
+
+
+EVERYTHING = Detail(rows=100_000, chars=100_000)
+IN_A_CELL = (
+    Detail(rows=500, chars=4000),
+    Detail(rows=100, chars=1000),
+    Detail(rows=30, chars=300),
+    Detail(rows=10, chars=100, children=10),
+    Detail(rows=3, chars=60, children=2),
+)
+"""Tried in this order until the output is small enough."""
+
+SIGNS = {Tone.GOOD: "✓", Tone.BAD: "✗", Tone.BUSY: "●", Tone.MILD: "○"}
+
+
+def to_html(view: View, *, limit_bytes: int = LIMIT_BYTES) -> str:
+    """`view` as one element with its own style, for a notebook's cell; long tables and texts are cut, and say so."""
+    for detail in IN_A_CELL:
+        html = element("div", element("style", Markup(style())), body(view, detail=detail, level=3), class_="mlaas")
+        if len(html.encode()) <= limit_bytes:
+            break
+    return html
+
+
+@cache
+def style() -> str:
+    """The style sheet of everything that is drawn, without comments."""
+    return files("mlaas_lab.view").joinpath("style.css").read_text(encoding="utf-8")
+
+
+def body(view: View, *, detail: Detail = EVERYTHING, level: int = 2) -> Markup:
+    """`view` without its style; `level` is that of its heading."""
+    children = [body(child, detail=detail, level=min(level + 1, 6)) for child in view.children[: detail.children]]
+    left = len(view.children) - len(children)
+    return element(
+        "section",
+        element(f"h{level}", view.title, Markup(" "), _badge(view.badge)) if view.title or view.badge else None,
+        element("p", view.summary, class_="summary") if view.summary else None,
+        *(draw(mark, detail) for mark in view.marks),
+        _twin(view, detail),
+        *(element("p", note, class_="note") for note in view.notes),
+        *children,
+        element("p", f"… {left:,} more sections", class_="note") if left else None,
+    )
+
+
+def draw(mark: Mark, detail: Detail = EVERYTHING) -> Markup:
+    """One mark."""
+    match mark:
+        case Line():
+            return svg.line(mark)
+        case Ecdf():
+            return svg.ecdf(mark)
+        case Whiskers():
+            return svg.whiskers(mark)
+        case Bars():
+            return svg.bars(mark)
+        case ProgressBar():
+            return _progress(mark)
+        case Answers():
+            return _answers(mark, detail)
+        case Facts():
+            return _facts(mark, detail)
+        case Code():
+            label = element("div", mark.label, class_="label") if mark.label else None
+            return join(label, element("pre", element("code", _cut(mark.text, 4 * detail.chars)), tabindex="0"))
+
+
+def _twin(view: View, detail: Detail) -> Markup | None:
+    if view.table is None:
+        return None
+    drawn = _table(view.table, detail)
+    if not view.folded:
+        return drawn
+    return element("details", element("summary", "The numbers"), drawn)
+
+
+def _table(table: Table, detail: Detail) -> Markup:
+    heads = table.heads
+    shown = [_row(row, heads, detail) for row in table.rows[: detail.rows]]
+    left = len(table.rows) - len(shown)
+    drawn = element(
+        "table",
+        element("caption", table.caption) if table.caption else None,
+        element("thead", element("tr", *(_head(head) for head in heads))),
+        element("tbody", *shown),
+    )
+    more = element("p", f"… {left:,} more rows", class_="note") if left else None
+    return join(element("div", drawn, class_="scroll", tabindex="0"), more)
+
+
+def _head(head: Column) -> Markup:
+    unit = element("span", f" {head.unit}", class_="unit") if head.unit else None
+    return element("th", head.title, unit, scope="col", class_=_class(head))
+
+
+def _row(row: Sequence[Cell], heads: Sequence[Column], detail: Detail) -> Markup:
+    return element("tr", *(_cell(value, head, detail) for value, head in zip(row, heads, strict=True)))
+
+
+def _cell(value: Cell, head: Column, detail: Detail) -> Markup:
+    shown = _badge(value) if isinstance(value, Badge) else _cut(head.format(value), detail.chars)
+    return element("td", shown, class_=_class(head), dir="auto" if isinstance(value, str) else None)
+
+
+def _class(head: Column) -> str | None:
+    return " ".join(filter(None, ("num" if head.align == "right" else "", "wrap" if head.wrap else ""))) or None
+
+
+def _badge(badge: Badge | None) -> Markup | None:
+    if badge is None:
+        return None
+    sign = element("span", SIGNS[badge.tone], aria_hidden="true")
+    return element("span", sign, f" {badge.text}", class_=f"badge {badge.tone}")
+
+
+def _progress(mark: ProgressBar) -> Markup:
+    share = None if not mark.total else min(1.0, max(0.0, mark.n / mark.total))
+    done = element("div", style=f"width:{100 * share:.1f}%") if share is not None else element("div", class_="unknown")
+    track = element(
+        "div",
+        done,
+        class_=f"track {mark.tone}",
+        role="progressbar",
+        aria_label=mark.phase or mark.unit,
+        aria_valuemin="0",
+        aria_valuemax=mark.total,
+        aria_valuenow=mark.n,
+    )
+    return element("div", track, element("div", progress_words(mark), class_="label"), class_="progress")
+
+
+def _facts(mark: Facts, detail: Detail) -> Markup:
+    plain = Column(title="")
+    pairs = (
+        join(
+            element("dt", name),
+            element("dd", _badge(value) if isinstance(value, Badge) else _cut(plain.format(value), detail.chars)),
+        )
+        for name, value in mark.rows[: detail.rows]
+    )
+    return element("dl", *pairs)
+
+
+def _answers(mark: Answers, detail: Detail) -> Markup:
+    base = mark.reference
+    reference = _answer("reference", _cut(base, detail.chars), "reference") if base is not None else None
+    drawn = []
+    for answer in mark.answers:
+        drawn.append(_one_answer(answer, base, detail))
+        base = answer.text if base is None else base
+    label = element("div", mark.label, class_="label") if mark.label else None
+    prompt = element("div", _cut(mark.prompt, detail.chars), class_="prompt said", dir="auto")
+    return element("article", label, prompt, element("div", reference, *drawn, class_="side"), class_="answers")
+
+
+def _one_answer(answer: Answer, base: str | None, detail: Detail) -> Markup:
+    note = element("span", answer.note, class_=f"remark {answer.tone}") if answer.note else None
+    if answer.text is None:
+        failed = Badge(text=answer.error or "no answer", tone=Tone.BAD)
+        return _answer(answer.target, _badge(failed), "missing", note)
+    if answer.text == "":
+        return _answer(answer.target, element("span", "(empty)", class_="note"), "", note)
+    if base is None:
+        return _answer(answer.target, _cut(answer.text, detail.chars), "", note)
+    cut = _cut(answer.text, detail.chars)
+    pieces = (element("mark", piece.text) if piece.differs else piece.text for piece in against(cut, base))
+    return _answer(answer.target, join(*pieces), "", note)
+
+
+def _answer(target: str, said: str | None, kind: str, note: Markup | None = None) -> Markup:
+    head = element("div", element("span", target, class_="who"), note, class_="label")
+    return element("div", head, element("div", said, class_="said", dir="auto"), class_=f"answer {kind}".strip())
+
+
+def _cut(value: str, chars: int) -> str:
+    return value if len(value) <= chars else f"{value[:chars]}… ({len(value) - chars:,} more characters)"

@@ -1,0 +1,110 @@
+"""A job as a card, and as one line."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlaas_lab.schema import JSON, Job, JobState, Progress
+from mlaas_lab.view.formats import count, duration, number, plain
+from mlaas_lab.view.model import Badge, Code, Column, Facts, Mark, ProgressBar, Table, Tone, View
+
+TONES = {
+    JobState.QUEUED: Tone.MILD,
+    JobState.RUNNING: Tone.BUSY,
+    JobState.SUCCEEDED: Tone.GOOD,
+    JobState.FAILED: Tone.BAD,
+    JobState.CANCELLED: Tone.MILD,
+    JobState.PREEMPTED: Tone.BUSY,
+}
+
+
+def card(job: Job, *, results: Sequence[View], outcome: Mapping[str, JSON], log: Sequence[str]) -> View:
+    """State, progress, results and what to do next."""
+    marks: list[Mark] = []
+    if job.progress is not None and not job.state.ended and not job.ready:
+        marks.append(bar(job.progress))
+    marks.append(Facts(rows=_facts(job)))
+    if job.ready and outcome.get("endpoints"):
+        marks.append(Facts(rows=[(e["name"], e["base_url"]) for e in outcome["endpoints"]]))
+    if job.error and job.state is JobState.FAILED:
+        marks.append(Code(text=job.error, label="Error"))
+    if log:
+        marks.append(Code(text="\n".join(log), label=f"Last lines; all of them: logs {job.id}"))
+    return View(title=title(job), badge=state(job), marks=marks, children=results)
+
+
+def table(jobs: Sequence[Job]) -> View:
+    """Many jobs, newest first."""
+    if not jobs:
+        return View(title="No jobs yet", summary="`finetune --data FILE` starts one; `help` lists the commands.")
+    columns: list[Column | str] = ["Job", "Task", "Name", "State", "Progress", "Took", "Error"]
+    rows = [[job.id, job.task, job.name, state(job), _done(job), duration(took_s(job)), job.error] for job in jobs]
+    return View(title="Jobs", table=Table(columns=columns, rows=rows))
+
+
+def line(job: Job) -> str:
+    """`finetune support 3f9a: training 120/190 steps, 14.2/s, 0:05 to go`."""
+    head = f"{title(job)}: "
+    if job.progress is None or job.state.ended or job.ready:
+        return head + str(state(job).text)
+    return head + progress_text(job.progress)
+
+
+def progress_text(progress: Progress) -> str:
+    """How far, how fast, how long to go; a word for what nobody knows."""
+    total = "?" if progress.total is None else count(progress.total)
+    parts = [f"{progress.phase} {count(progress.n)}/{total} {progress.unit}".strip()]
+    if progress.rate:
+        parts.append(f"{number(progress.rate)}/s")
+    if progress.eta_s is not None:
+        parts.append(f"{duration(progress.eta_s)} to go")
+    return ", ".join(parts)
+
+
+def bar(progress: Progress) -> ProgressBar:
+    """The bar of a running job."""
+    return ProgressBar(
+        n=progress.n,
+        total=progress.total,
+        unit=progress.unit,
+        rate=progress.rate,
+        eta_s=progress.eta_s,
+        phase=progress.phase,
+    )
+
+
+def title(job: Job) -> str:
+    """`finetune support · 3f9a01bc`."""
+    name = f" {job.name}" if job.name != job.task else ""
+    return f"{job.task}{name} · {job.id}"
+
+
+def state(job: Job) -> Badge:
+    """Its state as a word that stands out."""
+    if job.ready and job.state is JobState.RUNNING:
+        return Badge(text="ready", tone=Tone.GOOD)
+    return Badge(text=str(job.state), tone=TONES[job.state])
+
+
+def took_s(job: Job) -> float | None:
+    """Seconds from its start to its end, or to now; None before it started."""
+    if job.started_at is None:
+        return None
+    return max(0.0, (job.ended_at or time.time()) - job.started_at)
+
+
+def _facts(job: Job) -> list[tuple[str, Any]]:
+    facts: list[tuple[str, Any]] = [("Took", duration(took_s(job)))]
+    if job.run_id:
+        facts.append(("MLflow run", job.run_id))
+    facts += [(key, plain(value)) for key, value in job.spec.items() if key in ("base", "data", "models", "targets")]
+    if not job.state.ended:
+        facts.append(("Stop it", f"cancel {job.id}"))
+    return facts
+
+
+def _done(job: Job) -> str:
+    progress = job.progress
+    if progress is None or progress.total in (None, 0):
+        return "–"
+    return f"{100 * progress.n / (progress.total or 1):.0f} %"

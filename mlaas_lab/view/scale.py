@@ -1,0 +1,58 @@
+"""Numbers behind a chart: ticks, thinning, smoothing. Pure, in plain Python, since a kernel must not wait for numpy."""
+
+import math
+from collections.abc import Sequence
+
+POINTS = 400
+"""A curve on a screen shows no more; the file stays small and a redraw cheap."""
+
+Point = tuple[float, float]
+
+
+def points(x: Sequence[float], y: Sequence[float | None]) -> list[Point]:
+    """The pairs that can be drawn."""
+    return [(a, b) for a, b in zip(x, y, strict=True) if b is not None and math.isfinite(a) and math.isfinite(b)]
+
+
+def thin(curve: Sequence[Point], limit: int = POINTS) -> list[Point]:
+    """At most `limit` points that keep the first, the last and, in each stretch, the lowest and the highest."""
+    if len(curve) <= limit:
+        return list(curve)
+    inner, stretches = curve[1:-1], max(1, (limit - 2) // 2)
+    kept = [curve[0]]
+    for i in range(stretches):
+        part = inner[i * len(inner) // stretches : (i + 1) * len(inner) // stretches]
+        if part:
+            ends = {min(range(len(part)), key=lambda j: part[j][1]), max(range(len(part)), key=lambda j: part[j][1])}
+            kept += [part[j] for j in sorted(ends)]
+    return [*kept, curve[-1]]
+
+
+def smoothed(curve: Sequence[Point]) -> list[Point]:
+    """An exponential moving average over about a thirtieth of the curve, unbiased at its start."""
+    share = 2 / (max(2, len(curve) / 30) + 1)
+    total = weight = 0.0
+    out = []
+    for x, y in curve:
+        total = (1 - share) * total + share * y
+        weight = (1 - share) * weight + share
+        out.append((x, total / weight))
+    return out
+
+
+def ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Round numbers from at or below `low` to at or above `high`, about so many."""
+    if not high > low:
+        pad = abs(low) / 2 or 1.0
+        low, high = low - pad, high + pad
+    rough = (high - low) / max(1, about - 1)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = power * min((1, 2, 2.5, 5, 10), key=lambda factor: abs(math.log(factor * power / rough)))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(i * step, 12) for i in range(first, last + 1)]
+
+
+def inner_ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Round numbers that lie within the ends."""
+    span = high - low
+    return [tick for tick in ticks(low, high, about) if low - 1e-9 * span <= tick <= high + 1e-9 * span]

@@ -1,0 +1,16 @@
+"""Sentences that text and HTML share."""
+
+from mlaas_lab.view.formats import count, duration, number
+from mlaas_lab.view.model import ProgressBar
+
+
+def progress_words(mark: ProgressBar) -> str:
+    """`training: 120/400 steps · 14.2 steps/s · 20 s left`; "unknown" in place of a lie."""
+    total = f"/{count(mark.total)}" if mark.total is not None else ""
+    parts = [f"{mark.phase + ': ' if mark.phase else ''}{count(mark.n)}{total} {mark.unit}"]
+    if mark.rate:
+        parts.append(f"{number(mark.rate)} {mark.unit}/s")
+    done = mark.total is not None and mark.n >= mark.total
+    if not done:
+        parts.append(f"{duration(mark.eta_s)} left" if mark.eta_s is not None else "time left unknown")
+    return " · ".join(parts)
