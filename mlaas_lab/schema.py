@@ -222,6 +222,8 @@ class Verdict:
     """`mcnemar`, `sign_flip`, or `none` when there is too little to test."""
     more_samples: int | None = None
     """About how many more pairs would settle it; None when decided or unknown."""
+    reason: str | None = None
+    """Why it is undecided, in a few words; None when decided."""
 
 
 class JobState(StrEnum):

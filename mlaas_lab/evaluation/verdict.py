@@ -1,0 +1,124 @@
+"""Is b better than a? A paired answer, with `undecided` as a respectable one.
+
+Two shields stand before a decision: Holm's p over all comparisons made together, and an interval that excludes 0. It
+knows arrays of scores, no records and no targets' nature.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from mlaas_lab.schema import Decision, Verdict
+from mlaas_lab.stats.intervals import Floats, is_binary, is_share
+from mlaas_lab.stats.paired import difference_limits, holm, mcnemar, pairs_needed, sign_flip
+
+ALPHA = 0.05
+"""How often a family of comparisons may see a difference where there is none."""
+FEWEST_PAIRS = 6
+"""With five, not even five wins of five reach 5 % two-sided: 2 / 2^5 = 6.25 %."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two targets' scores by one metric on the samples both have a score for, in the same order."""
+
+    a: str
+    b: str
+    metric: str
+    scores_a: Floats
+    scores_b: Floats
+    higher_is_better: bool | None
+    """None when nobody knows: then neither is better."""
+
+    @property
+    def differences(self) -> Floats:
+        """What b has more than a (n,)."""
+        return self.scores_b - self.scores_a
+
+
+def decide(comparisons: Sequence[Comparison], *, seed: int = 0, margin: float | None = None) -> list[Verdict]:
+    """A verdict for each comparison; all of them are one family for Holm.
+
+    Args:
+        comparisons: what was compared together.
+        seed: of the bootstrap and the permutations.
+        margin: a difference whose interval lies within ± margin is `equivalent`; None: nothing ever is.
+    """
+    measured = [_measured(comparison, seed) for comparison in comparisons]
+    adjusted = iter(holm([found.p_value for found in measured if found.p_value is not None]))
+    family = [found if found.p_value is None else replace(found, p_adjusted=next(adjusted)) for found in measured]
+    return [_decided(comparison, found, margin) for comparison, found in zip(comparisons, family, strict=True)]
+
+
+def _measured(comparison: Comparison, seed: int) -> Verdict:
+    """Difference, interval and p-value, nothing decided yet."""
+    scores_a, scores_b, differences = comparison.scores_a, comparison.scores_b, comparison.differences
+    n = len(differences)
+    low, high = difference_limits(differences, share=is_share(scores_a) and is_share(scores_b), seed=seed)
+    p_value, test = None, "none"
+    if n >= FEWEST_PAIRS and differences.any():
+        binary = is_binary(scores_a) and is_binary(scores_b)
+        counts = int((differences < 0).sum()), int((differences > 0).sum())
+        p_value = mcnemar(*counts) if binary else sign_flip(differences, seed=seed)
+        test = "mcnemar" if binary else "sign_flip"
+    return Verdict(
+        a=comparison.a,
+        b=comparison.b,
+        metric=comparison.metric,
+        difference=float(differences.mean()) if n else None,
+        ci_low=low,
+        ci_high=high,
+        p_value=p_value,
+        p_adjusted=None,
+        verdict=Decision.UNDECIDED,
+        n=n,
+        test=test,
+    )
+
+
+def _decided(comparison: Comparison, found: Verdict, margin: float | None) -> Verdict:
+    """The verdict that interval and adjusted p allow; an interval nobody knows spans everything."""
+    low = -math.inf if found.ci_low is None else found.ci_low
+    high = math.inf if found.ci_high is None else found.ci_high
+    if margin is not None and -margin < low and high < margin:
+        return replace(found, verdict=Decision.EQUIVALENT)
+    significant = found.p_adjusted is not None and found.p_adjusted < ALPHA
+    if significant and (low > 0 or high < 0) and comparison.higher_is_better is not None:
+        b_wins = (low > 0) == comparison.higher_is_better
+        return replace(found, verdict=Decision.B_BETTER if b_wins else Decision.A_BETTER)
+    return replace(found, reason=_reason(comparison, found), more_samples=_more(comparison, found, margin))
+
+
+def _reason(comparison: Comparison, found: Verdict) -> str:
+    if found.n == 0:
+        return "no sample has a score from both"
+    if found.n < FEWEST_PAIRS:
+        return f"{found.n} pairs, and fewer than {FEWEST_PAIRS} cannot tell"
+    if found.p_adjusted is None:
+        return "no pair differs"
+    if found.p_adjusted >= ALPHA:
+        return f"p = {found.p_adjusted:.2g} over all that was compared"
+    if comparison.higher_is_better is None:
+        return f"no metric {comparison.metric!r} is installed to say which way is better"
+    return "the interval includes 0"
+
+
+def _more(comparison: Comparison, found: Verdict, margin: float | None) -> int | None:
+    """About how many more pairs would settle it, in two digits, if later ones are like these."""
+    differences, difference = comparison.differences, found.difference
+    if difference is None or comparison.higher_is_better is None:
+        return None
+    alpha = ALPHA * found.p_value / found.p_adjusted if found.p_value and found.p_adjusted else ALPHA
+    needed = [pairs_needed(differences, effect=difference, alpha=alpha)]
+    if margin is not None and abs(difference) < margin:
+        needed.append(pairs_needed(differences, effect=margin - abs(difference), alpha=ALPHA))
+    total = min((n for n in needed if n), default=None)
+    if total is None:
+        return None
+    return _two_digits(max(total, FEWEST_PAIRS, found.n + 1) - found.n)
+
+
+def _two_digits(n: int) -> int:
+    """`n` rounded up to two significant digits."""
+    unit = int(10 ** max(0, len(str(n)) - 2))
+    return -(-n // unit) * unit
