@@ -1,3 +1,39 @@
-"""mlaas_lab."""
+"""From a notebook cell to a verdict: LoRA fine-tunes, endpoints and paired evaluation in Jupyter.
+
+`%load_ext mlaas_lab` in a notebook, `mlaas` in a shell, `import mlaas_lab as ml; ml.finetune(...)` in Python.
+"""
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from mlaas_lab.api import *  # noqa: F403 - the commands, typed in api.pyi
 
 __version__ = "0.1.0"
+
+
+def load_ipython_extension(shell: "InteractiveShell") -> None:
+    """`%load_ext mlaas_lab`."""
+    from mlaas_lab import magics
+
+    magics.load(shell)
+
+
+def unload_ipython_extension(shell: "InteractiveShell") -> None:
+    """`%unload_ext mlaas_lab`."""
+    from mlaas_lab import magics
+
+    magics.unload(shell)
+
+
+def __getattr__(name: str) -> Any:
+    """Commands as functions (`ml.finetune`), imported with the first use."""
+    from mlaas_lab.registry import names
+
+    if name.replace("_", " ") not in {*names("command"), *names("task")}:
+        raise AttributeError(f"module 'mlaas_lab' has no attribute {name!r}")
+    from mlaas_lab import api
+
+    return getattr(api, name)

@@ -130,25 +130,36 @@ class Context:
         self._events.write(json.dumps({"at": time.time(), **line}).encode() + b"\n")
 
 
-def main(path: str) -> int:
-    """Run the entry of the job in folder `path`; 0 done, 1 failed, 3 stopped when asked to."""
+STOPPED = 3
+"""Exit status of an entry that stopped because it was asked to."""
+
+
+def main(path: str, *, inline: bool = False) -> int:
+    """Run the entry of the job in folder `path`; 0 done, 1 failed, 3 stopped when asked to.
+
+    With `inline` the process is somebody else's: signals stay as they are, and errors come out.
+    """
     silence()
     folder = JobFolder(Path(path))
     job = read_json(folder.job)
     settings = Settings.model_validate(job["settings"])
-    _use_threads(settings.threads)
+    if not inline:
+        _use_threads(settings.threads)
     context = Context(folder, settings, job_id=job["id"], name=job["name"], attempt=job["attempt"])
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         context.stopping = True
 
-    signal.signal(signal.SIGTERM, stop)
+    if not inline:
+        signal.signal(signal.SIGTERM, stop)
     try:
         outcome = run(job["task"], job["spec"], context)
     except Stopped:
-        return 3
+        return STOPPED
     except LabError as error:
         write_json(folder.path / "error.json", {"name": snake(type(error).__name__), "message": str(error)})
+        if inline:
+            raise
         print(f"{type(error).__name__}: {one_line(error)}", file=sys.stderr)
         return 1
     write_json(folder.outcome, asdict(outcome))

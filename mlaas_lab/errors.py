@@ -5,6 +5,7 @@ LabError
 ├── DataError             a file: its line, what was expected
 ├── MissingExtra          a library or server is not there, and the command that adds it
 ├── JobError              a job failed, with the tail of its log
+├── Interrupted           ctrl-C while waiting; the job goes on (exit 130)
 ├── StoreError            the store cannot be opened, read or written
 ├── TrackingError         MLflow refused or cannot be reached
 └── CallError             a target did not answer
@@ -17,6 +18,7 @@ A message says what happened with the value, what was expected, and the next com
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Any
 
 
 class LabError(Exception):
@@ -60,6 +62,12 @@ class JobError(LabError):
     """A job failed; the message ends with the tail of its log."""
 
 
+class Interrupted(LabError):
+    """Waiting was interrupted; what was waited for goes on."""
+
+    exit_code = 130
+
+
 class StoreError(LabError):
     """The store cannot be opened, read or written."""
 
@@ -72,6 +80,8 @@ class CallError(LabError):
     """A target did not answer."""
 
     retryable = False
+    attempts: tuple[Any, ...] = ()
+    """A `schema.Attempt` per request on the wire; set by the client."""
 
     def __init__(
         self,

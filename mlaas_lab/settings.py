@@ -5,8 +5,10 @@ only file that reads the environment.
 """
 
 import os
+import threading
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -45,6 +47,8 @@ class Settings(BaseModel):
     """MLflow; empty means SQLite under `data_dir`. A plain `MLFLOW_TRACKING_URI` counts too."""
     experiment: str = "mlaas_lab"
     """MLflow experiment that runs are logged to."""
+    mlflow_ui_url: str = ""
+    """Where a browser reaches MLflow's UI, when that is not the tracking URI: behind a proxy, or for a SQLite file."""
     executor: str = "process"
     """How jobs are launched."""
     engine: str = "transformers"
@@ -128,7 +132,7 @@ class Preferences:
             name = str(first["loc"][0])
             raise UsageError(f"{name} = {first['input']!r} in {found[name].origin}: {first['msg'].lower()}.") from None
         places = {n: getattr(settings, n).expanduser().absolute() for n in ("data_dir", "cache_dir")}
-        return settings.model_copy(update=places)
+        return settings.model_copy(update={**places, "tracking_uri": _absolute(settings.tracking_uri)})
 
     def _found(self) -> dict[str, Origin]:
         found: dict[str, Origin] = {}
@@ -167,6 +171,33 @@ def silence() -> None:
     """Switch off the telemetry of libraries this process may import later; what the user set stays."""
     for name, value in SILENT.items():
         os.environ.setdefault(name, value)
+
+
+_CHANGING = threading.RLock()
+
+
+@contextmanager
+def temporarily(**values: str) -> Iterator[None]:
+    """Variables that a library reads while it works; afterwards they are as before. One thread at a time."""
+    with _CHANGING:
+        before = {name: os.environ.get(name) for name in values}
+        os.environ.update(values)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+
+
+def _absolute(uri: str) -> str:
+    """A SQLite file named relative to here, found from everywhere: jobs run in folders of their own."""
+    relative = uri.removeprefix("sqlite:///")
+    if relative == uri or relative.startswith(("/", ":memory:")) or not relative:
+        return uri
+    return f"sqlite:///{Path(relative).absolute()}"
 
 
 def _from_environment() -> dict[str, Any]:

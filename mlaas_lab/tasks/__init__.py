@@ -17,5 +17,7 @@ class Task:
     """`module:function`, called as `entry(spec, context) -> Outcome` in a process of its own."""
     view: str = ""
     """`module:function` that draws a job's results: `views(folder) -> list[View]`."""
+    tracked: bool = True
+    """Gets an MLflow run."""
     service: bool = False
     """Runs until somebody stops it; waiting ends when it is ready."""

@@ -1,0 +1,51 @@
+# Two commands do everything: `make demo` runs the main job, `make test` passes the tests. Each sets itself up.
+PYTHON ?= python3
+# Arguments for pip: an index with CPU builds of torch, a proxy.
+PIP_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt $(PIP_ARGS)
+MADE_FROM := pyproject.toml .ci/constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lab bench clean
+
+help:  ## Show this
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/.demo  ## Fine-tune, serve, compare and log, for real, in the quickstart notebook
+	@$(BIN)/python notebooks/execute.py notebooks/01_quickstart.ipynb --to build
+
+test: $(VENV)/.dev  ## Run the tests
+	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+check: $(VENV)/.dev  ## Lint, types, layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+lab: $(VENV)/.dev  ## Open the quickstart in JupyterLab
+	@$(BIN)/jupyter lab notebooks/01_quickstart.ipynb
+
+bench: $(VENV)/.dev  ## Print the benchmark tables
+	@for script in tests/benchmarks/*.py; do echo; echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:  ## Remove what was made here; jobs and models in your home stay
+	rm -rf $(VENV) build dist .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find mlaas_lab tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; say which with make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(MADE_FROM) | $(BIN)/python
+	@echo "Installing into $(VENV); this takes a few minutes the first time."
+	@$(PIP) --editable '.[serve,notebook]'
+	@touch $@
+
+$(VENV)/.dev: $(MADE_FROM) | $(BIN)/python
+	@echo "Installing into $(VENV); this takes a few minutes the first time."
+	@$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.demo

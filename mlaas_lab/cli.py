@@ -1,0 +1,80 @@
+"""`mlaas` in the shell: the commands of `%mlaas`, jobs waited for, results as text or as one JSON object.
+
+Exit 0 done, 1 failed, 2 wrong words, 130 interrupted. Standard output has the result and nothing else.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from mlaas_lab.commands import _dispatch, _help
+from mlaas_lab.errors import Interrupted, LabError
+from mlaas_lab.fronts import Terminal
+from mlaas_lab.lab import Lab
+from mlaas_lab.settings import Preferences, silence
+
+HELP = ("-h", "--help")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one command line; the exit status."""
+    silence()
+    rest = list(sys.argv[1:] if words is None else words)
+    as_json, debug = _take(rest, "--json"), _take(rest, "--debug")
+    front = Terminal(sys.stderr)
+    try:
+        if (text := help_for(rest)) is not None:
+            print(text)
+            return 0
+        result = _dispatch.execute(rest, Lab(_preferences(rest), waits=True, live=front.live))
+    except LabError as error:
+        front.finish()
+        if debug:
+            raise
+        if as_json:
+            print(json.dumps({"error": error.as_json()}))
+        print(f"mlaas: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        front.finish()
+        print("mlaas: interrupted.", file=sys.stderr)
+        return Interrupted.exit_code
+    except BrokenPipeError:
+        return 1
+    front.finish()
+    if result is not None:
+        print(json.dumps(result.as_json(), default=str) if as_json else result)
+    return int(getattr(result, "exit_code", 0))
+
+
+def help_for(words: list[Any]) -> str | None:
+    """The help that `words` ask for, or None when they ask for something else."""
+    if not words or words[0] in HELP:
+        return _help.overview()
+    if any(word in words for word in HELP if isinstance(word, str)):
+        name, _ = _dispatch.pick([word for word in words if word not in HELP])
+        return _help.usage(name)
+    return None
+
+
+def _take(words: list[str], flag: str) -> bool:
+    end = words.index("--") if "--" in words else len(words)
+    if flag not in words[:end]:
+        return False
+    words.remove(flag)
+    return True
+
+
+def _preferences(words: list[str]) -> Preferences:
+    """`--set name=value` anywhere before the command wins over every other setting."""
+    preferences = Preferences()
+    while words and words[0] == "--set":
+        name, _, value = (words[1] if len(words) > 1 else "").partition("=")
+        preferences.flag(**{name.replace("-", "_"): value})
+        del words[:2]
+    return preferences
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""From words to a result: which command, which arguments, run.
+
+Every front (cell, shell, Python) comes through here, so they mean the same. A task is a command by itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import yaml
+from pydantic import create_model
+
+from mlaas_lab import data, registry
+from mlaas_lab.commands import Command
+from mlaas_lab.errors import UsageError, did_you_mean
+from mlaas_lab.lab import Lab
+from mlaas_lab.spec import Spec, build, options, read
+from mlaas_lab.tasks import Task
+
+
+class Launch(Spec):
+    """How a job is launched; none of it changes what the job does."""
+
+    wait: bool = False
+    """Wait for the job and show its progress; the shell does so anyway."""
+    detach: bool = False
+    """Return at once; a notebook does so anyway."""
+    force: bool = False
+    """Repeat it even if the same job exists."""
+    executor: str | None = None
+    """How to launch it; by default what the settings say."""
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """All commands, tasks among them."""
+    return tuple(sorted({*registry.names("command"), *registry.names("task")}))
+
+
+@cache
+def command(name: str) -> Command:
+    """The command of that name.
+
+    Raises:
+        UsageError: with the nearest names, if there is none.
+    """
+    if name in registry.names("command"):
+        found: Command = registry.load("command", name)
+        return found
+    if name in registry.names("task"):
+        return _of_task(name, registry.load("task", name))
+    near = did_you_mean(name, names())
+    raise UsageError(f"unknown command {name!r}.", next=near or f"Known: {', '.join(names())}.")
+
+
+def pick(words: Sequence[Any]) -> tuple[str, list[Any]]:
+    """The command that `words` begin with, and the words after it."""
+    two = " ".join(str(word) for word in words[:2])
+    if len(words) > 1 and two in names():
+        return two, list(words[2:])
+    first = str(words[0])
+    starts = [name for name in names() if name.startswith(f"{first} ")]
+    if first not in names() and starts:
+        raise UsageError(f"{first!r} needs another word.", next=f"Known: {', '.join(starts)}.")
+    return first, list(words[1:])
+
+
+def execute(words: Sequence[Any], lab: Lab, *, body: str | None = None) -> Any:
+    """Run the command that `words` name.
+
+    Args:
+        words: as typed, or objects.
+        lab: what it runs with.
+        body: a cell's text: the field the command names for it, or the arguments as YAML.
+    """
+    name, rest = pick(words)
+    found = command(name)
+    plain = [_plain(word, lab) for word in rest]
+    return found.run(read(found.args, plain, given=_body(found, body)), lab)
+
+
+def call(name: str, lab: Lab, loose: Sequence[Any], named: Mapping[str, Any]) -> Any:
+    """Run a command from Python: `loose` fill the positional fields in order."""
+    found = command(name)
+    places = [option.name for option in options(found.args) if option.positional]
+    if len(loose) > len(places):
+        raise UsageError(f"{name} takes {len(places)} positional values, not {len(loose)}.")
+    values = {**dict(zip(places, loose, strict=False)), **named}
+    return found.run(build(found.args, {key: _plain(value, lab) for key, value in values.items()}), lab)
+
+
+def _plain(value: Any, lab: Lab) -> Any:
+    """A frame becomes a file named by its content, a job its id; the rest stays."""
+    if hasattr(value, "columns"):
+        return data.from_frame(value, lab.settings.cache_dir)
+    if isinstance(value, (list, tuple)):
+        return tuple(_plain(one, lab) for one in value)
+    return getattr(value, "id", value)
+
+
+def _body(found: Command, body: str | None) -> dict[str, Any]:
+    if body is None or not body.strip():
+        return {}
+    if found.body is not None:
+        return {found.body: body.strip()}
+    try:
+        values = yaml.safe_load(body)
+    except yaml.YAMLError as error:
+        raise UsageError(f"the cell's body is not YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(values, dict):
+        raise UsageError("the cell's body must be `option: value` lines.")
+    return {str(key).replace("-", "_"): value for key, value in values.items()}
+
+
+def _of_task(name: str, task: Task) -> Command:
+    args = create_model(task.spec.__name__, __base__=(Launch, task.spec), __doc__=task.spec.__doc__)
+
+    def run(args: Any, lab: Lab) -> Any:
+        spec = task.spec(**{field: getattr(args, field) for field in task.spec.model_fields})
+        if args.wait and args.detach:
+            raise UsageError("--wait and --detach say the opposite.")
+        wait = True if args.wait else False if args.detach else None
+        return lab.submit(name, spec, wait=wait, force=args.force, executor=args.executor)
+
+    return Command(args=args, run=run)

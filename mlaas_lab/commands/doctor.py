@@ -1,0 +1,157 @@
+"""`doctor`: what is here, what is missing, and the command that adds it."""
+
+import os
+import platform
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+
+import psutil
+
+from mlaas_lab import __version__
+from mlaas_lab.commands import Command
+from mlaas_lab.errors import LabError
+from mlaas_lab.lab import Lab
+from mlaas_lab.schema import JSON
+from mlaas_lab.settings import Settings
+from mlaas_lab.spec import Spec
+from mlaas_lab.store.connection import journal_mode
+from mlaas_lab.view import Badge, Column, Shown, Table, Tone, View
+from mlaas_lab.view.formats import size
+
+FEATURES = {
+    "fine-tuning": ("train", ("torch", "transformers", "peft", "safetensors")),
+    "serving": ("serve", ("torch", "transformers", "fastapi", "uvicorn")),
+    "JupyterLab": ("lab", ("jupyterlab", "ipykernel")),
+    "dashboard": ("dashboard", ("panel",)),
+    "ragas metrics": ("ragas", ("ragas",)),
+    "Ray": ("ray", ("ray",)),
+}
+"""Feature → the extra that brings it, and the libraries that show it is there."""
+NEEDED = ("polars", "mlflow", "aiohttp", "pydantic", "IPython", "ipywidgets", "anywidget")
+ROOM_BYTES = 2_000_000_000
+
+
+class Doctor(Spec):
+    """Show versions, paths, hardware and engines, and how to add what is missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing looked at."""
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""
+    needed: bool = True
+    """The default features need it."""
+
+
+@dataclass(frozen=True)
+class Health(Shown):
+    """All checks; `ok` speaks of the default features."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Everything that the default features need is there."""
+        return all(check.ok for check in self.checks if check.needed)
+
+    def view(self) -> View:
+        """One row a check."""
+        columns = ["Check", "", Column(title="Found", wrap=True), Column(title="To add it", wrap=True)]
+        rows = [[check.name, _badge(check), check.detail, check.fix] for check in self.checks]
+        badge = Badge(text="ok", tone=Tone.GOOD) if self.ok else Badge(text="not ok", tone=Tone.BAD)
+        return View(title="Doctor", badge=badge, table=Table(columns=columns, rows=rows))
+
+    def as_json(self) -> JSON:
+        """`{ok, checks: [{name, ok, detail, fix}]}`."""
+        return {"ok": self.ok, "checks": [asdict(check) for check in self.checks]}
+
+
+def _run(_args: Doctor, lab: Lab) -> Health:
+    settings = lab.settings
+    return Health((*_software(), *_places(settings, lab), *_features(), *_hardware(settings)))
+
+
+def _software() -> Iterator[Check]:
+    here = f"{platform.python_version()} at {sys.executable}"
+    yield Check(name="Python", ok=sys.version_info >= (3, 11), detail=here, fix="")
+    yield Check(name="mlaas_lab", ok=True, detail=__version__)
+    for library in NEEDED:
+        found = _version(library)
+        fix = "" if found else f"pip install {library}"
+        yield Check(name=library, ok=found is not None, detail=found or "not installed", fix=fix)
+
+
+def _places(settings: Settings, lab: Lab) -> Iterator[Check]:
+    journal = journal_mode(sqlite3.sqlite_version_info)
+    try:
+        n = len(lab.store.jobs())
+        detail = f"{settings.store_path}, {n} jobs, SQLite {sqlite3.sqlite_version} with journal {journal}"
+        yield Check(name="store", ok=True, detail=detail)
+    except LabError as error:
+        yield Check(name="store", ok=False, detail=error.message, fix=error.next or "")
+        return
+    free_bytes = shutil.disk_usage(settings.data_dir).free
+    fix = "" if free_bytes > ROOM_BYTES else "free some, or set MLAAS_DATA_DIR"
+    yield Check(name="disk", ok=free_bytes > ROOM_BYTES, detail=f"{size(free_bytes)} free", fix=fix, needed=False)
+    yield Check(name="MLflow store", ok=True, detail=settings.mlflow_uri)
+
+
+def _features() -> Iterator[Check]:
+    for feature, (extra, libraries) in FEATURES.items():
+        missing = [library for library in libraries if find_spec(library) is None]
+        here = ", ".join(f"{library} {_version(library)}" for library in libraries if library not in missing)
+        fix = f"pip install 'mlaas_lab[{extra}]'" if missing else ""
+        detail = f"without {', '.join(missing)}" if missing else here
+        yield Check(name=feature, ok=not missing, detail=detail, fix=fix, needed=False)
+
+
+def _hardware(settings: Settings) -> Iterator[Check]:
+    memory = size(psutil.virtual_memory().total)
+    detail = f"{os.cpu_count()} CPU threads, {settings.threads} a job, {memory} memory"
+    yield Check(name="machine", ok=True, detail=detail)
+    gpus = _gpus()
+    yield Check(
+        name="GPU",
+        ok=bool(gpus),
+        detail=", ".join(gpus) or "none seen; everything runs on the CPU with small models",
+        needed=False,
+    )
+
+
+def _gpus() -> list[str]:
+    """Names and memory as the driver's own tool says; asking torch would open the device in this process."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return []
+    query = [tool, "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    try:
+        said = subprocess.run(query, capture_output=True, text=True, timeout=10, check=False)
+    except subprocess.TimeoutExpired:
+        return []
+    return said.stdout.strip().splitlines() if said.returncode == 0 else []
+
+
+def _version(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None
+
+
+def _badge(check: Check) -> Badge:
+    if check.ok:
+        return Badge(text="ok", tone=Tone.GOOD)
+    return Badge(text="missing", tone=Tone.BAD if check.needed else Tone.MILD)
+
+
+command = Command(args=Doctor, run=_run)

@@ -1,0 +1,72 @@
+"""Settings, store and jobs, wired once: what a command is run with."""
+
+from collections.abc import Callable
+from functools import cached_property
+
+from mlaas_lab.errors import Interrupted
+from mlaas_lab.job import JobHandle, JobManager
+from mlaas_lab.settings import Preferences, Settings
+from mlaas_lab.spec import Spec
+from mlaas_lab.store import Store
+from mlaas_lab.view import Shown
+
+
+def _nowhere(_shown: Shown) -> None:
+    """A front that shows nothing while it waits."""
+
+
+class Lab:
+    """One user's lab on this machine, as one front (cell, shell, Python) sees it."""
+
+    def __init__(
+        self,
+        preferences: Preferences | None = None,
+        *,
+        waits: bool = False,
+        live: Callable[[Shown], None] = _nowhere,
+    ) -> None:
+        """Nothing is opened before it is needed.
+
+        Args:
+            preferences: where settings come from.
+            waits: whether jobs are waited for unless a command says otherwise.
+            live: called with what is growing (a job, answers), often; the front throttles.
+        """
+        self.preferences = preferences or Preferences()
+        self.waits = waits
+        self.live = live
+
+    @cached_property
+    def settings(self) -> Settings:
+        """As they applied when this lab was first used."""
+        return self.preferences.settings()
+
+    @cached_property
+    def store(self) -> Store:
+        """The life cycle of jobs."""
+        return Store(self.settings.store_path)
+
+    @cached_property
+    def jobs(self) -> JobManager:
+        """Submit, list, wait, cancel."""
+        return JobManager(self.settings, self.store)
+
+    def submit(
+        self, task: str, spec: Spec, *, wait: bool | None = None, force: bool = False, executor: str | None = None
+    ) -> JobHandle:
+        """Launch a job, or find the one that did the same; wait for it if this front does."""
+        handle = self.jobs.submit(task, spec, force=force, executor=executor)
+        return self.wait(handle) if (self.waits if wait is None else wait) else handle
+
+    def wait(self, handle: JobHandle, timeout: float | None = None) -> JobHandle:
+        """Wait for a job and show how far it is.
+
+        Raises:
+            Interrupted: on ctrl-C or a kernel's interrupt; the job goes on.
+        """
+        try:
+            return handle.wait(timeout, watch=self.live)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                f"job {handle.id} goes on.", next=f"`wait {handle.id}` comes back to it, `cancel {handle.id}` stops it."
+            ) from None
