@@ -1,0 +1,132 @@
+"""The one client: concurrency, retries and deadline for every provider, so that their numbers compare.
+
+There is one retry loop and it is here, so amplification is 1 + retries. It knows no vendor and no HTTP.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+import orjson
+
+from mlaas_lab.errors import CallError, TimedOut, snake
+from mlaas_lab.inference.attempt import Call, Stamps, exchange, now, session
+from mlaas_lab.inference.retry import pause_s
+from mlaas_lab.inference.route import Route
+from mlaas_lab.schema import Completion, Message
+from mlaas_lab.wires import Params, Prompt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How much a call may ask of a target."""
+
+    concurrency: int | None = None
+    """Requests at once to one target; None takes the route's."""
+    retries: int = 3
+    """Attempts after the first, for errors that may pass."""
+    timeout_s: float = 60.0
+    """Deadline of the whole call, retries and pauses included; waiting for one's turn is not."""
+
+
+class Client:
+    """Prompts targets; one per event loop, as `async with Client(limits) as client`."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        """Connections are opened when they are needed."""
+        self.limits = limits or Limits()
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._turns: dict[str, asyncio.Semaphore] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for http in self._sessions.values():
+            await http.close()
+
+    async def complete(
+        self,
+        route: Route,
+        messages: Sequence[Message],
+        params: Params | None = None,
+        *,
+        stream: bool = False,
+        on_delta: Callable[[str], None] | None = None,
+    ) -> Completion:
+        """The answer of `route` to `messages`.
+
+        Args:
+            route: from `resolve`.
+            messages: the chat so far.
+            params: how to sample.
+            stream: whether to ask for a stream, which alone has a time to first token.
+            on_delta: called on the loop with each piece of text as it arrives. Once it was called, a stream that
+                breaks is not tried again: what was handed out cannot be taken back.
+
+        Raises:
+            CallError: what went wrong, with `attempts`.
+        """
+        prompt = Prompt(model=route.model, messages=tuple(messages))
+        body = orjson.dumps(route.provider.wire.body(prompt, route.params(params or Params()), stream))
+        call = Call(route=route, body=body, stream=stream, on_delta=on_delta)
+        async with self._turn(route):
+            try:
+                async with asyncio.timeout(self.limits.timeout_s) as deadline:
+                    return await self._retried(call, deadline)
+            except TimeoutError:
+                if call.running is not None:
+                    call.attempts.append(call.running.attempt(snake(TimedOut.__name__)))
+                late = TimedOut(f"{route.target}: no answer within {self.limits.timeout_s:g} s.")
+                late.attempts = tuple(call.attempts)
+                raise late from None
+
+    def _turn(self, route: Route) -> asyncio.Semaphore:
+        name = str(route.target)
+        if name not in self._turns:
+            self._turns[name] = asyncio.Semaphore(self.limits.concurrency or route.concurrency)
+        return self._turns[name]
+
+    def _http(self, route: Route) -> aiohttp.ClientSession | None:
+        if route.provider.reply is not None:
+            return None
+        if route.private not in self._sessions:
+            self._sessions[route.private] = session(private=route.private)
+        return self._sessions[route.private]
+
+    async def _retried(self, call: Call, deadline: asyncio.Timeout) -> Completion:
+        while True:
+            try:
+                return await self._attempt(call)
+            except CallError as error:
+                error.attempts = tuple(call.attempts)
+                if not error.retryable or call.shown or len(call.attempts) > self.limits.retries:
+                    raise
+                pause = pause_s(len(call.attempts), error.retry_after_s)
+                if pause >= (deadline.when() or 0) - asyncio.get_running_loop().time():
+                    error.next = error.next or f"The next try, in {pause:.3g} s, would be past the deadline."
+                    raise
+            await asyncio.sleep(pause)
+
+    async def _attempt(self, call: Call) -> Completion:
+        stamps = call.running = Stamps(started_at=now())
+        try:
+            ending, text = await exchange(call, stamps, self._http(call.route))
+        except CallError as error:
+            call.attempts.append(stamps.attempt(snake(type(error).__name__)))
+            call.running = None
+            raise
+        call.attempts.append(stamps.attempt())
+        return Completion(
+            text=text,
+            usage=ending.usage,
+            finish_reason=ending.finish_reason,
+            model=ending.model,
+            attempts=tuple(call.attempts),
+            request_id=stamps.request_id,
+        )

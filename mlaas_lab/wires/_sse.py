@@ -1,0 +1,38 @@
+"""Server-sent events, as far as language models use them: the data of each event, from bytes split anywhere.
+
+Lines end with LF or CRLF, several `data:` lines of one event are joined, comments and other fields are skipped (WHATWG
+HTML, section 9.2.6). Bytes are cut at line ends only, so a character that arrives in two halves is never torn.
+"""
+
+
+class Events:
+    """A parser for one stream."""
+
+    def __init__(self) -> None:
+        self._tail = b""
+        self._data: list[bytes] = []
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Data of the events that `chunk` completes."""
+        lines = (self._tail + chunk).split(b"\n")
+        self._tail = lines.pop()
+        found: list[bytes] = []
+        for line in lines:
+            if line[:5] == b"data:":
+                self._data.append(line[5:].strip())
+            elif line in (b"", b"\r") and self._data:
+                found.append(self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
+                self._data = []
+        return found
+
+    def rest(self) -> bytes:
+        """Data of an event that nothing ended: its blank line never came. Nothing follows."""
+        if self._tail.strip():
+            self.feed(b"\n")
+        data, self._data = b"\n".join(self._data), []
+        return data
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes that wait for the rest of their event."""
+        return len(self._tail) + sum(map(len, self._data))
