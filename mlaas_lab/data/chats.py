@@ -4,6 +4,7 @@ This file knows neither files nor formats.
 """
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,13 @@ class Chat:
     def question(self) -> tuple[Message, ...]:
         """The turns before the answer."""
         return self.messages if self.answer is None else self.messages[:-1]
+
+    @property
+    def asked(self) -> str:
+        """The question without system message, case, spacing and punctuation; equal ones ask the same."""
+        text = "\n".join(message.content for message in self.question if message.role != "system")
+        # A question that is only signs folds to nothing and stays as it stands.
+        return re.sub(r"[\W_]+", " ", text.lower()).strip() or text.strip()
 
     @property
     def one_sided(self) -> bool:

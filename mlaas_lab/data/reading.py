@@ -1,6 +1,6 @@
 """A dataset file as chats: `scan` tells every bad row, `load` stops at the first.
 
-The format is seen from the name and the first bytes: JSON lines, a JSON array, CSV, TSV, or Parquet; text may be gzipped.
+The format is seen from the name and the first bytes: JSON lines, a JSON array, CSV, TSV (each may be gzipped), Parquet.
 """
 
 import json

@@ -7,13 +7,12 @@ chats that ask the same never stand on both sides.
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from mlaas_lab.data.chats import Chat, content_id
+from mlaas_lab.data.chats import Chat
 from mlaas_lab.errors import DataError
-from mlaas_lab.schema import Message
 
 By = Literal["group", "reference"]
 
@@ -63,7 +62,7 @@ def split(chats: Sequence[Chat], *, test: float, seed: int = 0, by: By | None = 
 
 
 Unit = tuple[str, list[str]]
-"""A question's hash and the ids of the chats that ask it."""
+"""A question and the ids of the chats that ask it."""
 
 
 def _strata(chats: Sequence[Chat], by: By | None) -> list[list[Unit]]:
@@ -71,16 +70,11 @@ def _strata(chats: Sequence[Chat], by: By | None) -> list[list[Unit]]:
         raise DataError("no row has a group to split by.", next="Name its column: --map COLUMN=group.")
     units: dict[str, list[Chat]] = defaultdict(list)
     for chat in chats:
-        units[content_id(_folded(chat))].append(chat)
+        units[chat.asked].append(chat)
     strata: dict[str, list[Unit]] = defaultdict(list)
     for question, members in units.items():
         strata[_stratum(members[0], by)].append((question, [chat.id for chat in members]))
     return [strata[name] for name in sorted(strata)]
-
-
-def _folded(chat: Chat) -> list[Message]:
-    """The question without case and spacing, so that copies stay together."""
-    return [replace(m, content=" ".join(m.content.lower().split())) for m in chat.question if m.role != "system"]
 
 
 def _stratum(chat: Chat, by: By | None) -> str:
@@ -104,7 +98,11 @@ def _quotas(strata: list[list[Unit]], wanted: int, rows: int) -> list[int]:
 
 def _held_out(units: list[Unit], quota: int, seed: int) -> set[str]:
     held: set[str] = set()
-    for _, ids in sorted(units, key=lambda unit: hashlib.sha256(f"{seed} {unit[0]}".encode()).digest()):
+    for _, ids in sorted(units, key=lambda unit: _rank(seed, unit[0])):
         if len(held) + len(ids) <= quota:
             held.update(ids)
     return held
+
+
+def _rank(seed: int, question: str) -> bytes:
+    return hashlib.sha256(f"{seed} {question}".encode()).digest()
