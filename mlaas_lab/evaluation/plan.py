@@ -1,0 +1,115 @@
+"""What an evaluation will ask, checked to the last word before anybody is asked or paid."""
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mlaas_lab import data, registry
+from mlaas_lab.data.snapshots import MANIFEST
+from mlaas_lab.errors import DataError, UsageError
+from mlaas_lab.evaluation.metrics import Metric
+from mlaas_lab.inference import Limits, Params, Route, parsed, resolve
+from mlaas_lab.records import COLUMNS
+from mlaas_lab.schema import Message, Sample
+from mlaas_lab.settings import Settings
+from mlaas_lab.tasks.eval import Eval
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Every target × sample × repeat that will be asked, and how."""
+
+    samples: tuple[Sample, ...]
+    routes: Mapping[str, Route]
+    """By the target's name, in the order named."""
+    metrics: Mapping[str, Metric]
+    params: Params
+    limits: Limits
+    repeats: int = 1
+    stream: bool = False
+    seed: int = 0
+
+    @property
+    def total(self) -> int:
+        """Records there will be."""
+        return len(self.routes) * len(self.samples) * self.repeats
+
+
+def prepare(spec: Eval, settings: Settings) -> Plan:
+    """The plan for `spec`; endpoints that are still starting are waited for, once everything else is in order.
+
+    Raises:
+        UsageError: for an unknown metric, target or parameter, or one target named twice.
+        DataError: for data that cannot be read, or lacks what a metric needs.
+        CallError: if a target's key is not set, or its endpoint does not come up.
+    """
+    metrics = _metrics(spec.metrics)
+    names = _targets(spec.targets)
+    samples = _samples(spec)
+    check_needs(metrics, samples, spec.data)
+    return Plan(
+        samples=samples,
+        routes={name: resolve(name, settings) for name in names},
+        metrics=metrics,
+        params=Params(max_tokens=spec.max_tokens, temperature=spec.temperature),
+        limits=Limits(concurrency=spec.concurrency, retries=spec.retries, timeout_s=spec.timeout_s),
+        repeats=spec.repeats,
+        stream=spec.stream,
+        seed=spec.seed,
+    )
+
+
+def held_out(path: Path) -> Path:
+    """The file to ask: of a snapshot its test part, else `path` itself."""
+    return path / "test" if (path.expanduser() / MANIFEST).is_file() else path
+
+
+def check_needs(metrics: Mapping[str, Metric], samples: Sequence[Sample], path: Path) -> None:
+    """See that every sample has an id of its own and what `metrics` need.
+
+    Raises:
+        DataError: naming the first sample that does not.
+    """
+    name, n = Counter(sample.id for sample in samples).most_common(1)[0]
+    if n > 1:
+        raise DataError(f"{path}: {n} samples have the id {name!r}.", next="Give each row an id of its own, or none.")
+    for metric, needed in sorted((name, field) for name, found in metrics.items() for field in found.needs):
+        lacking = [sample.id for sample in samples if not getattr(sample, needed)]
+        if lacking:
+            raise DataError(
+                f"{path}: {metric} needs {needed}, and {len(lacking)} of {len(samples)} samples have none,"
+                f" the first is {lacking[0]!r}.",
+                next="Add it (a chat's last assistant turn is the reference), or choose other --metrics.",
+            )
+
+
+def _metrics(names: Sequence[str]) -> dict[str, Metric]:
+    found: dict[str, Metric] = {name: registry.load("metric", name) for name in names}
+    if taken := sorted(found.keys() & COLUMNS.keys()):
+        raise UsageError(f"a metric cannot be called {taken[0]!r}: records have a column of that name.")
+    return found
+
+
+def _targets(words: Sequence[str]) -> list[str]:
+    names = [str(parsed(word)) for word in words]
+    name, n = Counter(names).most_common(1)[0]
+    if n > 1:
+        raise UsageError(f"target {name!r} is named {n} times.", next="For more answers to a question: --repeats N.")
+    return names
+
+
+def _samples(spec: Eval) -> tuple[Sample, ...]:
+    found = data.samples(data.load(held_out(spec.data), mapping=spec.map or None))
+    if spec.limit is not None and spec.limit < len(found):
+        drawn = random.Random(spec.seed).sample(range(len(found)), spec.limit)  # noqa: S311 - no secret
+        found = [found[i] for i in sorted(drawn)]
+    if spec.system is not None:
+        found = [_with_system(sample, spec.system) for sample in found]
+    return tuple(found)
+
+
+def _with_system(sample: Sample, system: str) -> Sample:
+    rest = tuple(message for message in sample.messages if message.role != "system")
+    return replace(sample, messages=(Message(role="system", content=system), *rest))

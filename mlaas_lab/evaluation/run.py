@@ -1,0 +1,93 @@
+"""The entry of task `eval`: plan, ask, score, conclude."""
+
+import re
+import time
+from dataclasses import asdict
+
+import polars as pl
+
+from mlaas_lab import data
+from mlaas_lab.context import Context, Dataset, Outcome
+from mlaas_lab.evaluation.asking import Asking
+from mlaas_lab.evaluation.plan import Plan, held_out, prepare
+from mlaas_lab.evaluation.scoring import with_late_scores
+from mlaas_lab.evaluation.summary import Summary, summarize
+from mlaas_lab.inference import on_loop
+from mlaas_lab.records import Writer
+from mlaas_lab.schema import Record
+from mlaas_lab.tasks.eval import Eval
+
+
+def run(spec: Eval, context: Context) -> Outcome:
+    """Evaluate `spec.targets` on `spec.data`; the records are the job's, whatever happens on the way.
+
+    Raises:
+        LabError: before anybody is asked, for words or data that cannot be used.
+        Stopped: when the job was asked to stop; what was not answered by then has a record that says so.
+    """
+    context.progress(0, None, unit="samples", phase="waiting for the targets")
+    plan = prepare(spec, context.settings)
+    path = data.resolve(held_out(spec.data)).absolute()
+    sha256 = data.sha256(path)
+    began = time.perf_counter()
+    records = answers(plan, context)
+    wall_s = time.perf_counter() - began
+    context.check()
+    summary, verdicts = summarize(records, seed=spec.seed, margin=spec.margin)
+    for error, n in _errors(records).items():
+        context.note(f"{n} of {len(records)} calls failed: {error}")
+    result = {
+        "records": str(context.folder.records),
+        "wall_s": wall_s,
+        "samples_per_s": len(records) / wall_s,
+        "summary": [asdict(line) for line in summary],
+        "verdicts": [asdict(verdict) for verdict in verdicts],
+        "errors": _errors(records),
+    }
+    rows = Dataset(name=spec.data.stem, path=str(path), sha256=sha256, rows=len(plan.samples), context="eval")
+    metrics = {"wall_s": wall_s, "samples_per_s": len(records) / wall_s} | _numbers(summary)
+    return Outcome(result=result, metrics=metrics, datasets=(rows,), artifacts=(str(context.folder.records),))
+
+
+def answers(plan: Plan, context: Context) -> pl.DataFrame:
+    """One record for each target × sample × repeat, as a table that is on disk too.
+
+    Raises:
+        Exception: a bug, after what was answered so far is on disk.
+    """
+    with Writer(context.folder.records, metrics=tuple(plan.metrics), run_id=context.job_id) as writer:
+        writer.order(targets=tuple(plan.routes), samples=[sample.id for sample in plan.samples])
+
+        def keep(record: Record) -> None:
+            writer.add(record)
+            context.progress(writer.rows, plan.total, unit="samples", phase="asking")
+
+        asking = Asking(plan=plan, keep=keep, stopping=lambda: context.stopping)
+        try:
+            on_loop(asking.run())
+        finally:
+            for record in asking.cancelled():
+                writer.add(record)
+        frame = with_late_scores(writer.frame(), plan.metrics, plan.samples)
+        writer.close(frame)
+    return frame
+
+
+def _errors(records: pl.DataFrame) -> dict[str, int]:
+    """How many calls failed, by error."""
+    failed = records.filter(pl.col("error").is_not_null())
+    return dict(failed.group_by("error").len().sort("len", "error", descending=[True, False]).iter_rows())
+
+
+def _numbers(summary: list[Summary]) -> dict[str, float | None]:
+    """The summary as MLflow's flat metrics: `exact_match.tiny`, `exact_match.tiny_ci_low` and so on."""
+    found: dict[str, float | None] = {}
+    for line in summary:
+        # MLflow takes letters, digits and a few signs, up to 250 of them, and treats a slash as a folder.
+        name = f"{line.metric}.{re.sub('[^A-Za-z0-9_.-]+', '_', line.target)}"[:230]
+        while name in found:
+            name += "_"
+        found[name] = line.mean
+        found[f"{name}_ci_low"], found[f"{name}_ci_high"] = line.ci_low, line.ci_high
+        found[f"{name}_n"], found[f"{name}_n_error"] = line.n, line.n_error
+    return found

@@ -1,0 +1,48 @@
+"""`%mlaas eval`: ask targets the same questions, score the answers, and tell whether one is better."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from mlaas_lab.spec import DataFile, Refers, Spec, TargetName
+from mlaas_lab.tasks import Task
+
+
+class Eval(Spec):
+    """Ask targets the same questions and compare them, pair by pair."""
+
+    data: DataFile
+    """Questions with reference answers: JSONL, CSV, Parquet, or a snapshot, of which the held-out part is asked."""
+    targets: tuple[TargetName, ...] = Field(min_length=1)
+    """What to ask: endpoints we serve, or `provider/model?key=value`; the first is `a` of every comparison."""
+    metrics: tuple[Annotated[str, Refers("metric")], ...] = Field(("exact_match", "token_f1"), min_length=1)
+    """How answers are scored."""
+    name: str = ""
+    """Name of the job; by default that of the data."""
+    limit: int | None = Field(None, ge=1)
+    """Ask only so many samples, drawn at random with `seed`; by default all."""
+    repeats: int = Field(1, ge=1, le=1000)
+    """Ask each question so often; repeats are averaged and do not count as more samples."""
+    system: str | None = None
+    """System prompt, instead of the one in the data."""
+    max_tokens: int = Field(256, ge=1)
+    """Longest answer, in tokens."""
+    temperature: float | None = Field(0.0, ge=0)
+    """Sampling temperature; 0 takes the likeliest token."""
+    stream: bool = False
+    """Ask for streams, which alone have a time to first token."""
+    concurrency: int | None = Field(None, ge=1, le=4096)
+    """Requests at once to each target; by default 8, and 4 where our embedded engine serves."""
+    retries: int = Field(3, ge=0, le=100)
+    """Attempts after the first, for errors that may pass."""
+    timeout_s: float = Field(60.0, gt=0)
+    """Deadline of one answer in seconds, retries included."""
+    margin: float | None = Field(None, gt=0)
+    """Targets whose difference surely lies within ± margin are `equivalent`; by default none ever are."""
+    seed: int = 0
+    """Of the order of questions, the bootstrap and the permutations."""
+    map: dict[str, str] = Field(default_factory=dict)
+    """Columns of a table as fields, as in `question=user,answer=assistant`."""
+
+
+task = Task(spec=Eval, entry="mlaas_lab.evaluation.run:run", view="mlaas_lab.panels.board:views")
