@@ -79,7 +79,16 @@ class JobFolder:
                 if not line.endswith(b"\n"):
                     return
                 offset += len(line)
-                yield offset, json.loads(line)
+                yield offset, _event(line)
+
+
+def _event(line: bytes) -> dict[str, JSON]:
+    """One event; what a power failure left of a line is an event too, so that nobody stops at it for ever."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        event = None
+    return event if isinstance(event, dict) and "event" in event else {"event": "unreadable"}
 
 
 def write_json(path: Path, value: JSON) -> None:

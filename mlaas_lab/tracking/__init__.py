@@ -1,1 +1,42 @@
-"""tracking."""
+"""Results in MLflow: the only package that imports mlflow, and none of it before somebody asks for it.
+
+`outbox` reads what a job left to send, `delivery` sends it, `sender` is the thread that does so while a job runs,
+`runs` reads back. Importing mlflow takes more than a second, and the first use of a database some seconds more (its
+migrations), so a supervisor imports `delivery` in its thread. Everything names its run by id: mlflow's fluent state
+(the active run, the global tracking URI) is never touched.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from mlaas_lab import registry
+from mlaas_lab.settings import silence
+from mlaas_lab.tracking.outbox import Delivered, delivered, forget, undelivered
+
+if TYPE_CHECKING:
+    from mlaas_lab.tracking.delivery import Delivery
+    from mlaas_lab.tracking.runs import RunInfo, records, run_info, trouble, ui_url
+
+__all__ = [
+    "Delivered",
+    "Delivery",
+    "RunInfo",
+    "delivered",
+    "forget",
+    "records",
+    "run_info",
+    "trouble",
+    "ui_url",
+    "undelivered",
+]
+
+LATER = {"Delivery": "delivery"} | dict.fromkeys(("RunInfo", "records", "run_info", "trouble", "ui_url"), "runs")
+"""Names that cost an import of mlflow, and the file each is in."""
+
+# Whoever imports any file of this package does so before mlflow, which reads these variables when it is imported.
+silence()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return registry.resolve(f"{__name__}.{LATER[name]}:{name}")
