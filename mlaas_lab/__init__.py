@@ -4,6 +4,7 @@
 """
 
 from importlib.util import find_spec
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,10 +31,9 @@ def unload_ipython_extension(shell: "InteractiveShell") -> None:
 
 def __getattr__(name: str) -> Any:
     """Commands as functions (`ml.finetune`), imported with the first use."""
-    from mlaas_lab.registry import names
-
-    if name.replace("_", " ") not in {*names("command"), *names("task")}:
-        raise AttributeError(f"module 'mlaas_lab' has no attribute {name!r}")
+    if name.startswith("_") or find_spec(f"{__name__}.{name}"):
+        # Python asks here before it imports a submodule.
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from mlaas_lab import api
 
     return getattr(api, name)

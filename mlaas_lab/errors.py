@@ -162,7 +162,8 @@ def snake(name: str) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """`Did you mean 'a' or 'b'?`, or None when nothing is near."""
-    near = get_close_matches(word, sorted(known), n=2, cutoff=0.5)
+    bare = {name.lstrip("-"): name for name in sorted(known)}
+    near = [bare[name] for name in get_close_matches(word.lstrip("-"), bare, n=2)]
     return f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else None
 
 

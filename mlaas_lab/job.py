@@ -202,7 +202,7 @@ class JobManager:
         """
         return JobHandle(self, self.current(self.store.find(text).id))
 
-    def list(self, **which: Any) -> list[Job]:
+    def every(self, **which: Any) -> list[Job]:
         """Jobs, newest first, with the dead found out."""
         self.refresh()
         return self.store.jobs(**which)

@@ -187,7 +187,7 @@ def _option(name: str, info: FieldInfo) -> Option:
     refers = next((m.to for m in _marks(info) if isinstance(m, Refers)), None)
     extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
     positional = bool(extra.get("positional"))
-    metavar = name.upper() if positional else (refers or _type_name(inner)).upper()
+    metavar = name.upper() if positional else refers.upper() if refers else _type_name(inner)
     return Option(
         name=name,
         kind=kind,
@@ -229,4 +229,4 @@ def _type_name(annotation: Any) -> str:
         return "a,b"
     if get_origin(annotation) is dict:
         return "a=b"
-    return {Path: "path", str: "text", int: "n", float: "x"}.get(annotation, "value")
+    return {Path: "PATH", str: "TEXT", int: "N", float: "X"}.get(annotation, "VALUE")

@@ -1,22 +1,31 @@
 """Every test has a home of its own: no file, key or job of the user is seen or touched."""
 
 import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from mlaas_lab.lab import Lab
 from mlaas_lab.settings import Preferences, Settings
+from mlaas_lab.store import ALIVE
+
+PLUGINS = Path(__file__).parent / "plugins"
+"""Another distribution, with tasks that fail in every way."""
+sys.path.insert(0, str(PLUGINS))
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home folder."""
+    """An empty home folder, seen by the processes that a test starts too."""
     folder = tmp_path / "home"
     folder.mkdir()
     for name in list(os.environ):
         if name.startswith(("MLAAS_", "MLFLOW_", "XDG_", "OPENAI_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(PLUGINS))
     monkeypatch.chdir(tmp_path)
     return folder
 
@@ -25,3 +34,27 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def settings(home: Path) -> Settings:
     """Settings of that home."""
     return Preferences().settings()
+
+
+@pytest.fixture
+def lab(home: Path) -> Iterator[Lab]:
+    """A lab in that home; whatever still runs at the end is stopped."""
+    lab = Lab()
+    yield lab
+    for job in lab.store.jobs(states=ALIVE):
+        lab.jobs.cancel(job.id).wait_end(15)
+    lab.store.close()
+
+
+@pytest.fixture
+def eventually() -> Callable[..., None]:
+    """Wait for something that becomes true."""
+    import time
+
+    def wait(true: Callable[[], object], within_s: float = 10.0) -> None:
+        deadline = time.monotonic() + within_s
+        while not true():
+            assert time.monotonic() < deadline, f"not true within {within_s} s"
+            time.sleep(0.02)
+
+    return wait

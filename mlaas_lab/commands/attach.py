@@ -23,7 +23,7 @@ def _run(args: Attach, lab: Lab) -> JobHandle:
 
 
 def _only(lab: Lab) -> str:
-    alive = lab.jobs.list(states=ALIVE)
+    alive = lab.jobs.every(states=ALIVE)
     if len(alive) == 1:
         return alive[0].id
     if not alive:

@@ -5,6 +5,7 @@ A process is its pid and its start time, so a recycled pid is never taken for ou
 
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 
 import psutil
@@ -13,6 +14,8 @@ from mlaas_lab.schema import JSON
 from mlaas_lab.settings import environment
 from mlaas_lab.store.folder import JobFolder
 
+GONE_S = 5.0
+"""How long a killed process may take to go."""
 SLACK_S = 0.01
 """psutil derives the start time from clock ticks of 1/100 s."""
 
@@ -81,7 +84,17 @@ def kill_tree(process: psutil.Process) -> None:
             member.kill()
         except psutil.NoSuchProcess:
             continue
-    psutil.wait_procs(family, timeout=5)
+    deadline = time.monotonic() + GONE_S
+    while any(_runs(member) for member in family) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def _runs(process: psutil.Process) -> bool:
+    # Not psutil's own waiting: it would reap a child whose exit status its Popen still wants.
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 executor = ProcessExecutor()

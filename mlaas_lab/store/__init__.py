@@ -129,7 +129,8 @@ class Store:
             job = self._fenced(db, job_id, attempt)
             if to not in NEXT[job.state]:
                 raise StoreError(f"job {job_id} is {job.state} and cannot become {to}.")
-            db.execute("update jobs set state=?, error=? where id=?", (to, why, job_id))
+            error = why if to is JobState.FAILED else None
+            db.execute("update jobs set state=?, error=? where id=?", (to, error, job_id))
             if to is JobState.RUNNING:
                 db.execute("update jobs set started_at=? where id=?", (now, job_id))
             if to.ended:
