@@ -135,7 +135,7 @@ async def exchange(call: Call, stamps: Stamps, http: aiohttp.ClientSession | Non
         raise _refused(call.route, error.fault, stamps, None) from None
     except CallError as error:
         error.status, error.request_id = error.status or stamps.status, error.request_id or stamps.request_id
-        if not error.message.startswith(str(call.route.target)):
+        if not error.message.startswith(call.route.name):
             error.message = _said(call.route, error.message)
         raise
     except (aiohttp.ClientError, OSError, UnicodeError) as error:
@@ -206,7 +206,7 @@ async def _failed(route: Route, response: aiohttp.ClientResponse, stamps: Stamps
     if 300 <= response.status < 400:
         host = URL(response.headers.get("Location", "")).host or "another path"
         return NotFound(
-            f"{route.target}: it redirects to {_said(None, host)}, which is not followed.", status=response.status
+            f"{route.name}: it redirects to {_said(None, host)}, which is not followed.", status=response.status
         )
     body = b""
     while len(body) < MOST_FAULT_BYTES and (chunk := await response.content.readany()):
@@ -249,6 +249,8 @@ def _broken(route: Route, error: Exception, stamps: Stamps) -> CallError:
         told = "the connection was closed without an answer"
     elif isinstance(error, TimeoutError):
         told = f"no connection within {CONNECT_S:g} s"
+    elif isinstance(error, aiohttp.ClientConnectorError):
+        told = f"no connection to {error.host}:{error.port}: {error.os_error.strerror or error.os_error}"
     return kind(_said(route, told), status=stamps.status, request_id=stamps.request_id)
 
 
@@ -257,4 +259,4 @@ def _said(route: Route | None, text: str) -> str:
     text = blanked(text, route.sign) if route else text
     text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     text = text if len(text) <= MOST_FAULT_CHARACTERS else text[:MOST_FAULT_CHARACTERS] + "…"
-    return f"{route.target}: {text.rstrip('.')}." if route else text
+    return f"{route.name}: {text.rstrip('.')}." if route else text

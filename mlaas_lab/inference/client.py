@@ -82,12 +82,12 @@ class Client:
             except TimeoutError:
                 if call.running is not None:
                     call.attempts.append(call.running.attempt(snake(TimedOut.__name__)))
-                late = TimedOut(f"{route.target}: no answer within {self.limits.timeout_s:g} s.")
+                late = TimedOut(f"{route.name}: no answer within {self.limits.timeout_s:g} s.")
                 late.attempts = tuple(call.attempts)
                 raise late from None
 
     def _turn(self, route: Route) -> asyncio.Semaphore:
-        name = str(route.target)
+        name = route.name
         if name not in self._turns:
             self._turns[name] = asyncio.Semaphore(self.limits.concurrency or route.concurrency)
         return self._turns[name]

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -50,6 +51,11 @@ class Route:
     concurrency: int = CONCURRENCY
     """Requests at once, unless somebody asks for more or fewer."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def name(self) -> str:
+        """The target as text."""
+        return str(self.target)
 
     def params(self, params: Params) -> Params:
         """`params` with what the target says itself."""

@@ -11,4 +11,4 @@ def _url(target: Target, *, stream: bool) -> str:  # noqa: ARG001 - one address 
     return base.rstrip("/") + "/chat/completions"
 
 
-provider = Provider(wire=openai_chat.wire, url=_url, sign=bearer("OPENAI_API_KEY"), params=("base_url",))
+provider = Provider(wire=openai_chat.wire, url=_url, sign=bearer("OPENAI_API_KEY"))
