@@ -60,6 +60,7 @@ def _price(target: Target, usage: Usage, base_url: str | None, at: float) -> Dec
     return Decimal(found.total_price)
 
 
+@cache
 def _here(url: str) -> bool:
     host = urlsplit(url).hostname or ""
     try:
