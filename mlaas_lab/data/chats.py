@@ -55,11 +55,7 @@ def samples(chats: Iterable[Chat]) -> list[Sample]:
 
 
 def content_id(messages: Iterable[Message]) -> str:
-    """A hash of what was said and by whom: 16 hex digits.
-
-    Raises:
-        UnicodeEncodeError: for half of a surrogate pair, which no UTF-8 file can hold.
-    """
+    """A hash of what was said and by whom: 16 hex digits."""
     digest = hashlib.sha256()
     for message in messages:
         content = message.content.encode()

@@ -3,6 +3,7 @@
 Bad rows are errors. Everything else is counted and left to the user.
 """
 
+import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -92,7 +93,7 @@ def _lengths(chats: list[Chat], bad: list[reading.Bad], count: Counter) -> list[
 
 def _held_out(path: Path) -> Path | None:
     folder = path.expanduser()
-    return folder / "test.jsonl" if folder.is_dir() and (folder / MANIFEST).is_file() else None
+    return folder / "test.jsonl" if os.path.isfile(folder / MANIFEST) else None
 
 
 def _repeats(chats: Sequence[Chat]) -> tuple[list[Chat], list[tuple[int, int]], list[tuple[int, int]]]:

@@ -17,8 +17,10 @@ from mlaas_lab.errors import DataError, did_you_mean
 
 LINE_BYTES = 16 * 2**20
 """Longest line; a longer one is a broken file or a bomb."""
-UNPACKED_BYTES = 4 * 2**30
-"""Most that a gzip file may unpack to."""
+BLANK_LINES = 100_000
+"""Most empty lines in a row."""
+BOMB_BYTES, BOMB_RATIO = 16 * 2**20, 200
+"""A gzip file that unpacks to more than both is no text: text shrinks 3 to 20 times, gzip's limit is 1,032."""
 GZIP = b"\x1f\x8b"
 UTF8_BOM = b"\xef\xbb\xbf"
 UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
@@ -38,12 +40,13 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         raise absent(path) from None
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from None
-    with os.fdopen(handle, "rb") as file:
-        mode = os.fstat(handle).st_mode
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
         if stat.S_ISDIR(mode):
             raise DataError(f"{path} is a folder, not a dataset.", next="Name a file in it, or a snapshot's folder.")
-        if not stat.S_ISREG(mode):
-            raise DataError(f"{path} is a pipe or device, not an ordinary file.", next="Save it as a file first.")
+        raise DataError(f"{path} is a pipe or device, not an ordinary file.", next="Save it as a file first.")
+    with os.fdopen(handle, "rb") as file:
         yield file
 
 
@@ -68,19 +71,20 @@ def lines(path: Path) -> Iterator[tuple[int, bytes]]:
         packed = file.read(2) == GZIP
         file.seek(0)
         stream = cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if packed else file
-        number = total = 0
+        number = total = blank = 0
         while line := _readline(stream, path, number):
             number += 1
             total += len(line)
+            blank = 0 if line.strip() else blank + 1
             if number == 1:
                 line = _without_bom(line, path)
-            if len(line) > LINE_BYTES:
+            if len(line) > LINE_BYTES or blank > BLANK_LINES:
+                raise _no_text(path, number, blank)
+            if packed and total > BOMB_BYTES and total > BOMB_RATIO * file.tell():
                 raise DataError(
-                    f"{path}:{number}: the line is longer than {LINE_BYTES // 2**20} MiB.",
-                    next="Write one row per line (JSONL), or use Parquet.",
+                    f"{path}:{number}: it unpacks to {total // file.tell():,} times its size.",
+                    next="That is no text: unpack it by hand and look.",
                 )
-            if packed and total > UNPACKED_BYTES:
-                raise DataError(f"{path} unpacks to more than {UNPACKED_BYTES // 2**30} GiB.", next="Split it.")
             yield number, line
 
 
@@ -115,6 +119,11 @@ def _readline(stream: IO[bytes], path: Path, before: int) -> bytes:
         ) from None
     except OSError as error:
         raise _unreadable(path, error) from None
+
+
+def _no_text(path: Path, number: int, blank: int) -> DataError:
+    what = f"{blank:,} lines in a row are empty" if blank else f"the line is longer than {LINE_BYTES // 2**20} MiB"
+    return DataError(f"{path}:{number}: {what}.", next="Write one row per line (JSONL), or use Parquet.")
 
 
 def _without_bom(line: bytes, path: Path) -> bytes:

@@ -27,9 +27,8 @@ def rows_of(path: Path, names: Mapping[str, str]) -> Iterator[tuple[int, Any]]:
     try:
         yield from _read(path, names)
     except (PolarsError, PanicException, OSError, ValueError, MemoryError) as error:
-        reason = " ".join(str(error).split())[:120].rstrip(".")
         raise DataError(
-            f"{path} cannot be read as Parquet: {reason}.", next="It is cut or damaged: write or copy it again."
+            f"{path} cannot be read as Parquet: {_reason(error)}.", next="It is cut or damaged: write or copy it again."
         ) from None
 
 
@@ -44,6 +43,13 @@ def _read(path: Path, names: Mapping[str, str]) -> Iterator[tuple[int, Any]]:
     while len(part := table.slice(start, SLICE_ROWS).collect()):
         yield from enumerate(part.iter_rows(named=True), start + 1)
         start += SLICE_ROWS
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, PanicException):  # its words are about the reader's source
+        return "its parts contradict each other"
+    text = " ".join(str(error).split()).removeprefix("parquet: ").removeprefix("File out of specification: ")
+    return text[:120].rstrip(".")
 
 
 def _used(column: str, names: Mapping[str, str]) -> bool:

@@ -132,7 +132,7 @@ def _json(path: Path) -> Iterator[tuple[int, Any]]:
 
 def _parsed(line: bytes) -> Any:
     try:
-        return DECODER.decode(line.decode())
+        return DECODER.decode(line.decode().rstrip("\r\n"))
     except (ValueError, RecursionError) as error:
         return _broken(error)
 

@@ -12,7 +12,7 @@ from typing import Self
 from mlaas_lab.data.reading import Bad, unit
 from mlaas_lab.data.snapshots import Snapshot
 from mlaas_lab.schema import JSON
-from mlaas_lab.view import Badge, Column, Facts, Shown, Table, Tone, View
+from mlaas_lab.view import Badge, Code, Column, Facts, Shown, Table, Tone, View
 from mlaas_lab.view.formats import percent
 
 LISTED = 20
@@ -99,6 +99,8 @@ class Report(Shown):
     personal: dict[str, Found] = field(default_factory=dict)
     base: str | None = None
     tokens_unknown: str = ""
+    wanted: Path | None = None
+    """Where a snapshot was asked for."""
     snapshot: Snapshot | None = None
 
     @property
@@ -142,14 +144,14 @@ class Report(Shown):
         }
 
     def view(self) -> View:
-        """Facts, findings, and the bad rows first."""
+        """The bad rows first, then facts and findings."""
         badge = Badge(text="usable", tone=Tone.GOOD) if self.ok else Badge(text="bad rows", tone=Tone.BAD)
+        facts = Facts(rows=self._facts())
         return View(
             title=self.path.name,
             badge=badge,
             summary=self._summary(),
-            children=(self._bad_view(),) if self.bad else (),
-            marks=(Facts(rows=self._facts()),),
+            marks=(self._bad_rows(), facts) if self.bad else (facts,),
             table=self._findings(),
             notes=self._notes(),
         )
@@ -160,19 +162,10 @@ class Report(Shown):
             return f"{rows}, {len(self.bad):,} of them cannot be used."
         return f"{rows}, all usable."
 
-    def _bad_view(self) -> View:
-        more = len(self.bad) - ERRORS_SHOWN
-        return View(
-            title="Bad rows",
-            table=Table(
-                columns=[
-                    Column(title=unit(self.path) or "line", align="right"),
-                    Column(title="what is wrong, what was expected", wrap=True),
-                ],
-                rows=[(row.line, row.message) for row in self.bad[:ERRORS_SHOWN]],
-            ),
-            notes=[f"and {more:,} more; --json lists them"] if more > 0 else [],
-        )
+    def _bad_rows(self) -> Code:
+        name, more = unit(self.path) or "line", len(self.bad) - ERRORS_SHOWN
+        lines = [f"{name} {row.line}: {row.message}" for row in self.bad[:ERRORS_SHOWN]]
+        return Code(label="Bad rows", text="\n".join(lines + [f"and {more:,} more: --json lists them"] * (more > 0)))
 
     def _facts(self) -> list[tuple[str, str]]:
         facts = [("file", str(self.path)), ("sha256", self.sha256), ("turns", f"{self.turns:,}")]
@@ -190,19 +183,19 @@ class Report(Shown):
     def _findings(self) -> Table:
         cut = self.tokens.truncated if self.tokens else None
         named = [
-            ("one-sided: no question or no answer", self.one_sided),
+            ("one-sided chats", self.one_sided),
             ("exact duplicates", self.duplicates),
             ("same question, other answer", self.conflicts),
             ("near duplicates", self.near_duplicates),
         ]
-        named += [(f"longer than {self.tokens.max_length:,} tokens: cut", cut)] if self.tokens and cut else []
+        named += [(f"cut at {self.tokens.max_length:,} tokens", cut)] if self.tokens and cut else []
         named += [(f"asked in {self.against.name} too", self.leakage)] if self.against and self.leakage else []
         named += [(f"may hold: {kind}", found) for kind, found in self.personal.items() if found.count]
         columns = [
             Column(title="finding"),
             Column(title="rows", align="right"),
             Column(title="share", align="right", format=percent),
-            Column(title=f"first {unit(self.path) or 'line'}s"),
+            Column(title=f"first {unit(self.path) or 'line'}s", wrap=True),
         ]
         usable = max(1, self.rows - len(self.bad))
         return Table(
@@ -210,11 +203,17 @@ class Report(Shown):
         )
 
     def _notes(self) -> list[str]:
-        notes = ["near: the shingles of two questions overlap by 80 % or more; 7 = 3 means line 7 repeats line 3"]
+        notes = [
+            "7 = 3: line 7 repeats line 3, of the other file where there is one; near: 80 % of the shingles overlap"
+        ]
+        if self.one_sided.count:
+            notes.append("one-sided: nobody asks or nobody answers; such rows can be evaluated, not trained on")
+        if self.personal and any(found.count for found in self.personal.values()):
+            notes.append("personal data is found by its form: what is not found may still be there")
         if self.tokens is None and self.tokens_unknown:
             notes.append(f"tokens were not counted: {self.tokens_unknown}")
-        if self.bad and self.snapshot is None:
-            notes.append("no snapshot is written while rows are bad")
+        if self.bad and self.wanted:
+            notes.append(f"{self.wanted} is not written while rows are bad")
         return notes
 
 

@@ -64,10 +64,7 @@ def chat(row: Any, names: Mapping[str, str], *, line: int) -> Chat:
     messages = _messages(fields, tuple(map(str, row)))
     if not any(message.content.strip() for message in messages):
         raise BadRow("the chat is empty, expected at least one message with text")
-    try:
-        name = _name(fields, "id") or content_id(messages)
-    except UnicodeEncodeError:
-        raise BadRow("the text holds half of a surrogate pair, expected Unicode text") from None
+    name = _name(fields, "id") or content_id(messages)
     return Chat(id=name, messages=messages, group=_name(fields, "group"), contexts=_contexts(fields), line=line)
 
 
@@ -148,6 +145,10 @@ def _text(value: Any, where: str) -> str:
         raise BadRow(f"{where} is {_kind(value)}, expected text" + (" (quote it)" if _is_number(value) else ""))
     if "\0" in value:
         raise BadRow(f"{where} holds a NUL character, expected text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadRow(f"{where} holds half of a surrogate pair, expected Unicode text") from None
     return value
 
 

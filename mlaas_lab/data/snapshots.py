@@ -77,14 +77,15 @@ def resolve(path: Path) -> Path:
         DataError: for a folder that is no snapshot, or a snapshot that was edited.
     """
     path = path.expanduser()
-    folder, part = (path, "train.jsonl") if path.is_dir() else (path.parent, path.name)
-    if not _is_file(folder / MANIFEST):
+    # os.path says no for a name that no file can have, where Path raises.
+    folder, part = (path, "train.jsonl") if os.path.isdir(path) else (path.parent, path.name)
+    if not os.path.isfile(folder / MANIFEST):
         return path
     if path != folder and "." not in part:
         part = f"{part}.jsonl"
     manifest = _manifest(folder)
     if part not in manifest:
-        return path if _is_file(path) else folder / _known(folder, part, manifest)
+        return path if os.path.isfile(path) else folder / _known(folder, part, manifest)
     if files.sha256(folder / part) != manifest[part]:
         raise DataError(f"{folder / part} was edited after the snapshot was made.", next="Make a new snapshot.")
     return folder / part
@@ -96,15 +97,8 @@ def sha256(path: Path) -> str:
     Raises:
         DataError: if it cannot be read, or if a snapshot was edited.
     """
-    resolved = resolve(path)
-    return files.sha256(path.expanduser() / MANIFEST if path.expanduser().is_dir() else resolved)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that no file can have
-        return False
+    resolved, folder = resolve(path), path.expanduser()
+    return files.sha256(folder / MANIFEST if resolved.parent == folder else resolved)
 
 
 def _known(folder: Path, part: str, manifest: dict[str, str]) -> str:
