@@ -4,7 +4,6 @@
 """
 
 from importlib.util import find_spec
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""The commands in Python: `ml.finetune(base="tiny", data="rows.jsonl")`. Their types stand in `api.pyi`, made from the Specs."""
+"""The commands in Python: `ml.finetune(base="tiny", data="rows.jsonl")`.
+
+Their types stand in `api.pyi`, which is made from the Specs.
+"""
 
 import functools
 from collections.abc import Callable

@@ -4,17 +4,15 @@ Exit 0 done, 1 failed, 2 wrong words, 130 interrupted. Standard output has the r
 """
 
 import json
+import os
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from mlaas_lab.commands import _dispatch, _help
 from mlaas_lab.errors import Interrupted, LabError
 from mlaas_lab.fronts import Terminal
 from mlaas_lab.lab import Lab
 from mlaas_lab.settings import Preferences, silence
-
-HELP = ("-h", "--help")
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -24,8 +22,8 @@ def main(words: Sequence[str] | None = None) -> int:
     as_json, debug = _take(rest, "--json"), _take(rest, "--debug")
     front = Terminal(sys.stderr)
     try:
-        if (text := help_for(rest)) is not None:
-            print(text)
+        if (text := _help.asked(rest)) is not None:
+            _say(text)
             return 0
         result = _dispatch.execute(rest, Lab(_preferences(rest), waits=True, live=front.live))
     except LabError as error:
@@ -33,29 +31,25 @@ def main(words: Sequence[str] | None = None) -> int:
         if debug:
             raise
         if as_json:
-            print(json.dumps({"error": error.as_json()}))
+            _say(json.dumps({"error": error.as_json()}))
         print(f"mlaas: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         front.finish()
         print("mlaas: interrupted.", file=sys.stderr)
         return Interrupted.exit_code
-    except BrokenPipeError:
-        return 1
     front.finish()
     if result is not None:
-        print(json.dumps(result.as_json(), default=str) if as_json else result)
+        _say(json.dumps(result.as_json(), default=str) if as_json else str(result))
     return int(getattr(result, "exit_code", 0))
 
 
-def help_for(words: list[Any]) -> str | None:
-    """The help that `words` ask for, or None when they ask for something else."""
-    if not words or words[0] in HELP:
-        return _help.overview()
-    if any(word in words for word in HELP if isinstance(word, str)):
-        name, _ = _dispatch.pick([word for word in words if word not in HELP])
-        return _help.usage(name)
-    return None
+def _say(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Whoever read has seen enough; Python's own flush at exit must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _take(words: list[str], flag: str) -> bool:

@@ -1,7 +1,7 @@
 """Jobs as a user has them: submit, list, wait, cancel, refresh.
 
-A job is a folder and a row; this file makes both and hands the folder to an executor. It knows no task by name and keeps
-nothing in memory: a new kernel sees the same jobs.
+A job is a folder and a row; this file makes both and hands the folder to an executor. It knows no task by name and
+keeps nothing in memory: a new kernel sees the same jobs.
 """
 
 import asyncio
@@ -241,18 +241,15 @@ class JobManager:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _content(self, spec: Spec) -> Iterator[tuple[str, JSON]]:
+        digests: dict[str | None, Callable[[Any], str]] = {
+            "data": data.sha256,
+            "model": lambda name: models.locate(name, self.settings).fingerprint,
+            "target": self._target,
+        }
         for option in options(type(spec)):
-            value = getattr(spec, option.name)
-            if option.refers in _FINGERPRINTS and value is not None and value != "":
-                digest = _FINGERPRINTS[option.refers]
-                several = isinstance(value, tuple)
-                yield option.name, [digest(self, one) for one in value] if several else digest(self, value)
-
-    def _data(self, path: Any) -> str:
-        return data.sha256(path)
-
-    def _model(self, name: str) -> str:
-        return models.locate(name, self.settings).fingerprint
+            value, digest = getattr(spec, option.name), digests.get(option.refers)
+            if digest is not None and value is not None and value != "":
+                yield option.name, [digest(one) for one in value] if isinstance(value, tuple) else digest(value)
 
     def _target(self, text: str) -> str:
         target = Target.parse(text)
@@ -285,11 +282,3 @@ class JobManager:
         except StoreError:
             # It wrote its end between our two looks, or another kernel saw it first.
             return self.store.job(job.id)
-
-
-_FINGERPRINTS: dict[str | None, Callable[[JobManager, Any], str]] = {
-    "data": JobManager._data,
-    "model": JobManager._model,
-    "target": JobManager._target,
-}
-"""What a field refers to → how its content is named in the hash."""

@@ -5,6 +5,7 @@ Loading this file imports nothing heavy: the commands come with the first use.
 
 import re
 import shlex
+import sys
 from typing import Any
 
 from IPython.core.completer import SimpleCompletion, context_matcher
@@ -20,7 +21,7 @@ from IPython.core.magic import (
 )
 from traitlets import Dict
 
-EXPANSION = re.compile(r"\{([A-Za-z_]\w*(?:\.\w+|\[[^\]{}]*\])*)\}|\$([A-Za-z_]\w*)")
+EXPANSION = re.compile(r"(?<!\{)\{([A-Za-z_]\w*(?:\.\w+|\[[^\]{}]*\])*)\}(?!\})|\$([A-Za-z_]\w*)")
 """`{name}`, `{name.attr}`, `{name[...]}` and `$name`; anything else in braces stays as it is."""
 COMPLETER = "mlaas_lab.magic"
 AT_MAGIC = re.compile(r"(?:^|=\s*)%%?mlaas(?P<words>(?:\s.*)?)$")
@@ -39,14 +40,14 @@ class MlaasMagics(Magics):
     def mlaas(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Any:
         """Fine-tune, serve, compare: `%mlaas help` lists the commands, `%mlaas help COMMAND` their options.
 
-        Results are objects: `job = %mlaas finetune --data rows.jsonl`. `%%mlaas COMMAND` takes its options as YAML from
-        the cell (`ask`: the prompt); `--as NAME` binds its result. `{name}` and `$name` are Python's, an unknown name is
-        an error; `--raw` leaves them alone. `--json` returns plain data.
+        Results are objects: `job = %mlaas finetune --data rows.jsonl`. `%%mlaas COMMAND` takes its options as YAML
+        from the cell (`ask`: the prompt); `--as NAME` binds its result. `{name}` and `$name` are Python's, an unknown
+        name is an error; `--raw` leaves them alone. `--json` returns plain data.
         """
         from mlaas_lab.errors import LabError
 
         try:
-            words = words_of(line, {**self.shell.user_ns, **(local_ns or {})})
+            words = words_of(line, {**self._names, **(local_ns or {})})
             return self._run(words, cell)
         except LabError:
             raise
@@ -55,25 +56,28 @@ class MlaasMagics(Magics):
 
     def _run(self, words: list[Any], cell: str | None) -> Any:
         from mlaas_lab import fronts
-        from mlaas_lab.cli import help_for
-        from mlaas_lab.commands import _dispatch
+        from mlaas_lab.commands import _dispatch, _help
         from mlaas_lab.lab import Lab
         from mlaas_lab.settings import Preferences, silence
 
         silence()
-        if (text := help_for(words)) is not None:
+        if (text := _help.asked(words)) is not None:
             print(text)  # noqa: T201 - help is asked for to be read
             return None
         plain, bound = _take(words, "--json"), _take_value(words, "--as")
-        front = fronts.Notebook() if fronts.in_notebook() else fronts.Terminal(_stderr())
+        front = fronts.Notebook() if fronts.in_notebook() else fronts.Terminal(sys.stderr)
         lab = Lab(Preferences().config(**self.settings), live=front.live)
         result = _dispatch.execute(words, lab, body=cell)
         front.finish(result)
         value = result.as_json() if plain and result is not None else result
-        self.shell.user_ns["_mlaas"] = value
+        self._names["_mlaas"] = value
         if bound:
-            self.shell.user_ns[bound] = value
+            self._names[bound] = value
         return None if bound else value
+
+    @property
+    def _names(self) -> dict[str, Any]:
+        return {} if self.shell is None else self.shell.user_ns
 
 
 def load(shell: InteractiveShell) -> None:
@@ -81,8 +85,8 @@ def load(shell: InteractiveShell) -> None:
     unload(shell)
     shell.register_magics(MlaasMagics)
     shell.Completer.custom_matchers.append(complete)
-    formatter = shell.display_formatter.ipython_display_formatter
-    formatter.for_type_by_name("mlaas_lab.view", "Shown", _show)
+    if shell.display_formatter is not None:
+        shell.display_formatter.ipython_display_formatter.for_type_by_name("mlaas_lab.view", "Shown", _show)
 
 
 def unload(shell: InteractiveShell) -> None:
@@ -151,12 +155,6 @@ def _take_value(words: list[Any], flag: str) -> str | None:
             del words[i : i + 2]
             return value
     return None
-
-
-def _stderr() -> Any:
-    import sys
-
-    return sys.stderr
 
 
 def _show(shown: Any) -> None:

@@ -1,8 +1,8 @@
 """The supervisor of one job: `python -m mlaas_lab.worker JOB_DIR`.
 
-It starts the entry as its child, reads the lines the child writes, polls the cancel row, kills the whole tree, says how
-it ended (a SIGKILLed child cannot report its own out-of-memory), sends metrics to MLflow from a thread, and alone writes
-the store. It imports neither torch nor, before the thread needs it, mlflow.
+It starts the entry as its child, reads the lines the child writes, polls the cancel row, kills the whole tree, says
+how it ended (a SIGKILLed child cannot report its own out-of-memory), sends metrics to MLflow from a thread, and alone
+writes the store. It imports neither torch nor, before the thread needs it, mlflow.
 """
 
 import ctypes
@@ -84,7 +84,8 @@ class Supervisor:
     def read_lines(self) -> None:
         """Bring what the entry wrote since the last call into the store; of many progress lines only the newest."""
         progress: Progress | None = None
-        for self._read_to, line in self.folder.events_from(self._read_to):
+        for offset, line in self.folder.events_from(self._read_to):
+            self._read_to = offset
             match line["event"]:
                 case "progress":
                     progress = Progress(**{key: value for key, value in line.items() if key != "event"})
@@ -146,7 +147,7 @@ def main(path: str, *, inline: bool = False) -> int:
         supervisor.end(state, why)
     except StoreError as error:
         # A newer attempt has taken over, or the store is gone: nothing of ours may go on.
-        print(f"{type(error).__name__}: {one_line(error)}", file=sys.stderr)
+        sys.stderr.write(f"{type(error).__name__}: {one_line(error)}\n")
         kill_tree(psutil.Process(entry.pid))
         return 1
     return 0 if state is not JobState.FAILED else 1

@@ -192,7 +192,9 @@ def test_job_can_be_run_again_by_hand(lab):
     handle = submit(lab, steps=2).wait(30)
     job = json.loads(handle.folder.job.read_text())
     assert job["spec"]["steps"] == 2
-    done = subprocess.run([sys.executable, "-m", "mlaas_lab.context", handle.folder.path], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "mlaas_lab.context", handle.folder.path], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
 
 

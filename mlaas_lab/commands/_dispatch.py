@@ -5,7 +5,7 @@ Every front (cell, shell, Python) comes through here, so they mean the same. A t
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from pydantic import create_model
@@ -113,7 +113,7 @@ def _body(found: Command, body: str | None) -> dict[str, Any]:
 
 
 def _of_task(name: str, task: Task) -> Command:
-    args = create_model(task.spec.__name__, __base__=(Launch, task.spec), __doc__=task.spec.__doc__)
+    made = create_model(task.spec.__name__, __base__=(Launch, task.spec), __doc__=task.spec.__doc__)
 
     def run(args: Any, lab: Lab) -> Any:
         spec = task.spec(**{field: getattr(args, field) for field in task.spec.model_fields})
@@ -122,4 +122,4 @@ def _of_task(name: str, task: Task) -> Command:
         wait = True if args.wait else False if args.detach else None
         return lab.submit(name, spec, wait=wait, force=args.force, executor=args.executor)
 
-    return Command(args=args, run=run)
+    return Command(args=cast(type[Spec], made), run=run)

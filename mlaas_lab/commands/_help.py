@@ -1,11 +1,22 @@
 """Help, made from the Specs: the same text for `help X`, `X --help`, `-h` and `%mlaas?`."""
 
 import textwrap
+from collections.abc import Sequence
+from typing import Any
 
-from mlaas_lab.commands._dispatch import Launch, command, names
+from mlaas_lab.commands._dispatch import Launch, command, names, pick
 from mlaas_lab.spec import Option, options
 
 WIDTH = 100
+FLAGS = ("-h", "--help")
+
+
+def asked(words: Sequence[Any]) -> str | None:
+    """The help that `words` ask for, or None when they ask for something else."""
+    if not words or words[0] in FLAGS:
+        return overview()
+    wanted = [word for word in words if not (isinstance(word, str) and word in FLAGS)]
+    return None if len(wanted) == len(words) else usage(pick(wanted)[0])
 
 
 def overview() -> str:

@@ -40,12 +40,9 @@ class Cancelled(Shown):
 
 
 def _run(args: Cancel, lab: Lab) -> Cancelled:
-    if args.job == "all":
-        wanted = [job.id for job in lab.jobs.list(states=ALIVE)]
-    else:
-        wanted = [lab.jobs.get(args.job).id]
-    handles = [lab.jobs.cancel(job_id) for job_id in wanted]
-    return Cancelled([_ended(handle) for handle in handles])
+    alive = [job.id for job in lab.jobs.every(states=ALIVE)]
+    wanted = alive if args.job == "all" else [lab.jobs.get(args.job).id]
+    return Cancelled([_ended(handle) for handle in [lab.jobs.cancel(job_id) for job_id in wanted]])
 
 
 def _ended(handle: JobHandle) -> Job:

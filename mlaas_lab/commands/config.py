@@ -22,16 +22,16 @@ class Configuration(Shown):
 
     def view(self) -> View:
         """A table, with what each setting means."""
-        columns = ["Setting", "Value", "Set by", Column(title="Meaning", wrap=True)]
+        columns: list[Column | str] = ["Setting", "Value", "Set by", Column(title="Meaning", wrap=True)]
         rows = [
             [name, str(found.value), found.origin, Settings.model_fields[name].description]
             for name, found in self.origins.items()
         ]
-        notes = [
+        note = (
             "Change one for good in mlaas.toml or the environment (MLAAS_THREADS=2), for a session with"
             " %config MlaasMagics.settings = {'threads': 2}, for one command with mlaas --set threads=2 COMMAND."
-        ]
-        return View(title="Settings", table=Table(columns=columns, rows=rows), notes=notes)
+        )
+        return View(title="Settings", table=Table(columns=columns, rows=rows), notes=[note])
 
     def as_json(self) -> JSON:
         """`{settings: {name: {value, origin}}}`."""

@@ -13,7 +13,6 @@ from importlib.util import find_spec
 
 import psutil
 
-from mlaas_lab import __version__
 from mlaas_lab.commands import Command
 from mlaas_lab.errors import LabError
 from mlaas_lab.lab import Lab
@@ -66,7 +65,12 @@ class Health(Shown):
 
     def view(self) -> View:
         """One row a check."""
-        columns = ["Check", "", Column(title="Found", wrap=True), Column(title="To add it", wrap=True)]
+        columns: list[Column | str] = [
+            "Check",
+            "",
+            Column(title="Found", wrap=True),
+            Column(title="To add it", wrap=True),
+        ]
         rows = [[check.name, _badge(check), check.detail, check.fix] for check in self.checks]
         badge = Badge(text="ok", tone=Tone.GOOD) if self.ok else Badge(text="not ok", tone=Tone.BAD)
         return View(title="Doctor", badge=badge, table=Table(columns=columns, rows=rows))
@@ -84,7 +88,7 @@ def _run(_args: Doctor, lab: Lab) -> Health:
 def _software() -> Iterator[Check]:
     here = f"{platform.python_version()} at {sys.executable}"
     yield Check(name="Python", ok=sys.version_info >= (3, 11), detail=here, fix="")
-    yield Check(name="mlaas_lab", ok=True, detail=__version__)
+    yield Check(name="mlaas_lab", ok=True, detail=version("mlaas_lab"))
     for library in NEEDED:
         found = _version(library)
         fix = "" if found else f"pip install {library}"

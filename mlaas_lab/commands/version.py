@@ -2,8 +2,8 @@
 
 import platform
 from dataclasses import dataclass
+from importlib.metadata import version
 
-from mlaas_lab import __version__
 from mlaas_lab.commands import Command
 from mlaas_lab.lab import Lab
 from mlaas_lab.schema import JSON
@@ -23,7 +23,7 @@ class Versions(Shown):
 
     def view(self) -> View:
         """One line each."""
-        return View(title=f"mlaas_lab {__version__}", marks=[Facts(rows=list(self.rows.items()))])
+        return View(title="Version", marks=[Facts(rows=list(self.rows.items()))])
 
     def as_json(self) -> JSON:
         """`{mlaas_lab, python, platform}`."""
@@ -31,7 +31,7 @@ class Versions(Shown):
 
 
 def _run(_args: Version, _lab: Lab) -> Versions:
-    rows = {"mlaas_lab": __version__, "python": platform.python_version(), "platform": platform.platform()}
+    rows = {"mlaas_lab": version("mlaas_lab"), "python": platform.python_version(), "platform": platform.platform()}
     return Versions(rows)
 
 

@@ -1,0 +1,165 @@
+"""Made by `python tests/api_stub.py`; do not edit."""
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+from mlaas_lab.commands.ask import Answers
+from mlaas_lab.commands.cancel import Cancelled
+from mlaas_lab.commands.config import Configuration
+from mlaas_lab.commands.doctor import Health
+from mlaas_lab.commands.help import HelpText
+from mlaas_lab.commands.jobs import JobList
+from mlaas_lab.commands.logs import LogTail
+from mlaas_lab.commands.sync import Synced
+from mlaas_lab.commands.version import Versions
+from mlaas_lab.data.report import Report
+from mlaas_lab.job import JobHandle
+
+def ask(
+    prompt: str,
+    *,
+    targets: str | Sequence[str],
+    system: str = ...,
+    max_tokens: int = ...,
+    temperature: float = ...,
+    repeat: int = ...,
+    timeout_s: float = ...,
+) -> Answers: ...
+
+def attach(
+    job: str | JobHandle | None = ...,
+    *,
+    wait: bool = ...,
+) -> JobHandle: ...
+
+def cancel(
+    job: str | JobHandle,
+) -> Cancelled: ...
+
+def config() -> Configuration: ...
+
+def data_check(
+    file: Any,
+    *,
+    map: str | Mapping[str, str] | None = ...,
+    base: str = ...,
+    max_length: int | None = ...,
+    against: Any = ...,
+    out: str | PathLike[str] | None = ...,
+    test: float = ...,
+    seed: int = ...,
+    by: str | None = ...,
+) -> Report: ...
+
+def doctor() -> Health: ...
+
+def eval(
+    *,
+    data: Any,
+    targets: str | Sequence[str],
+    metrics: str | Sequence[str] = ...,
+    name: str = ...,
+    limit: int | None = ...,
+    repeats: int = ...,
+    system: str | None = ...,
+    max_tokens: int = ...,
+    temperature: float = ...,
+    stream: bool = ...,
+    concurrency: int | None = ...,
+    retries: int = ...,
+    timeout_s: float = ...,
+    margin: float | None = ...,
+    seed: int = ...,
+    map: str | Mapping[str, str] | None = ...,
+    wait: bool = ...,
+    detach: bool = ...,
+    force: bool = ...,
+    executor: str | None = ...,
+) -> JobHandle: ...
+
+def finetune(
+    *,
+    base: str = ...,
+    data: Any,
+    name: str = ...,
+    eval_data: Any = ...,
+    validation: float = ...,
+    rank: int = ...,
+    alpha: int | None = ...,
+    dropout: float = ...,
+    lr: float | None = ...,
+    epochs: float | None = ...,
+    batch_size: int = ...,
+    pass_size: int | None = ...,
+    max_length: int = ...,
+    warmup: float = ...,
+    weight_decay: float = ...,
+    max_grad_norm: float = ...,
+    save_every: int = ...,
+    seed: int = ...,
+    map: str | Mapping[str, str] | None = ...,
+    dtype: str = ...,
+    gradient_checkpointing: bool = ...,
+    load_in_4bit: bool = ...,
+    wait: bool = ...,
+    detach: bool = ...,
+    force: bool = ...,
+    executor: str | None = ...,
+) -> JobHandle: ...
+
+def help(
+    name: str | Sequence[str] = ...,
+) -> HelpText: ...
+
+def jobs(
+    *,
+    state: str | None = ...,
+    task: str | None = ...,
+    limit: int = ...,
+) -> JobList: ...
+
+def logs(
+    job: str | JobHandle,
+    *,
+    lines: int = ...,
+) -> LogTail: ...
+
+def serve(
+    models: str | Sequence[str],
+    *,
+    engine: str | None = ...,
+    name: str = ...,
+    port: int = ...,
+    device: str = ...,
+    batch: bool = ...,
+    ready_within_s: float = ...,
+    wait: bool = ...,
+    detach: bool = ...,
+    force: bool = ...,
+    executor: str | None = ...,
+) -> JobHandle: ...
+
+def sync(
+    job: str | JobHandle = ...,
+    *,
+    again: bool = ...,
+) -> Synced: ...
+
+def tiny(
+    *,
+    rebuild: bool = ...,
+    seed: int = ...,
+    wait: bool = ...,
+    detach: bool = ...,
+    force: bool = ...,
+    executor: str | None = ...,
+) -> JobHandle: ...
+
+def version() -> Versions: ...
+
+def wait(
+    job: str | JobHandle,
+    *,
+    timeout: float | None = ...,
+) -> JobHandle: ...
