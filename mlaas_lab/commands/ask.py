@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mlaas_lab import pricing, view
 from mlaas_lab.commands import Command
-from mlaas_lab.errors import CallError
+from mlaas_lab.errors import CallError, snake
 from mlaas_lab.lab import Lab
 from mlaas_lab.schema import JSON, Completion, Cost, Message, Usage
 from mlaas_lab.spec import Arg, Spec, TargetName
@@ -81,7 +81,7 @@ class Answers(Shown):
     def view(self) -> View:
         """The answers side by side, and what each took."""
         marks = [view.Answers(prompt=self.prompt, answers=[_answer(row) for row in self.rows])]
-        columns = [
+        columns: list[view.Column | str] = [
             view.Column(title="Target"),
             view.Column(title="Input", align="right", format=count, unit="tokens"),
             view.Column(title="Output", align="right", format=count, unit="tokens"),
@@ -100,12 +100,16 @@ class Answers(Shown):
 
 
 def _answer(row: Asked) -> view.Answer:
-    error = row.error.message if row.error else ""
+    error = _name(row.error)
     if row.completion is None:
         return view.Answer(target=row.target, text=row.text or None, error=error, note="" if error else "…")
     done = row.completion
     said = [seconds(done.latency_s), *([f"stopped by {done.finish_reason}"] if done.finish_reason != "stop" else [])]
     return view.Answer(target=row.target, text=row.text, note=", ".join(said))
+
+
+def _name(error: CallError | None) -> str:
+    return snake(type(error).__name__) if error else ""
 
 
 def _row(row: Asked) -> tuple[Any, ...]:
@@ -117,7 +121,7 @@ def _row(row: Asked) -> tuple[Any, ...]:
         done.ttft_s if done else None,
         done.latency_s if done else None,
         row.cost.usd,
-        row.error.as_json()["name"] if row.error else "",
+        _name(row.error),
     )
 
 

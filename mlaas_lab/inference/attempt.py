@@ -7,6 +7,7 @@ text that leaves here holds a key: vendors like to repeat it.
 import asyncio
 import contextlib
 import ipaddress
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -250,7 +251,9 @@ def _broken(route: Route, error: Exception, stamps: Stamps) -> CallError:
     elif isinstance(error, TimeoutError):
         told = f"no connection within {CONNECT_S:g} s"
     elif isinstance(error, aiohttp.ClientConnectorError):
-        told = f"no connection to {error.host}:{error.port}: {error.os_error.strerror or error.os_error}"
+        cause = error.os_error
+        why = os.strerror(cause.errno) if cause.errno and cause.errno > 0 else cause.strerror or str(cause)
+        told = f"no connection to {error.host}:{error.port}: {why}"
     return kind(_said(route, told), status=stamps.status, request_id=stamps.request_id)
 
 

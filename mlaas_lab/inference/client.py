@@ -14,6 +14,7 @@ import orjson
 
 from mlaas_lab.errors import CallError, TimedOut, snake
 from mlaas_lab.inference.attempt import Call, Stamps, exchange, now, session
+from mlaas_lab.inference.deadline import Deadline, Deadlines
 from mlaas_lab.inference.retry import pause_s
 from mlaas_lab.inference.route import Route
 from mlaas_lab.schema import Completion, Message
@@ -40,6 +41,7 @@ class Client:
         self.limits = limits or Limits()
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._turns: dict[str, asyncio.Semaphore] = {}
+        self._deadlines: Deadlines | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -47,6 +49,8 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._deadlines is not None:
+            self._deadlines.close()
         for http in self._sessions.values():
             await http.close()
 
@@ -77,7 +81,7 @@ class Client:
         call = Call(route=route, body=body, stream=stream, on_delta=on_delta)
         async with self._turn(route):
             try:
-                async with asyncio.timeout(self.limits.timeout_s) as deadline:
+                with self._deadline() as deadline:
                     return await self._retried(call, deadline)
             except TimeoutError:
                 if call.running is not None:
@@ -85,6 +89,11 @@ class Client:
                 late = TimedOut(f"{route.name}: no answer within {self.limits.timeout_s:g} s.")
                 late.attempts = tuple(call.attempts)
                 raise late from None
+
+    def _deadline(self) -> Deadline:
+        if self._deadlines is None:
+            self._deadlines = Deadlines(self.limits.timeout_s)
+        return self._deadlines.start()
 
     def _turn(self, route: Route) -> asyncio.Semaphore:
         name = route.name
@@ -99,7 +108,7 @@ class Client:
             self._sessions[route.private] = session(private=route.private)
         return self._sessions[route.private]
 
-    async def _retried(self, call: Call, deadline: asyncio.Timeout) -> Completion:
+    async def _retried(self, call: Call, deadline: Deadline) -> Completion:
         while True:
             try:
                 return await self._attempt(call)
@@ -108,7 +117,7 @@ class Client:
                 if not error.retryable or call.shown or len(call.attempts) > self.limits.retries:
                     raise
                 pause = pause_s(len(call.attempts), error.retry_after_s)
-                if pause >= (deadline.when() or 0) - asyncio.get_running_loop().time():
+                if pause >= deadline.left_s:
                     error.next = error.next or f"The next try, in {pause:.3g} s, would be past the deadline."
                     raise
             await asyncio.sleep(pause)

@@ -64,7 +64,8 @@ class _Whole:
             if body[:1] in (b"", b"{"):
                 raise Truncated(f"the answer ended after {len(body)} bytes, before its end.") from None
             raise ProviderBug(f"the answer is not JSON: {_excerpt(body)}.") from None
-        _refuse(data)
+        if not isinstance(data, dict) or "choices" not in data or data.get("error"):
+            _refuse(data)
         try:
             choice = data["choices"][0]
             text, finish, usage = _text(choice["message"]), choice.get("finish_reason"), data.get("usage")
@@ -127,7 +128,7 @@ class _Streamed:
                 raise Faulted(Fault(message=_excerpt(data), status=500)) from None
             raise ProviderBug(f"an event of the stream is not JSON: {_excerpt(data)}.") from None
         try:
-            if "error" in event or "choices" not in event:
+            if "choices" not in event or event.get("error"):
                 _refuse(event)
             if usage := event.get("usage"):
                 self._usage = usage
@@ -210,22 +211,21 @@ def _usage(data: Any) -> Usage:
         return Usage()
     into, out = data.get("prompt_tokens_details"), data.get("completion_tokens_details")
     return Usage(
-        input_tokens=_count(data, "prompt_tokens"),
-        output_tokens=_count(data, "completion_tokens"),
-        cached_tokens=_count(into, "cached_tokens"),
-        cache_write_tokens=_count(into, "cache_write_tokens"),
-        reasoning_tokens=_count(out, "reasoning_tokens"),
+        input_tokens=_count(data.get("prompt_tokens")),
+        output_tokens=_count(data.get("completion_tokens")),
+        cached_tokens=_count(into.get("cached_tokens")) if isinstance(into, dict) else None,
+        cache_write_tokens=_count(into.get("cache_write_tokens")) if isinstance(into, dict) else None,
+        reasoning_tokens=_count(out.get("reasoning_tokens")) if isinstance(out, dict) else None,
     )
 
 
-def _count(data: Any, name: str) -> int | None:
-    value = data.get(name) if isinstance(data, dict) else None
+def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and value >= 0 else None
 
 
 def _refuse(data: Any) -> None:
     """Raise Faulted if `data` is an error, whatever the HTTP status said."""
-    if isinstance(data, dict) and (data.get("error") or "choices" not in data) and (fault := _said(data)):
+    if isinstance(data, dict) and (fault := _said(data)):
         raise Faulted(fault)
 
 
