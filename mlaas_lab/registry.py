@@ -35,6 +35,7 @@ EXTRAS = {
     "jinja2": "train",
     "fastapi": "serve",
     "uvicorn": "serve",
+    "openai": "serve",
     "jupyterlab": "lab",
     "nbclient": "lab",
     "panel": "dashboard",

@@ -1,0 +1,118 @@
+"""A server process that does not outlive its owner: `python -m mlaas_lab.serving._process COMMAND…` watches it.
+
+The watcher leads a session of its own and holds the end of a pipe that nobody writes to. When the owner closes the
+pipe, or dies by whatever signal, the pipe ends, and the watcher stops the server and all that it started. Dies the
+watcher, the owner does it. It knows nothing of models.
+"""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+
+import psutil
+
+GRACE_S = 4.0
+"""Between asking a server to stop and killing it; less than what the supervisor gives the entry."""
+POLL_S = 0.2
+
+
+class Server:
+    """A server and its watcher."""
+
+    def __init__(self, command: Sequence[str], *, folder: Path, log: Path, environment: Mapping[str, str]) -> None:
+        """Start `command` in `folder`; what it prints goes to the end of `log`."""
+        self._log = log
+        with log.open("ab") as output:
+            self._log_from = output.tell()
+            self._watcher = subprocess.Popen(
+                [sys.executable, "-P", "-m", __name__, *command],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                env=dict(environment),
+                start_new_session=True,
+            )
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended; None while it runs."""
+        return self._watcher.poll()
+
+    def printed(self, *, limit_bytes: int = 16_000) -> str:
+        """What it printed, from the start on or the last `limit_bytes` of it."""
+        with self._log.open("rb") as log:
+            end = log.seek(0, os.SEEK_END)
+            log.seek(max(self._log_from, end - limit_bytes))
+            return log.read().decode(errors="replace")
+
+    def stop(self) -> None:
+        """Stop the server and all that it started; returns when nothing is left."""
+        if self._watcher.stdin is not None:
+            self._watcher.stdin.close()
+        try:
+            self._watcher.wait(GRACE_S + 1)
+        except subprocess.TimeoutExpired:
+            self._watcher.kill()
+            self._watcher.wait()
+        _kill(_session(self._watcher.pid))
+
+
+def watch(command: Sequence[str]) -> int:
+    """Run `command` until it ends or its owner is gone; its exit status, or 128 + the signal that ended it."""
+    asked = False
+
+    def ask(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+
+    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGINT, ask)
+    server = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    family: list[psutil.Process] = []
+    while server.poll() is None and not asked and not _ended(sys.stdin.fileno()):
+        pass
+    try:
+        family = psutil.Process(server.pid).children(recursive=True)
+        server.terminate()
+        server.wait(GRACE_S)
+    except (psutil.NoSuchProcess, subprocess.TimeoutExpired):
+        server.kill()
+    _kill([*family, *(process for process in _session(os.getpid()) if process.pid != os.getpid())])
+    code = server.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _ended(pipe: int) -> bool:
+    readable, _, _ = select.select([pipe], [], [], POLL_S)
+    return bool(readable) and os.read(pipe, 1) == b""
+
+
+def _session(leader: int) -> list[psutil.Process]:
+    """Processes of the session that `leader` started; a child whose parent died still belongs to it."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
+            continue
+    return found
+
+
+def _kill(processes: Sequence[psutil.Process]) -> None:
+    for process in processes:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(processes, timeout=5)
+
+
+if __name__ == "__main__":
+    sys.exit(watch(sys.argv[1:]))

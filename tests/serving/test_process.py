@@ -1,0 +1,132 @@
+"""A server never outlives its owner, however that one ends."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mlaas_lab.serving._process import Server
+from mlaas_lab.settings import environment
+
+SLEEP = "import time; time.sleep(600)"
+STUBBORN = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+)
+FAMILY = (  # a child, and a grandchild whose parent is gone
+    "import subprocess, sys, time;"
+    f"subprocess.Popen([sys.executable, '-c', {SLEEP!r}, MARK]);"
+    "subprocess.run([sys.executable, '-c', 'import subprocess, sys;"
+    f'subprocess.Popen([sys.executable, "-c", "{SLEEP}", sys.argv[1]])\', MARK]);'
+    "print('up', flush=True); time.sleep(600)"
+)
+OWNER = """
+import sys, time
+from pathlib import Path
+from mlaas_lab.serving._process import Server
+from mlaas_lab.settings import environment
+server = Server(sys.argv[2:], folder=Path(sys.argv[1]), log=Path(sys.argv[1]) / "log", environment=environment())
+print("started", flush=True)
+time.sleep(600)
+"""
+CARELESS = """
+import subprocess, sys, time
+subprocess.Popen(sys.argv[2:], start_new_session=True)
+print("started", flush=True)
+time.sleep(600)
+"""
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    """Living processes with `mark` on their command line."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if mark in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def wait_for(condition, within_s: float) -> bool:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.fixture
+def mark(tmp_path: Path):
+    """A word for the command lines of this test; what still carries it afterwards is killed."""
+    word = f"mark-{tmp_path.name}-{time.time_ns()}"
+    yield word
+    for process in marked(word):
+        process.kill()
+
+
+def start(tmp_path: Path, code: str, mark: str) -> Server:
+    command = [sys.executable, "-c", code.replace("MARK", repr(mark)), mark]
+    return Server(command, folder=tmp_path, log=tmp_path / "log", environment=environment())
+
+
+def test_stop_ends_the_whole_family(tmp_path, mark):
+    server = start(tmp_path, FAMILY, mark)
+    assert wait_for(lambda: "up" in server.printed(), 30)
+    assert len(marked(mark)) >= 4  # watcher, server, child, orphan
+    server.stop()
+    assert marked(mark) == []
+    server.stop()
+
+
+def test_stop_kills_what_ignores_the_request(tmp_path, mark):
+    server = start(tmp_path, STUBBORN, mark)
+    assert wait_for(lambda: "up" in server.printed(), 30)
+    begun = time.monotonic()
+    server.stop()
+    assert marked(mark) == []
+    assert time.monotonic() - begun < 8
+
+
+@pytest.mark.parametrize(("owner_code", "survivors"), [(OWNER, False), (CARELESS, True)], ids=["ours", "sabotaged"])
+def test_kill_of_the_owner(tmp_path, mark, owner_code, survivors):
+    command = [sys.executable, "-c", FAMILY.replace("MARK", repr(mark)), mark]
+    owner = subprocess.Popen([sys.executable, "-c", owner_code, str(tmp_path), *command], stdout=subprocess.PIPE)
+    assert owner.stdout is not None
+    assert owner.stdout.readline() == b"started\n"
+    assert wait_for(lambda: len(marked(mark)) >= 4, 30)
+    owner.send_signal(signal.SIGKILL)
+    owner.wait()
+    owner.stdout.close()
+    gone = wait_for(lambda: not marked(mark), 3 if survivors else 10)
+    assert gone is not survivors
+
+
+def test_kill_of_the_watcher(tmp_path, mark):
+    server = start(tmp_path, FAMILY, mark)
+    assert wait_for(lambda: "up" in server.printed(), 30)
+    server._watcher.kill()
+    assert wait_for(lambda: server.exit_code is not None, 5)
+    server.stop()
+    assert marked(mark) == []
+
+
+def test_a_dead_server_says_how_it_ended_and_leaves_no_child(tmp_path, mark):
+    code = FAMILY.replace("print('up', flush=True); time.sleep(600)", "print('boom', flush=True); sys.exit(3)")
+    server = start(tmp_path, code, mark)
+    assert wait_for(lambda: server.exit_code is not None, 30)
+    assert server.exit_code == 3
+    assert "boom" in server.printed()
+    assert marked(mark) == []
+
+
+def test_printed_leaves_out_what_stood_in_the_log_before(tmp_path, mark):
+    (tmp_path / "log").write_text("address already in use\n")
+    server = start(tmp_path, "print('mine')", mark)
+    assert wait_for(lambda: server.exit_code == 0, 30)
+    assert server.printed() == "mine\n"
