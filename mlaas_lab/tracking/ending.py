@@ -136,10 +136,15 @@ def _model(adapter: dict[str, JSON], client: MlflowClient, run_id: str) -> None:
 def _facts(adapter: dict[str, JSON]) -> dict[str, str]:
     """What tells one adapter from another: base and its fingerprint, rank, content hash, how it was trained."""
     written = read_json(Path(adapter["path"]) / "adapter_config.json") or {}
-    known = {"rank": written.get("r"), "alpha": written.get("lora_alpha")}
-    trained = dict(adapter.get("params") or {})
+    _, at, fingerprint = str(adapter.get("base")).rpartition("@")
+    known = {
+        "rank": written.get("r"),
+        "alpha": written.get("lora_alpha"),
+        "base_fingerprint": fingerprint if at else None,
+    }
+    trained = {key: value for key, value in (adapter.get("params") or {}).items() if value is not None}
     named = {key: value for key, value in adapter.items() if key not in ("path", "params", "name")}
-    return flat({**{key: value for key, value in known.items() if value is not None}, **trained, **named})
+    return flat({**known, **trained, **named})
 
 
 @contextmanager

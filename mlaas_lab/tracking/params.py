@@ -37,8 +37,8 @@ def flat(spec: Mapping[str, JSON]) -> dict[str, str]:
 
 def redacted(text: str) -> str:
     """`text` without what looks like a key."""
-    hidden = _PAIR.sub(_without_secret, _USER.sub(f"{HIDDEN}@", text))
-    return _KEY.sub(HIDDEN, hidden)
+    hidden = _KEY.sub(HIDDEN, _USER.sub(f"{HIDDEN}@", text))
+    return _PAIR.sub(_without_secret, hidden)
 
 
 def short(text: str) -> str:

@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import requests
+from alembic.util.exc import CommandError
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from mlaas_lab.errors import TrackingError
 from mlaas_lab.settings import Settings, temporarily
@@ -86,7 +88,7 @@ def asking(uri: str, *, timeout_s: float = 2.0) -> Iterator[None]:
             yield
     except MlflowException as error:
         raise _kind(error)(_said(uri, error), next=_mend(uri, error)) from error
-    except (requests.RequestException, OSError) as error:
+    except (requests.RequestException, SQLAlchemyError, CommandError, OSError) as error:
         raise TrackingError(_said(uri, error)) from error
 
 
@@ -130,6 +132,8 @@ def _first_use(uri: str, scheme: str) -> Iterator[None]:
     place = Path(uri.partition("///")[2].partition("?")[0])
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
+        # mlflow tries for 100 s to open what cannot be opened.
+        place.open("ab").close()
         with FileLock(place.with_name(place.name + ".lock")):
             yield
     except OSError as error:
@@ -143,7 +147,7 @@ def _kind(error: MlflowException) -> type[TrackingError]:
 
 
 def _said(uri: str, error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split()).partition(" [SQL:")[0].partition(" (Background on")[0]
     place = redacted(uri)
     if isinstance(error, MlflowException) and _kind(error) is Slow:
         return f"MLflow at {place} does not answer in time."

@@ -1,0 +1,85 @@
+"""The sender never makes anybody wait: not the loop that logs, not the end of the job."""
+
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mlaas_lab import tracking
+from mlaas_lab.context import Context
+from mlaas_lab.schema import JobState
+from mlaas_lab.tracking.sender import Sender
+
+
+@pytest.fixture
+def silent():
+    """A server that accepts and never answers: the worst kind of away."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(50)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_delivers_while_the_job_runs_and_when_it_ends(job, log, local):
+    folder = job("sent")
+    log(folder, 0, 10)
+    sender = Sender(folder, local)
+    sender.start()
+    deadline = time.monotonic() + 60
+    while tracking.undelivered(folder) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert tracking.delivered(folder).sent == 20
+    log(folder, 10, 12)
+    sender.finish(JobState.SUCCEEDED, within_s=60)
+    assert not sender.is_alive()
+    assert (sender.trouble, sender.run_id) == (None, tracking.delivered(folder).run_id)
+    assert tracking.delivered(folder).finished
+    assert tracking.undelivered(folder) == 0
+
+
+def test_an_outage_stalls_neither_the_loop_nor_the_end(job, settings, silent, capsys):
+    folder = job("stalled")
+    import mlaas_lab.tracking.delivery  # noqa: F401 - its import alone would be the longest stall here
+
+    away = settings.model_copy(update={"tracking_uri": silent})
+    sender = Sender(folder, away)
+    sender.start()
+    context = Context(folder, away, job_id="stalled", name="clinc")
+    worst, end = 0.0, time.monotonic() + 4
+    step = 0
+    while time.monotonic() < end:
+        began = time.monotonic()
+        context.log(step, loss=1.0)
+        worst, step = max(worst, time.monotonic() - began), step + 1
+        time.sleep(0.005)
+    assert worst < 0.1
+    assert sender.trouble is not None
+    began = time.monotonic()
+    sender.finish(JobState.SUCCEEDED, within_s=1)
+    assert time.monotonic() - began < 2
+    assert tracking.undelivered(folder) == step
+    assert capsys.readouterr().out.count("does not answer in time") == 1
+
+
+def test_a_deleted_run_ends_the_thread(job, log, local):
+    from mlaas_lab.tracking.server import connect
+
+    folder = job("deleted")
+    log(folder, 0, 1)
+    run_id = tracking.Delivery(folder, local).drain().run_id
+    connect(local).delete_run(run_id)
+    sender = Sender(folder, local)
+    sender.start()
+    sender.join(30)
+    assert not sender.is_alive()
+    assert "was deleted" in sender.trouble
+
+
+def test_nothing_imports_mlflow_before_it_is_needed():
+    code = (
+        "import sys, mlaas_lab.worker, mlaas_lab.tracking, mlaas_lab.commands.sync;"
+        "print([name for name in ('mlflow', 'torch', 'sqlalchemy') if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
