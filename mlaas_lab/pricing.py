@@ -6,7 +6,7 @@ Prices come from genai-prices, which ships them; nothing is fetched. It is impor
 import ipaddress
 from datetime import UTC, datetime
 from decimal import ROUND_UP, Decimal
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
@@ -61,6 +61,7 @@ def _price(target: Target, usage: Usage, base_url: str | None, at: float) -> Dec
 
 
 @cache
+@lru_cache
 def _here(url: str) -> bool:
     host = urlsplit(url).hostname or ""
     try:
