@@ -12,7 +12,7 @@ from typing import Self
 import aiohttp
 import orjson
 
-from mlaas_lab.errors import CallError, TimedOut, snake
+from mlaas_lab.errors import CallError, InvalidRequest, TimedOut, snake
 from mlaas_lab.inference.attempt import Call, Stamps, exchange, now, session
 from mlaas_lab.inference.deadline import Deadline, Deadlines
 from mlaas_lab.inference.retry import pause_s
@@ -77,8 +77,7 @@ class Client:
             CallError: what went wrong, with `attempts`.
         """
         prompt = Prompt(model=route.model, messages=tuple(messages))
-        body = orjson.dumps(route.provider.wire.body(prompt, route.params(params or Params()), stream))
-        call = Call(route=route, body=body, stream=stream, on_delta=on_delta)
+        call = Call(route=route, body=_body(route, prompt, params, stream), stream=stream, on_delta=on_delta)
         async with self._turn(route):
             try:
                 with self._deadline() as deadline:
@@ -139,3 +138,10 @@ class Client:
             attempts=tuple(call.attempts),
             request_id=stamps.request_id,
         )
+
+
+def _body(route: Route, prompt: Prompt, params: Params | None, stream: bool) -> bytes:
+    try:
+        return orjson.dumps(route.provider.wire.body(prompt, route.params(params or Params()), stream))
+    except orjson.JSONEncodeError as error:
+        raise InvalidRequest(f"{route.name}: the prompt cannot be sent: {error}.") from None

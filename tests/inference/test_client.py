@@ -11,7 +11,8 @@ from loopback import (
     no_usage,
 )
 
-from mlaas_lab.inference import Client, Limits, Params, on_loop, resolve
+from mlaas_lab.errors import InvalidRequest
+from mlaas_lab.inference import Client, Limits, Params, complete, on_loop, resolve
 from mlaas_lab.inference import attempt as attempt_module
 from mlaas_lab.schema import Message, Usage
 
@@ -133,3 +134,10 @@ def test_a_provider_in_this_process_takes_the_same_path(asked, settings):
     assert done.usage == Usage(input_tokens=7, output_tokens=5)
     assert done.attempts[0].started_at <= done.attempts[0].first_byte_at <= done.attempts[0].first_token_at
     assert asked(resolve("echo/any?max_tokens=2", settings)).finish_reason == "length"
+
+
+@pytest.mark.parametrize("target", ["echo/any", "openai/any"])
+def test_half_a_character_is_refused_in_one_line(settings, target, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    with pytest.raises(InvalidRequest, match="cannot be sent"):
+        complete(target, [Message(role="user", content="a\ud83d")], settings=settings)
