@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from mlaas_lab.schema import Message, Sample
 
@@ -35,7 +36,7 @@ class Chat:
         """The turns before the answer."""
         return self.messages if self.answer is None else self.messages[:-1]
 
-    @property
+    @cached_property
     def asked(self) -> str:
         """The question without system message, case, spacing and punctuation; equal ones ask the same."""
         text = "\n".join(message.content for message in self.question if message.role != "system")

@@ -38,7 +38,8 @@ def from_frame(frame: Any, cache_dir: Path) -> Path:
 
 def is_frame(value: Any) -> bool:
     """Whether `from_frame` can write it."""
-    return hasattr(value, "columns") and (hasattr(value, "iter_rows") or hasattr(value, "to_dict"))
+    kind = type(value)  # asking the value for its columns makes a lazy frame warn
+    return hasattr(kind, "columns") and (hasattr(kind, "iter_rows") or hasattr(kind, "to_dict"))
 
 
 def _rows(frame: Any) -> Iterable[Mapping[str, Any]]:

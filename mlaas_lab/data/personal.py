@@ -20,6 +20,9 @@ class Form:
 
 def kinds_in(text: str) -> Iterator[str]:
     """The kinds of personal data in `text`, each once."""
+    # Most texts hold neither sign, and are done with here.
+    if "@" not in text and not DIGIT.search(text):
+        return
     for kind, form in FORMS.items():
         if any(form.valid(match[0]) for match in form.pattern.finditer(text)):
             yield kind
@@ -48,6 +51,7 @@ def _is_phone(text: str) -> bool:
     return 8 <= len(_digits(text)) <= 15 and not NO_PHONE.fullmatch(text) and not _is_card(text)
 
 
+DIGIT = re.compile(r"[0-9]")
 NO_PHONE = re.compile(
     r"\d{4}[-./ ]\d{1,2}[-./ ]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{4}|\d{1,3}(\.\d{1,3}){3}|\d{4}-\d{4}"
 )
@@ -59,10 +63,13 @@ FORMS = {
     "phone": Form(
         # A plain run of digits is an order number as often as a phone: it takes a +, brackets or separators.
         pattern=re.compile(
-            r"(?<![\w.,-])(?:\+\d{7,15}|\+?(?:\(\d{1,5}\)|\d{1,5})(?:[ ./-]{1,2}(?:\(\d{1,4}\)|\d{2,5})){1,6})(?![\w-])"
+            r"(?<![\w.,-])"
+            r"(?:\+\d{7,15}|\+?(?:\(\d{1,5}\)|\d{1,5})(?:[ ./-]{1,2}(?:\(\d{1,4}\)|\d{2,7})){1,6})"
+            r"(?![\w-])",
+            re.ASCII,
         ),
         valid=_is_phone,
     ),
-    "card": Form(pattern=re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-])"), valid=_is_card),
+    "card": Form(pattern=re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-])", re.ASCII), valid=_is_card),
     "iban": Form(pattern=re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b"), valid=_is_iban),
 }

@@ -6,6 +6,7 @@ The format is seen from the name and the first bytes: JSON lines, a JSON array, 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -121,13 +122,13 @@ def _format(path: Path) -> Format:
 def _json(path: Path) -> Iterator[tuple[int, Any]]:
     """JSON lines; if the first one opens an array, the array's items."""
     source = files.lines(path)
-    for number, line in source:
-        if not line.strip():
-            continue
-        if line.lstrip().startswith(b"["):
-            yield from _array(path, number, line, source)
-            return
-        yield number, _parsed(line)
+    number, first = next(((number, line) for number, line in source if line.strip()), (0, b""))
+    if first.lstrip().startswith(b"["):
+        yield from _array(path, number, first, source)
+        return
+    for place, line in chain([(number, first)], source):
+        if line.strip():
+            yield place, _parsed(line)
 
 
 def _parsed(line: bytes) -> Any:

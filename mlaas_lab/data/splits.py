@@ -46,12 +46,14 @@ def split(chats: Sequence[Chat], *, test: float, seed: int = 0, by: By | None = 
     held: set[str] = set()
     for units, quota in zip(strata, _quotas(strata, wanted, len(chats)), strict=True):
         held |= _held_out(units, quota, seed)
-    if not held or len(held) == len(chats):
+    questions = [unit for units in strata for unit in units]
+    if len(questions) < 2:
         raise DataError(
-            f"{len(chats)} rows with {sum(map(len, strata))} different questions cannot be split at {test:g}: "
-            "one side would be empty.",
-            next="Add rows or choose another --test.",
+            f"{len(chats)} rows that all ask the same cannot be split: one side would be empty.",
+            next="Add rows with other questions.",
         )
+    if not held:  # each question is asked more often than the test part has room for
+        held.update(min(questions, key=lambda unit: (len(unit[1]), _rank(seed, unit[0])))[1])
     return Split(
         train=tuple(chat for chat in chats if chat.id not in held),
         test=tuple(chat for chat in chats if chat.id in held),

@@ -193,7 +193,7 @@ def seeds() -> Iterator[tuple[str, bytes]]:
 def test_broken_at_random(name: str, content: bytes, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = folder / name
     outcomes = {"read": 0, "refused": 0}
-    for seed in range(120):
+    for seed in range(160):
         path.write_bytes(broken(content, seed))
         error = error_of(lambda: load(path))
         assert error is None or (isinstance(error, DataError) and name in str(error)), seed
