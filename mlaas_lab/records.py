@@ -207,6 +207,8 @@ def _row(record: Record, metrics: Sequence[str]) -> dict[str, Any]:
         row["wall_s"] = attempts[-1].ended_at - attempts[0].started_at
     if done:
         _answer(row, done)
+    # What is null need not be said: half of a line.
+    row = {name: value for name, value in row.items() if value is not None}
     _scores(row, record, metrics)
     return row
 

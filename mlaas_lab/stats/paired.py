@@ -49,18 +49,21 @@ def sign_flip(differences: Floats, *, seed: int = 0, draws: int = RESAMPLES) -> 
 def difference_limits(differences: Floats, *, share: bool, seed: int = 0, confidence: float = 0.95) -> Limits:
     """Limits of the mean difference (n,) by a paired bootstrap.
 
-    Percentiles are widened for small n as in Hesterberg 2015, section 5.4. Where both scores are shares, half a pair is
-    added to each cell of the 2 × 2 table (Agresti & Min 2005), so pairs that never differ leave room for those unseen.
-    Other scores without spread say nothing: None.
+    Where both scores are shares, half a pair is added to each cell of the 2 × 2 table (Agresti & Min 2005), so pairs
+    that never differ leave room for those unseen. Others have nothing to add: their percentiles are widened for small
+    n as in Hesterberg 2015, section 5.4, and without any spread they say nothing: None.
     """
     n = len(differences)
     if n < 2 or (not share and np.ptp(differences) == 0):
         return None, None
-    # Twice each pair, so that half a pair more is one entry.
-    pool = np.concatenate([differences, differences, [-1.0, 0.0, 0.0, 1.0]]) if share else differences
+    tail = 0.5 - confidence / 2
+    if share:
+        # Twice each pair, so that half a pair more is one entry.
+        pool = np.concatenate([differences, differences, [-1.0, 0.0, 0.0, 1.0]])
+    else:
+        pool, tail = differences, NORMAL.cdf(t_quantile(tail, n - 1) * math.sqrt(n / (n - 1)))
     means = _resampled_means(pool, n, np.random.default_rng(seed))
-    wide = t_quantile(0.5 - confidence / 2, n - 1) * math.sqrt(n / (n - 1))
-    low, high = np.quantile(means, [NORMAL.cdf(wide), NORMAL.cdf(-wide)])
+    low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)
 
 
