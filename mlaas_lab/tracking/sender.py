@@ -4,7 +4,6 @@ mlflow is imported in the thread: it takes more than a second.
 """
 
 import threading
-import time
 
 from mlaas_lab.errors import TrackingError
 from mlaas_lab.schema import JobState
@@ -28,16 +27,18 @@ class Sender(threading.Thread):
         self._folder = folder
         self._settings = settings
         self._ended = threading.Event()
+        self._given_up = threading.Event()
         self._state: JobState | None = None
         self.run_id: str | None = None
         self.trouble: str | None = None
         """Why the last try failed; None when it went well."""
 
     def finish(self, state: JobState, *, within_s: float) -> None:
-        """Deliver the end of the job, and wait for it at most `within_s`."""
+        """Deliver the end of the job, and wait for it at most `within_s`; then the thread stops trying."""
         self._state = state
         self._ended.set()
         self.join(within_s if self.trouble is None else min(within_s, AWAY_S))
+        self._given_up.set()
 
     def run(self) -> None:
         """Send every second; back off while MLflow is away."""
@@ -59,8 +60,8 @@ class Sender(threading.Thread):
                 self.trouble, pause_s = None, EVERY_S
             if ending is None:
                 self._ended.wait(pause_s)
-            else:
-                time.sleep(EVERY_S)
+            elif self._given_up.wait(EVERY_S):
+                return
 
     def _over(self, done: Delivered) -> bool:
         """Nothing is left to do here: all is delivered, or the run was deleted and will take nothing more."""

@@ -60,6 +60,8 @@ def test_an_outage_stalls_neither_the_loop_nor_the_end(job, settings, silent, ca
     sender.finish(JobState.SUCCEEDED, within_s=1)
     assert time.monotonic() - began < 2
     assert tracking.undelivered(folder) == step
+    sender.join(20)
+    assert not sender.is_alive()  # in a kernel it would go on for ever
     assert capsys.readouterr().out.count("does not answer in time") == 1
 
 
