@@ -126,6 +126,9 @@ def _json(path: Path) -> Iterator[tuple[int, Any]]:
     if first.lstrip().startswith(b"["):
         yield from _array(path, number, first, source)
         return
+    if first.strip() == b"{":
+        reason = "the file is one JSON object over many lines, expected one row per line (JSONL) or an array of rows"
+        raise DataError(f"{path}:{number}: {reason}.", next="Save its rows: json.dumps(row) on a line each.")
     for place, line in chain([(number, first)], source):
         if line.strip():
             yield place, _parsed(line)

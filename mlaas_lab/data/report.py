@@ -152,7 +152,7 @@ class Report(Shown):
             badge=badge,
             summary=self._summary(),
             marks=(self._bad_rows(), facts) if self.bad else (facts,),
-            table=self._findings(),
+            table=self._findings() if self.rows > len(self.bad) else None,
             notes=self._notes(),
         )
 
@@ -203,9 +203,10 @@ class Report(Shown):
         )
 
     def _notes(self) -> list[str]:
-        notes = [
-            "7 = 3: line 7 repeats line 3, of the other file where there is one; near: 80 % of the shingles overlap"
-        ]
+        notes: list[str] = []
+        pairs = [self.duplicates, self.conflicts, self.near_duplicates, *([self.leakage] if self.leakage else [])]
+        if any(found.count for found in pairs):
+            notes.append("7 = 3: line 7 repeats line 3 (of the other file); near: 80 % of their shingles are the same")
         if self.one_sided.count:
             notes.append("one-sided: nobody asks or nobody answers; such rows can be evaluated, not trained on")
         if self.personal and any(found.count for found in self.personal.values()):

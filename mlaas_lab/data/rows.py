@@ -6,6 +6,7 @@ with what was expected.
 
 import json
 from collections.abc import Mapping, Sequence
+from shlex import quote
 from typing import Any, get_args
 
 from mlaas_lab.data.chats import Chat, content_id
@@ -198,4 +199,4 @@ def _short(value: Any) -> str:
 def located(path: object, line: int, message: str, *, unit: str = "") -> DataError:
     """The one error that names file, line and what was expected."""
     where = f"{path} {unit} {line}" if unit else f"{path}:{line}"
-    return DataError(f"{where}: {message}.", next=f"`mlaas data check {path}` lists every bad row.")
+    return DataError(f"{where}: {message}.", next=f"`mlaas data check {quote(str(path))}` lists every bad row.")

@@ -90,12 +90,13 @@ def test_a_clean_file(tmp_path: Path) -> None:
 
 
 def test_only_bad_rows(tmp_path: Path) -> None:
-    report = check(put(tmp_path / "f.jsonl", "{", "[1]", "{}"), count_tokens=words, max_length=9)
+    report = check(put(tmp_path / "f.jsonl", "{,", "[1]", "{}"), count_tokens=words, max_length=9)
     assert (report.rows, len(report.bad), report.as_json()["tokens"]) == (3, 3, None)
+    assert "duplicates" not in str(report)
 
 
 def test_many_bad_rows_are_counted_and_not_all_listed(tmp_path: Path) -> None:
-    report = check(put(tmp_path / "f.jsonl", *["{"] * 3000))
+    report = check(put(tmp_path / "f.jsonl", *["{,"] * 3000))
     found = report.as_json()
     assert (found["error_count"], len(found["errors"])) == (3000, 1000)
     assert "and 2,990 more" in str(report)

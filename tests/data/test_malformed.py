@@ -51,7 +51,7 @@ CRAFTED: dict[str, tuple[str, bytes, str]] = {
     "text": ("f.jsonl", b'"hello"\n', "f.jsonl:1: the row is text"),
     "null": ("f.jsonl", b"null\n", "the row is null"),
     "one big object": ("f.json", b'{"train": [1, 2]}', "the columns are train"),
-    "a pretty object": ("f.json", b'{\n "messages": []\n}', "f.json:1: broken JSON"),
+    "a pretty object": ("f.json", b'{\n "messages": []\n}', "f.json:1: the file is one JSON object over many"),
     "trailing words": ("f.jsonl", LINE.rstrip() + b" yes\n", "broken JSON"),
     "no messages": ("f.jsonl", b'{"messages": []}\n', "empty list"),
     "messages as an object": ("f.jsonl", b'{"messages": {}}\n', "messages is an object"),

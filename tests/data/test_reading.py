@@ -142,7 +142,7 @@ def test_who_speaks_is_part_of_the_id(tmp_path: Path) -> None:
 
 
 def test_scan_goes_on_after_a_bad_row(tmp_path: Path) -> None:
-    (tmp_path / "f.jsonl").write_bytes(b"{\n" + jsonl(PAIR) + b"\n[1]\n" + jsonl(PAIR))
+    (tmp_path / "f.jsonl").write_bytes(b"{,\n" + jsonl(PAIR) + b"\n[1]\n" + jsonl(PAIR))
     rows = list(scan(tmp_path / "f.jsonl"))
     assert [(type(row), row.line) for row in rows] == [(Bad, 1), (Chat, 2), (Bad, 4), (Chat, 5)]
 
