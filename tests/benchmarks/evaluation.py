@@ -1,0 +1,113 @@
+"""How much of a bare HTTP loop an evaluation keeps: same server, same requests, same process, scores and Parquet included.
+
+    python tests/benchmarks/evaluation.py [--samples 5000] [--rounds 5] [--in-flight 8]
+
+The server answers at once, from another process on another core where there are two. Rounds alternate, so that a busy
+machine meets both alike; the table gives medians.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import aiohttp
+
+from mlaas_lab.context import Context
+from mlaas_lab.evaluation.plan import prepare
+from mlaas_lab.evaluation.run import answers, run
+from mlaas_lab.inference import on_loop
+from mlaas_lab.settings import Settings
+from mlaas_lab.store.folder import JobFolder
+from mlaas_lab.tasks.eval import Eval
+
+INSTANT = Path(__file__).parent / "instant.py"
+
+
+async def bare(url: str, prompts: list[str], in_flight: int) -> None:
+    """The least that asks the same: one session, JSON in, JSON out, nothing kept."""
+    left = iter(prompts)
+
+    async def work(session: aiohttp.ClientSession) -> None:
+        for prompt in left:
+            body = {
+                "model": "m",
+                "messages": [{"role": "user", "content": prompt}],
+                "max_tokens": 256,
+                "temperature": 0,
+            }
+            async with session.post(url, json=body) as response:
+                await response.json()
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        await asyncio.gather(*(work(session) for _ in range(in_flight)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samples", type=int, default=5000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--in-flight", type=int, default=8)
+    args = parser.parse_args()
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    server = subprocess.Popen([sys.executable, str(INSTANT)], stdout=subprocess.PIPE, text=True)
+    try:
+        if len(cores) > 1:
+            os.sched_setaffinity(server.pid, {cores[-1]})
+            os.sched_setaffinity(0, {cores[0]})
+        assert server.stdout is not None
+        base_url = server.stdout.readline().strip()
+        with tempfile.TemporaryDirectory() as folder:
+            compare(base_url, Path(folder), args)
+    finally:
+        server.kill()
+        server.wait()
+
+
+def compare(base_url: str, folder: Path, args: argparse.Namespace) -> None:
+    prompts = [f"Question {i}: my new card has not come, what is going on with it?" for i in range(args.samples)]
+    rows = [[{"role": "user", "content": p}, {"role": "assistant", "content": "word " * 31 + "word"}] for p in prompts]
+    data = folder / "rows.jsonl"
+    data.write_text("".join(json.dumps({"messages": row}) + "\n" for row in rows))
+    spec = Eval(
+        data=data, targets=(f"openai/m?base_url={base_url}",), metrics=("exact_match",), concurrency=args.in_flight
+    )
+    settings = Settings(data_dir=folder, cache_dir=folder)
+    context = Context(JobFolder(folder), settings, job_id="bench", name="bench")
+    plan = prepare(spec, settings)
+    steps: dict[str, Callable[[], object]] = {
+        "bare aiohttp loop": lambda: on_loop(bare(base_url + "/chat/completions", prompts, args.in_flight)),
+        "asked, scored, Parquet": lambda: answers(plan, context),
+        "whole job, from data to verdict": lambda: run(spec, context),
+    }
+    took: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
+    for _ in range(args.rounds):
+        for name, step in steps.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            step()
+            took[name].append((time.perf_counter() - wall, time.process_time() - cpu))
+    show(took, args)
+
+
+def show(took: dict[str, list[tuple[float, float]]], args: argparse.Namespace) -> None:
+    print(f"{args.samples} samples, {args.in_flight} in flight, medians of {args.rounds} rounds")
+    print("shares are of the bare loop in the same round; CPU says the same on a busy machine\n")
+    print(f"{'':34}{'samples/s':>10}{'of bare':>9}{'CPU µs/sample':>15}{'of bare':>9}")
+    bare_rounds = took["bare aiohttp loop"]
+    for name, rounds in took.items():
+        wall, cpu = (statistics.median(column) for column in zip(*rounds, strict=True))
+        pairs = list(zip(bare_rounds, rounds, strict=True))
+        by_wall = statistics.median(base[0] / mine[0] for base, mine in pairs)
+        by_cpu = statistics.median(base[1] / mine[1] for base, mine in pairs)
+        print(f"{name:34}{args.samples / wall:10.0f}{by_wall:9.0%}{1e6 * cpu / args.samples:15.0f}{by_cpu:9.0%}")
+
+
+if __name__ == "__main__":
+    main()
