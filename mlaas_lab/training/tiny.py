@@ -120,12 +120,15 @@ def _make(folder: Path, recipe: Recipe, progress: Progress) -> None:
 
 def _train(model: Any, rows: list[list[int]], recipe: Recipe, progress: Progress) -> None:
     """Next-token prediction, with warm-up and cosine."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, betas=(0.9, 0.95), weight_decay=0.05, fused=True)
+    embeddings = model.get_input_embeddings().weight
+    layers = [weight for weight in model.parameters() if weight is not embeddings]
+    groups = [{"params": [embeddings], "peak": recipe.embedding_lr}, {"params": layers, "peak": recipe.lr}]
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
     model.train()
     for step, (tokens, wanted) in enumerate(_batches(rows, recipe)):
         progress(step, recipe.steps, "building tiny")
         for group in optimizer.param_groups:
-            group["lr"] = recipe.lr * _share(step, recipe)
+            group["lr"] = group["peak"] * _share(step, recipe)
         logits = model(input_ids=tokens, use_cache=False).logits  # (B, T, V)
         loss = cross_entropy(logits.flatten(0, 1), wanted.flatten())  # ()
         torch.autograd.backward(loss)
@@ -193,6 +196,7 @@ def _config(recipe: Recipe, tokenizer: Any) -> Any:
         num_key_value_heads=recipe.heads,
         intermediate_size=recipe.inner,
         max_position_embeddings=recipe.context,
+        initializer_range=recipe.spread,
         tie_word_embeddings=True,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,

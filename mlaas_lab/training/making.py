@@ -1,0 +1,46 @@
+"""The job `tiny`: build the base model, and say what came out."""
+
+import hashlib
+import json
+import time
+from math import prod
+from pathlib import Path
+
+from mlaas_lab.context import Context, Outcome
+from mlaas_lab.models import tiny_path
+from mlaas_lab.schema import JSON
+from mlaas_lab.tasks.tiny import Tiny
+from mlaas_lab.training.recipe import Recipe
+from mlaas_lab.training.tiny import build
+
+
+def make(spec: Tiny, context: Context) -> Outcome:
+    """Build `tiny` from `spec.seed`, unless it is there.
+
+    Raises:
+        DataError: if it cannot be written.
+        Stopped: when the job was asked to stop; nothing half-made is left.
+    """
+    recipe, started_at = Recipe(seed=spec.seed), time.monotonic()
+
+    def shown(n: int, total: int | None, phase: str) -> None:
+        context.check()
+        context.progress(n, total, phase=phase)
+
+    path = build(tiny_path(context.settings, recipe.fingerprint), shown, recipe, again=spec.rebuild)
+    wall_s = time.monotonic() - started_at
+    result: dict[str, JSON] = {
+        "path": str(path),
+        "name": f"tiny@{recipe.fingerprint[:8]}" if spec.seed else "tiny",
+        "parameters": _parameters(path / "model.safetensors"),
+        "sha256": hashlib.sha256((path / "model.safetensors").read_bytes()).hexdigest(),
+        "wall_s": wall_s,
+    }
+    return Outcome(result=result, metrics={"parameters": float(result["parameters"]), "wall_s": wall_s})
+
+
+def _parameters(weights: Path) -> int:
+    """Read from the header: eight bytes of length, then JSON with every tensor's shape."""
+    with weights.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    return sum(prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
