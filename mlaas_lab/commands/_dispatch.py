@@ -12,6 +12,7 @@ from pydantic import create_model
 
 from mlaas_lab import data, registry
 from mlaas_lab.commands import Command
+from mlaas_lab.data.frames import is_frame
 from mlaas_lab.errors import UsageError, did_you_mean
 from mlaas_lab.lab import Lab
 from mlaas_lab.spec import Spec, build, options, read
@@ -91,7 +92,7 @@ def call(name: str, lab: Lab, loose: Sequence[Any], named: Mapping[str, Any]) ->
 
 def _plain(value: Any, lab: Lab) -> Any:
     """A frame becomes a file named by its content, a job its id; the rest stays."""
-    if hasattr(value, "columns"):
+    if is_frame(value):
         return data.from_frame(value, lab.settings.cache_dir)
     if isinstance(value, (list, tuple)):
         return tuple(_plain(one, lab) for one in value)
