@@ -5,7 +5,6 @@ second. At the end the journal becomes Parquet, and the journal goes. `read` tak
 never 0. Nothing here knows how a record came about or what a metric means.
 """
 
-import io
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -104,10 +103,18 @@ def write(path: Path, records: Iterable[Record], *, metrics: Sequence[str] = (),
 
 
 def save(frame: pl.DataFrame, path: Path) -> None:
-    """Write `frame` as `path`: whole or not at all."""
+    """Write `frame` as `path`: whole or not at all.
+
+    Raises:
+        DataError: if that cannot be done: the disk is full, say.
+    """
     beside = path.with_name(f".{path.name}.part")
-    frame.write_parquet(beside, compression="zstd", compression_level=1, statistics=False)
-    beside.replace(path)
+    try:
+        frame.write_parquet(beside, compression="zstd", compression_level=1, statistics=False)
+        beside.replace(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        beside.unlink(missing_ok=True)
+        raise _unwritable(path, error) from error
 
 
 class Writer:
@@ -124,7 +131,7 @@ class Writer:
         self._lines: list[bytes] = []
         self._flushed_at = time.monotonic()
         _journal(path).unlink(missing_ok=True)
-        self._file: io.FileIO = io.FileIO(_journal(path), "a")
+        self._file = _journal(path).open("ab")
 
     def order(self, *, targets: Sequence[str], samples: Sequence[str]) -> None:
         """Fix the order of targets and samples; by default the order in which they arrive."""
@@ -143,10 +150,17 @@ class Writer:
             self.flush()
 
     def flush(self) -> None:
-        """Hand what was added to the operating system: it survives a kill of this process."""
-        if self._lines:
-            self._file.write(b"".join(self._lines))
-            self._lines.clear()
+        """Hand what was added to the operating system: it survives a kill of this process.
+
+        Raises:
+            DataError: if that cannot be done: the disk is full, say.
+        """
+        lines, self._lines = self._lines, []
+        try:
+            self._file.write(b"".join(lines))
+            self._file.flush()
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
         self._flushed_at = time.monotonic()
 
     def frame(self) -> pl.DataFrame:
@@ -165,8 +179,14 @@ class Writer:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if not self._file.closed:
-            self.close()
+        if self._file.closed or isinstance(error, DataError):
+            return
+        self.close()
+
+
+def _unwritable(path: Path, error: Exception) -> DataError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())[:120]
+    return DataError(f"{path} cannot be written: {reason}.", next="Make room, then run it again.")
 
 
 def _journal(path: Path) -> Path:

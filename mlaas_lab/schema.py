@@ -182,17 +182,6 @@ class Record:
     scores: Mapping[str, Score] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Interval:
-    """An estimate and where it probably lies."""
-
-    mean: float | None
-    low: float | None
-    high: float | None
-    n: int
-    n_error: int = 0
-
-
 class Decision(StrEnum):
     """What a paired comparison says."""
 

@@ -1,6 +1,6 @@
 """Runs a notebook top to bottom in a fresh kernel, tells the story in the terminal, keeps the executed copy.
 
-    python notebooks/execute.py notebooks/01_quickstart.ipynb --to build
+python notebooks/execute.py notebooks/01_quickstart.ipynb --to build
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Writes `mlaas_lab/api.pyi`: the commands as typed functions, from the same Specs as everything else.
 
-    python tests/api_stub.py
+python tests/api_stub.py
 """
 
 import sys
@@ -50,7 +50,9 @@ def function(name: str, every: tuple[Option, ...], result: str) -> str:
 def parameter(option: Option) -> str:
     """A name with the widest type that is understood."""
     kinds = {"flag": "bool", "list": "str | Sequence[str]", "map": "str | Mapping[str, str]"}
-    kind = kinds.get(option.kind) or {"N": "int", "X": "float", "PATH": "str | PathLike[str]"}.get(option.metavar, "str")
+    kind = kinds.get(option.kind) or {"N": "int", "X": "float", "PATH": "str | PathLike[str]"}.get(
+        option.metavar, "str"
+    )
     if option.refers == "data":
         kind = "Any"
     if option.refers == "job":

@@ -35,7 +35,7 @@ def test_commands_are_functions(home):
 
 
 def test_bad_words_are_errors_of_ours(home):
-    with pytest.raises(UsageError, match="unknown option 'stpes'. Did you mean 'steps'"):
+    with pytest.raises(UsageError, match=r"unknown option 'stpes'\. Did you mean 'steps'"):
         ml.toy(stpes=2)
     with pytest.raises(UsageError, match="takes 1 positional"):
         ml.wait("a", "b")

@@ -6,7 +6,11 @@ from mlaas_lab.errors import DataError, RateLimited, did_you_mean, one_line, sna
 
 def test_the_tree_in_the_docstring_is_the_tree():
     drawn = {word for word in errors.__doc__.replace("│", " ").split() if word[:1].isupper() and word in dir(errors)}
-    classes = {name for name, thing in vars(errors).items() if getattr(thing, "__module__", "") == errors.__name__ and isinstance(thing, type)}
+    classes = {
+        name
+        for name, thing in vars(errors).items()
+        if getattr(thing, "__module__", "") == errors.__name__ and isinstance(thing, type)
+    }
     assert drawn == classes
 
 

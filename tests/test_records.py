@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from decimal import Decimal
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -14,6 +15,7 @@ from mlaas_lab import records
 from mlaas_lab.errors import DataError
 from mlaas_lab.schema import Attempt, Completion, Cost, Message, Record, Score, ScoreStatus, Usage
 
+REPO = Path(records.__file__).parents[1]
 FIRST = Attempt(started_at=10.0, ended_at=10.5, status=429, error="rate_limited")
 SECOND = Attempt(
     started_at=11.0, connected_at=11.1, first_byte_at=11.2, first_token_at=11.25, ended_at=12.25, status=200
@@ -104,9 +106,7 @@ for i in range(300):
 os.kill(os.getpid(), signal.SIGKILL)
 """
     path = tmp_path / "records.parquet"
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(path)], cwd=os.path.dirname(os.path.dirname(records.__file__))
-    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], cwd=REPO)
     assert done.returncode == -signal.SIGKILL
     assert not path.exists()
     with (tmp_path / "records.jsonl").open("ab") as file:
@@ -152,7 +152,32 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
-    with pytest.raises(OSError, match="space"):
+    with pytest.raises(DataError, match="No space left on device"):
         records.save(pl.DataFrame(), path)
     monkeypatch.undo()
     assert len(records.read(path)) == 1
+    assert sorted(os.listdir(tmp_path)) == ["home", "r.parquet"]
+
+
+def test_a_full_disk_is_one_line(tmp_path):
+    """A file that may not grow, by the kernel's own limit."""
+    code = """
+import resource, signal, sys
+from pathlib import Path
+from mlaas_lab import errors, records
+from mlaas_lab.schema import Message, Record
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+one = Record(target="a", sample_id="s", repeat=0, group=None, messages=(Message(role="user", content="x"),),
+             reference=None, completion=None, error="timed_out")
+try:
+    records.write(Path(sys.argv[1]), [one] * 600)
+except errors.DataError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "r.parquet")], cwd=REPO, capture_output=True, text=True
+    )
+    assert done.stdout == f"{tmp_path}/r.parquet cannot be written: File too large. Make room, then run it again.\n"
+    assert done.stderr == ""
+    assert len(records.read(tmp_path / "r.parquet")) > 50, "what fitted is there"

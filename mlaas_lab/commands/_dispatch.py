@@ -123,4 +123,4 @@ def _of_task(name: str, task: Task) -> Command:
         wait = True if args.wait else False if args.detach else None
         return lab.submit(name, spec, wait=wait, force=args.force, executor=args.executor)
 
-    return Command(args=cast(type[Spec], made), run=run)
+    return Command(args=cast("type[Spec]", made), run=run)

@@ -41,7 +41,7 @@ class JobList(Shown):
 
 def _run(args: Jobs, lab: Lab) -> JobList:
     states = [args.state] if args.state else None
-    return JobList(lab.jobs.list(states=states, task=args.task, limit=args.limit))
+    return JobList(lab.jobs.every(states=states, task=args.task, limit=args.limit))
 
 
 command = Command(args=Jobs, run=_run, examples=("jobs", "jobs --state running"))

@@ -110,12 +110,21 @@ class Together(utils.CBGenerateManager):  # type: ignore[misc]
     ) -> Any:
         """Text, prompt length in tokens, and the tokens of the answer."""
         if self._may_share(inputs, gen_config):
-            return await super().generate_non_streaming(model, processor, inputs, gen_config, **more)
+            try:
+                return await super().generate_non_streaming(model, processor, inputs, gen_config, **more)
+            except RuntimeError:  # batches broke, and take no more; nothing was said yet
+                return await self._alone.generate_non_streaming(
+                    model, processor, *_for_one(model, inputs, gen_config), **more
+                )
         return await self._alone.generate_non_streaming(model, processor, *_for_one(model, inputs, gen_config), **more)
 
     def _may_share(self, inputs: Any, rules: GenerationConfig) -> bool:
         length = len(inputs["input_ids"]) + (rules.max_new_tokens or LONGEST)
-        return _greedy(rules) and length <= self._longest and self.is_alive()
+        return _greedy(rules) and length <= self._longest and self._takes_requests()
+
+    def _takes_requests(self) -> bool:
+        """Asked of the loop itself: while it breaks, `is_alive` still says yes, and a request would wait for ever."""
+        return self._cb is not None and self._cb.background_thread_status.can_accept_new_requests() is None
 
 
 class Batches(utils.GenerationState):  # type: ignore[misc]

@@ -7,7 +7,7 @@ dark are right without asking which it is.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from mlaas_lab.view import svg
 from mlaas_lab.view.diff import against
@@ -70,7 +70,7 @@ def to_html(view: View, *, limit_bytes: int = LIMIT_BYTES) -> str:
 @cache
 def style() -> str:
     """The style sheet of everything that is drawn, without comments."""
-    return files("mlaas_lab.view").joinpath("style.css").read_text(encoding="utf-8")
+    return Path(__file__).with_name("style.css").read_text(encoding="utf-8")
 
 
 def body(view: View, *, detail: Detail = EVERYTHING, level: int = 2) -> Markup:

@@ -112,8 +112,9 @@ def test_same_seed_same_verdict():
     assert decide([pair], seed=5) == decide([pair], seed=5)
 
 
-def test_false_alarms_are_rare():
+def test_false_alarms_are_rare(monkeypatch):
     """Two equal systems, 400 evaluations of 50 samples with two metrics each."""
+    monkeypatch.setattr("mlaas_lab.stats.paired.RESAMPLES", 500)
     generator = np.random.default_rng(3)
     alarms = 0
     for i in range(400):

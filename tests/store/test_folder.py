@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from mlaas_lab.store.folder import JobFolder, read_json, write_json
 
 
@@ -32,8 +34,6 @@ def test_write_json_leaves_old_or_new(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(json, "dump", fails)
-    try:
+    with pytest.raises(OSError, match="disk full"):
         write_json(path, {"n": 2})
-    except OSError:
-        pass
     assert read_json(path) == {"n": 1}

@@ -3,9 +3,11 @@
 import sqlite3
 import threading
 import time
+from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings as rules
+from hypothesis import HealthCheck, given
+from hypothesis import settings as rules
 from hypothesis import strategies as st
 
 from mlaas_lab.errors import StoreError, UsageError
@@ -78,7 +80,9 @@ def test_progress_and_endpoints_come_back(store):
     store.move("a", JobState.RUNNING, attempt=1, handle={"pid": 1})
     progress = Progress(n=3, total=None, unit="rows", at=1.5)
     store.update("a", attempt=1, progress=progress, run_id="r")
-    place = Endpoint(name="e", job_id="a", base_url="http://127.0.0.1:1/v1", model="m", engine="x", ready=False, source="t")
+    place = Endpoint(
+        name="e", job_id="a", base_url="http://127.0.0.1:1/v1", model="m", engine="x", ready=False, source="t"
+    )
     store.announce(place, attempt=1)
     kept = store.job("a")
     assert (kept.progress, kept.run_id, kept.handle) == (progress, "r", {"pid": 1})
@@ -109,7 +113,7 @@ def test_state_equals_what_its_events_say(tmp_path_factory, steps):
                 store.move("a", step, attempt=1)
     history = store.history("a")
     assert history[-1][0] == store.job("a").state == expected
-    assert all(b[0] in NEXT[a[0]] for a, b in zip(history, history[1:], strict=False))
+    assert all(b[0] in NEXT[a[0]] for a, b in pairwise(history))
     store.close()
 
 
