@@ -21,7 +21,7 @@ def asked(words: Sequence[Any]) -> str | None:
 
 def overview() -> str:
     """All commands, one line each."""
-    rows = [(name, _summary(name)) for name in names()]
+    rows = [(name, summary(name)) for name in names()]
     wide = max(len(name) for name, _ in rows)
     lines = [f"  {name:<{wide}}  {text}" for name, text in rows]
     return "\n".join(
@@ -47,7 +47,7 @@ def usage(name: str) -> str:
     every = options(found.args)
     own = [option for option in every if option.name not in Launch.model_fields]
     words = " ".join(_word(option) for option in own if option.positional)
-    lines = [f"mlaas {name} {words}".rstrip() + " [OPTIONS]", "", _summary(name), ""]
+    lines = [f"mlaas {name} {words}".rstrip() + " [OPTIONS]", "", summary(name), ""]
     lines += _section("", own)
     if len(own) < len(every):
         lines += ["Launch:", *_section("", [option for option in every if option.name in Launch.model_fields])]
@@ -58,7 +58,8 @@ def usage(name: str) -> str:
     return "\n".join(lines).rstrip()
 
 
-def _summary(name: str) -> str:
+def summary(name: str) -> str:
+    """What a command does, in one line."""
     text = command(name).args.__doc__ or ""
     return " ".join(text.split("\n\n")[0].split())
 
