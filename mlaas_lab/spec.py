@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -35,9 +35,19 @@ class Refers:
     to: Literal["data", "model", "target", "job", "metric", "engine", "executor", "run"]
 
 
-DataFile = Annotated[Path, Refers("data")]
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+def _absolute_folder(name: str) -> str:
+    path = Path(name).expanduser()
+    return str(path.absolute()) if "/" in name and path.is_dir() else name
+
+
+# A job runs in a folder of its own, so what a user names from where he stands is made absolute at once.
+DataFile = Annotated[Path, Refers("data"), AfterValidator(_absolute)]
 """A dataset on disk; its content enters the spec's hash."""
-ModelName = Annotated[str, Refers("model")]
+ModelName = Annotated[str, Refers("model"), AfterValidator(_absolute_folder)]
 """`tiny`, a path, a hub id with an optional `@revision`, or an adapter's name; its content enters the spec's hash."""
 TargetName = Annotated[str, Refers("target")]
 """`provider/model?key=value`, or the name of an endpoint."""

@@ -45,8 +45,8 @@ class Example(Spec):
         (["m", "--shuffle=false"], "shuffle", False),
         (["m", "--lr", "2e-3"], "lr", 2e-3),
         (["m", "--map", "question=user,answer=assistant"], "map", {"question": "user", "answer": "assistant"}),
-        (["m", "--data", "a b.jsonl"], "data", Path("a b.jsonl")),
-        (["m", "--data", Path("x.csv")], "data", Path("x.csv")),
+        (["m", "--data", "/a b.jsonl"], "data", Path("/a b.jsonl")),
+        (["m", "--data", Path("/x.csv")], "data", Path("/x.csv")),
         (["--", "--odd"], "models", ("--odd",)),
         (["m", "--lr", "-1e-3"], "lr", None),
     ],
@@ -122,6 +122,13 @@ def test_spec_is_frozen_and_closed():
         example.rank = 3
     with pytest.raises(ValueError, match="Extra inputs"):
         Example(models=("m",), more=1)
+
+
+def test_what_is_named_from_here_is_meant_from_here(tmp_path):
+    (tmp_path / "models" / "mine").mkdir(parents=True)
+    example = read(Example, ["models/mine", "tiny", "org/name", "--data", "rows.jsonl"])
+    assert example.models == (str(tmp_path / "models" / "mine"), "tiny", "org/name")
+    assert example.data == tmp_path / "rows.jsonl"
 
 
 def test_spec_survives_json():

@@ -19,8 +19,8 @@ from mlaas_lab.store import Store
 from mlaas_lab.wires import Params
 
 CONCURRENCY = 8
-SLOW_ENGINES = {"transformers": 4}
-"""Engines that more requests at once do not make faster, and how many they take."""
+BATCHING_ENGINES = {"transformers": 16}
+"""Engines that answer a batch together, and how many requests fill it."""
 STARTING_S = 600.0
 """How long an endpoint that is starting is waited for; its job gives up long before."""
 
@@ -117,7 +117,7 @@ def _ours(target: Target, endpoint: Endpoint) -> Route:
         url=provider.address(place, stream=False),
         stream_url=provider.address(place, stream=True),
         private=True,
-        concurrency=SLOW_ENGINES.get(endpoint.engine, CONCURRENCY),
+        concurrency=BATCHING_ENGINES.get(endpoint.engine, CONCURRENCY),
         overrides=_overrides(target, known=()),
     )
 

@@ -32,7 +32,7 @@ class Eval(Spec):
     stream: bool = False
     """Ask for streams, which alone have a time to first token."""
     concurrency: int | None = Field(None, ge=1, le=4096)
-    """Requests at once to each target; by default 8, and 4 where our embedded engine serves."""
+    """Requests at once to each target; by default 8, and 16 where our embedded engine serves."""
     retries: int = Field(3, ge=0, le=100)
     """Attempts after the first, for errors that may pass."""
     timeout_s: float = Field(60.0, gt=0)

@@ -80,7 +80,7 @@ def test_an_endpoint_of_ours(serving, settings):
     announce("fast", engine="vllm")
     found = resolve("tiny?max_tokens=9", settings)
     assert (found.url, found.model) == ("http://127.0.0.1:1/v1/chat/completions", "/tiny")
-    assert (found.private, found.sign, found.concurrency) == (True, None, 4)
+    assert (found.private, found.sign, found.concurrency) == (True, None, 16)
     assert found.overrides == {"max_tokens": 9}
     assert found.name == "tiny?max_tokens=9"
     assert resolve("fast", settings).concurrency == 8
