@@ -201,16 +201,20 @@ def _answers(mark: Answers, detail: Detail) -> Markup:
 
 def _one_answer(answer: Answer, base: str | None, detail: Detail) -> Markup:
     note = element("span", answer.note, class_=f"remark {answer.tone}") if answer.note else None
+    failed = _badge(Badge(text=answer.error or "no answer", tone=Tone.BAD))
     if answer.text is None:
-        failed = Badge(text=answer.error or "no answer", tone=Tone.BAD)
-        return _answer(answer.target, _badge(failed), "missing", note)
-    if answer.text == "":
-        return _answer(answer.target, element("span", "(empty)", class_="note"), "", note)
+        return _answer(answer.target, failed, "missing", note)
+    said = _said(answer.text, base, detail)
+    return _answer(answer.target, join(said, Markup(" "), failed) if answer.error else said, "", note)
+
+
+def _said(text: str, base: str | None, detail: Detail) -> Markup:
+    if text == "":
+        return element("span", "(empty)", class_="note")
+    cut = _cut(text, detail.chars)
     if base is None:
-        return _answer(answer.target, _cut(answer.text, detail.chars), "", note)
-    cut = _cut(answer.text, detail.chars)
-    pieces = (element("mark", piece.text) if piece.differs else piece.text for piece in against(cut, base))
-    return _answer(answer.target, join(*pieces), "", note)
+        return join(cut)
+    return join(*(element("mark", piece.text) if piece.differs else piece.text for piece in against(cut, base)))
 
 
 def _answer(target: str, said: str | None, kind: str, note: Markup | None = None) -> Markup:

@@ -1,5 +1,6 @@
 """Numbers behind a chart: ticks, thinning, smoothing. Pure, in plain Python, since a kernel must not wait for numpy."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -29,14 +30,14 @@ def thin(curve: Sequence[Point], limit: int = POINTS) -> list[Point]:
 
 
 def smoothed(curve: Sequence[Point]) -> list[Point]:
-    """An exponential moving average over about a thirtieth of the curve, unbiased at its start."""
-    share = 2 / (max(2, len(curve) / 30) + 1)
-    total = weight = 0.0
+    """The mean over the nearest thirtieth of the curve, centred: it does not lag behind a fall."""
+    reach = max(1, len(curve) // 60)
+    sums = list(itertools.accumulate((y for _, y in curve), initial=0.0))
     out = []
-    for x, y in curve:
-        total = (1 - share) * total + share * y
-        weight = (1 - share) * weight + share
-        out.append((x, total / weight))
+    for i, (x, _) in enumerate(curve):
+        # As far to the left as to the right, also at the ends.
+        near = min(reach, i, len(curve) - 1 - i)
+        out.append((x, (sums[i + near + 1] - sums[i - near]) / (2 * near + 1)))
     return out
 
 

@@ -7,7 +7,7 @@ and a printed page. Each series has a colour and a shape or a dash, so it can be
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mlaas_lab.view.markup import Markup, element, join
+from mlaas_lab.view.markup import Markup, element
 from mlaas_lab.view.model import Bars, Ecdf, Line, Whisker, Whiskers
 from mlaas_lab.view.scale import Point, inner_ticks, points, smoothed, thin, ticks
 
@@ -226,14 +226,17 @@ def _whisker_row(row: Whisker, index: int, mark: Whiskers, place: Callable[[floa
 
 def _row(label: str, parts: Sequence[Markup | None], note: str) -> Markup:
     picture = element("svg", *parts, width="100%", height=22, overflow="visible", aria_hidden="true")
-    return join(
+    return element(
+        "div",
         element("div", label, class_="who"),
-        element("div", picture, class_="track-cell"),
+        element("div", picture, class_="lane"),
         element("div", note, class_="value"),
+        class_="row",
     )
 
 
 def _axis_row(marks: Sequence[float], place: Callable[[float], str], format: Callable[[Any], str]) -> Markup:  # noqa: A002
     texts = [element("text", format(tick), x=place(tick), y=12, text_anchor="middle") for tick in marks]
     picture = element("svg", *texts, width="100%", height=16, overflow="visible", aria_hidden="true")
-    return join(element("div", class_="who"), element("div", picture, class_="track-cell"), element("div"))
+    empty = element("div", class_="who"), element("div", class_="value")
+    return element("div", empty[0], element("div", picture, class_="lane"), empty[1], class_="row scale")

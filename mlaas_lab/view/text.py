@@ -106,6 +106,8 @@ def _answers(mark: Answers, width: int) -> list[str]:
         else:
             pieces = against(answer.text, against_text)
             shown = "".join(f"[{p.text}]" if p.differs else p.text for p in pieces)
+        if answer.error and answer.text:
+            shown += f"  ({answer.error})"
         note = f"  ({answer.note})" if answer.note else ""
         lines += _labelled(answer.target, shown + note, width)
     return ["", *lines] if mark.label == "" else ["", _one_line(mark.label), *lines]
