@@ -45,7 +45,7 @@ def summarize(
         seed: of the bootstrap and the permutations.
         margin: a difference that surely stays within ± margin is `equivalent`; None: nothing ever is.
     """
-    records = _told_apart(frame.lazy().collect())
+    records = told_apart(frame.lazy().collect())
     targets = records["target"].unique(maintain_order=True).to_list()
     summary: list[Summary] = []
     comparisons: list[Comparison] = []
@@ -57,7 +57,7 @@ def summarize(
     return summary, decide(comparisons, seed=seed, margin=margin)
 
 
-def _told_apart(records: pl.DataFrame) -> pl.DataFrame:
+def told_apart(records: pl.DataFrame) -> pl.DataFrame:
     """The same target in two runs is two things to compare."""
     if "run_id" not in records.columns:
         return records

@@ -1,1 +1,41 @@
-"""panels."""
+"""A panel is one view over records, one per file: what columns it stands on, and a function from records to a View.
+
+It draws nothing and reads no file; a cell, the report and whatever comes later draw what it builds. Panels do not know
+each other. `Task.view` of a job that is still running comes through here too, so importing this costs nothing.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlaas_lab import registry
+from mlaas_lab.view import View
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One view over records."""
+
+    needs: frozenset[str]
+    """Columns without which it has nothing to say."""
+    build: "Callable[[pl.DataFrame], View | None]"
+    """Records to a View; None when there is nothing to show."""
+    place: int = 50
+    """Where it stands among the others; lower comes first."""
+
+
+def panels() -> dict[str, Panel]:
+    """Every panel by its name, in the order they are shown."""
+    found = {name: registry.load("panel", name) for name in registry.names("panel")}
+    return dict(sorted(found.items(), key=lambda item: (item[1].place, item[0])))
+
+
+def draw(records: "pl.DataFrame", *, without: Collection[str] = ()) -> list[View]:
+    """What every panel that finds its columns in `records` has to say, save those named in `without`."""
+    columns = set(records.columns)
+    chosen = (panel for name, panel in panels().items() if name not in without and panel.needs <= columns)
+    views = (panel.build(records) for panel in chosen)
+    return [view for view in views if view is not None]

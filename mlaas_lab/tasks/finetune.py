@@ -28,10 +28,10 @@ class Finetune(Spec):
     dropout: float = Field(0.05, ge=0, lt=1)
     """On the input of the update matrices."""
     lr: float | None = Field(None, gt=0)
-    """Peak learning rate; by default from the base's size: 4e-3 below 50 M parameters, else 2e-4."""
+    """Peak learning rate; by default from the base's size: 2e-3 below 50 M parameters, else 2e-4."""
     epochs: float | None = Field(None, gt=0)
-    """Passes over the data; by default from the base's size: 12 below 50 M parameters, else 3."""
-    batch_size: int = Field(32, ge=1)
+    """Passes over the data; by default from the base's size: 8 below 50 M parameters, else 3."""
+    batch_size: int = Field(16, ge=1)
     """Chats per step."""
     pass_size: int | None = Field(None, ge=1)
     """Chats that go through the model at once, to save memory; the step stays the same. By default all of them."""
@@ -57,4 +57,4 @@ class Finetune(Spec):
     """Load the base in 4 bits (QLoRA); needs a CUDA GPU and bitsandbytes."""
 
 
-task = Task(spec=Finetune, entry="mlaas_lab.training.lora:train", view="mlaas_lab.panels.training:views")
+task = Task(spec=Finetune, entry="mlaas_lab.training.lora:train", view="mlaas_lab.panels._training:views")

@@ -1,0 +1,112 @@
+"""What scores and verdicts say, as sentences and as figures with their unit."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from mlaas_lab import registry
+from mlaas_lab.schema import Decision, Verdict
+from mlaas_lab.view.formats import DASH, count, number, percent, points
+
+if TYPE_CHECKING:
+    from mlaas_lab.evaluation.metrics import Metric
+    from mlaas_lab.evaluation.summary import Summary
+
+TESTS = {"mcnemar": "exact McNemar", "sign_flip": "sign-flip permutation"}
+
+
+def said(summary: "Sequence[Summary]", verdicts: Sequence[Verdict], *, most: int) -> str:
+    """The result in sentences: at most `most` verdicts, decided ones first; without verdicts the scores."""
+    if not verdicts:
+        return " ".join(_score(line) for line in summary[:most])
+    means = {(line.target, line.metric): line.mean for line in summary}
+    settled = [found for found in verdicts if found.verdict is not Decision.UNDECIDED]
+    open_ones = [found for found in verdicts if found.verdict is Decision.UNDECIDED]
+    chosen = [*settled, *open_ones][:most]
+    left = len(verdicts) - len(chosen)
+    more = [f"{left} more in the table."] if left else []
+    return " ".join([*(sentence(found, means) for found in chosen), *more])
+
+
+def sentence(found: Verdict, means: "dict[tuple[str, str], float | None]") -> str:
+    """One verdict as a sentence that can be quoted."""
+    value = value_format(found.metric)
+    a, b = (value(means.get((name, found.metric))) for name in (found.a, found.b))
+    shown = f"{gap(found)}, 95 % interval {gap_interval(found)}, {count(found.n)} pairs"
+    match found.verdict:
+        case Decision.B_BETTER:
+            return f"{found.b} is better than {found.a} by {found.metric}: {b} against {a} ({shown})."
+        case Decision.A_BETTER:
+            return f"{found.a} is better than {found.b} by {found.metric}: {a} against {b} ({shown})."
+        case Decision.EQUIVALENT:
+            return f"{found.a} and {found.b} are equivalent by {found.metric}: {a} and {b} ({shown})."
+        case Decision.UNDECIDED:
+            return f"{found.metric} does not decide between {found.a} and {found.b}: {a} and {b} ({shown})."
+
+
+def why(found: Verdict) -> str:
+    """What a verdict stands on, or what it lacks."""
+    if found.verdict is not Decision.UNDECIDED:
+        return TESTS.get(found.test, found.test)
+    more = f"about {count(found.more_samples)} more samples would settle it" if found.more_samples else ""
+    return "; ".join(part for part in (found.reason, more) if part)
+
+
+def interval(low: float | None, high: float | None, form: Callable[[Any], str]) -> str:
+    """`70 % to 80 %`; a side nobody knows is open."""
+    if low is None and high is None:
+        return "unknown"
+    return f"{form(low) if low is not None else '?'} to {form(high) if high is not None else '?'}"
+
+
+def titled(metric: str) -> str:
+    """A metric's name, and which way is better."""
+    known = _metric(metric)
+    if known is None:
+        return metric
+    return f"{metric}, {'higher' if known.higher_is_better else 'lower'} is better"
+
+
+def is_share(metric: str) -> bool:
+    """Whether its values lie between 0 and 1."""
+    known = _metric(metric)
+    return known is not None and known.unit == "share"
+
+
+def value_format(metric: str) -> Callable[[Any], str]:
+    """How a value of `metric` is written."""
+    return percent if is_share(metric) else number
+
+
+def gap(found: Verdict) -> str:
+    """The difference of two means, with its sign: shares differ by points."""
+    return f"{_gap_format(found.metric)(found.difference)}{' points' if is_share(found.metric) else ''}"
+
+
+def gap_interval(found: Verdict) -> str:
+    """Where that difference probably lies."""
+    return interval(found.ci_low, found.ci_high, _gap_format(found.metric))
+
+
+def _score(line: "Summary") -> str:
+    if line.mean is None:
+        return f"{line.target} has no {line.metric}: {count(line.n_error)} records without a score."
+    write = value_format(line.metric)
+    limits = interval(line.ci_low, line.ci_high, write)
+    return f"{line.target}: {line.metric} {write(line.mean)} (95 % interval {limits}, n {count(line.n)})."
+
+
+@cache
+def _metric(name: str) -> "Metric | None":
+    if name not in registry.names("metric"):
+        return None
+    found: Metric = registry.load("metric", name)
+    return found
+
+
+def _gap_format(metric: str) -> Callable[[Any], str]:
+    return points if is_share(metric) else _signed
+
+
+def _signed(value: float | None) -> str:
+    return DASH if value is None else f"{'+' if value > 0 else ''}{number(value)}"

@@ -1,0 +1,148 @@
+"""Scores with their intervals, and what the paired comparison of any two targets says: in words first."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mlaas_lab import panels, records
+from mlaas_lab.panels import _words as words
+from mlaas_lab.schema import Decision, Verdict
+from mlaas_lab.store.folder import JobFolder, read_json
+from mlaas_lab.view import Badge, Column, Table, Tone, View, Whisker, Whiskers
+from mlaas_lab.view.formats import count, p_value
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from mlaas_lab.evaluation.summary import Summary
+
+ASK = (
+    "Intervals are 95 %. Verdicts are paired, on the samples both targets have a score for; p is Holm's over all rows."
+)
+MOST_SAID = 4
+"""Verdicts in words; the table has the others."""
+
+
+def _build(frame: "pl.DataFrame") -> View | None:
+    from mlaas_lab.evaluation.summary import summarize
+
+    return board(*summarize(frame)) if records.metrics_of(frame.columns) and len(frame) else None
+
+
+def views(folder: JobFolder) -> list[View]:
+    """The results of an evaluation, from its folder; nothing while it is still asking."""
+    outcome = read_json(folder.outcome)
+    if not outcome or "summary" not in outcome.get("result", {}):
+        return []
+    return _ended(folder, outcome["result"])
+
+
+def _ended(folder: JobFolder, result: dict[str, Any]) -> list[View]:
+    from mlaas_lab.evaluation.summary import Summary
+
+    summary = [Summary(**row) for row in result["summary"]]
+    verdicts = [Verdict(**{**row, "verdict": Decision(row["verdict"])}) for row in result["verdicts"]]
+    own = board(summary, verdicts)
+    if not folder.records.exists():
+        return [own]
+    return [own, *panels.draw(records.read(folder.records), without=("board", "outputs"))]
+
+
+def board(summary: "Sequence[Summary]", verdicts: Sequence[Verdict]) -> View:
+    """The scores of all targets and what they decide.
+
+    Args:
+        summary: a line per target and metric, targets in their order.
+        verdicts: what is known of each pair; may be empty.
+    """
+    metrics = list(dict.fromkeys(line.metric for line in summary))
+    targets = list(dict.fromkeys(line.target for line in summary))
+    marks = [_scores(metric, [line for line in summary if line.metric == metric]) for metric in metrics]
+    rows = [_row(line) for line in summary]
+    columns: list[Column | str] = [
+        "Metric",
+        "Target",
+        Column(title="Mean", align="right"),
+        Column(title="95 % interval", align="right"),
+        Column(title="n", align="right", format=count),
+        Column(title="No score", align="right", format=count),
+    ]
+    return View(
+        title="Scores",
+        summary=words.said(summary, verdicts, most=MOST_SAID),
+        marks=marks,
+        table=Table(columns=columns, rows=rows),
+        folded=True,
+        notes=[]
+        if verdicts
+        else ["One target alone: there is nothing to compare it with."]
+        if len(targets) == 1
+        else [],
+        children=[_verdicts(verdicts)] if verdicts else [],
+    )
+
+
+def _scores(metric: str, lines: "Sequence[Summary]") -> Whiskers:
+    share = words.is_share(metric)
+    rows = [
+        Whisker(label=line.target, mean=line.mean, low=line.ci_low, high=line.ci_high, note=_note(line))
+        for line in lines
+    ]
+    return Whiskers(
+        title=words.titled(metric), rows=rows, format=words.value_format(metric), domain=(0.0, 1.0) if share else None
+    )
+
+
+def _note(line: "Summary") -> str:
+    missing = f", {count(line.n_error)} without" if line.n_error else ""
+    if line.mean is None:
+        return f"no score ({count(line.n_error)} records without)"
+    return f"{words.value_format(line.metric)(line.mean)} (n {count(line.n)}{missing})"
+
+
+def _row(line: "Summary") -> tuple[Any, ...]:
+    form = words.value_format(line.metric)
+    interval = words.interval(line.ci_low, line.ci_high, form)
+    return (line.metric, line.target, form(line.mean), interval, line.n, line.n_error)
+
+
+def _verdicts(verdicts: Sequence[Verdict]) -> View:
+    columns: list[Column | str] = [
+        "Metric",
+        "Compared",
+        Column(title="Difference", align="right"),
+        Column(title="95 % interval", align="right"),
+        Column(title="p", align="right", format=p_value),
+        Column(title="Pairs", align="right", format=count),
+        "Verdict",
+        Column(title="Why", wrap=True),
+    ]
+    rows = [_verdict(verdict) for verdict in verdicts]
+    return View(title="Verdicts", table=Table(columns=columns, rows=rows), notes=[ASK])
+
+
+def _verdict(found: Verdict) -> tuple[Any, ...]:
+    return (
+        found.metric,
+        f"{found.b} − {found.a}",
+        words.gap(found),
+        words.gap_interval(found),
+        found.p_adjusted,
+        found.n,
+        _badge(found),
+        words.why(found),
+    )
+
+
+def _badge(found: Verdict) -> Badge:
+    match found.verdict:
+        case Decision.A_BETTER:
+            return Badge(text=f"{found.a} better", tone=Tone.GOOD)
+        case Decision.B_BETTER:
+            return Badge(text=f"{found.b} better", tone=Tone.GOOD)
+        case Decision.EQUIVALENT:
+            return Badge(text="equivalent", tone=Tone.BUSY)
+        case Decision.UNDECIDED:
+            return Badge(text="not decided", tone=Tone.MILD)
+
+
+panel = panels.Panel(needs=frozenset({"target", "sample_id"}), build=_build, place=10)
