@@ -36,7 +36,8 @@ SPARKS = "▁▂▃▄▅▆▇█"
 
 def to_text(view: View, width: int = 100) -> str:
     """`view` in lines of at most about `width` characters; a table is never broken into less than its columns need."""
-    return "\n".join(_view(view, max(width, 40))).rstrip()
+    # Once more over the whole: no mark's own text may slip past.
+    return visible("\n".join(_view(view, max(width, 40))).rstrip())
 
 
 def _view(view: View, width: int) -> list[str]:
@@ -71,9 +72,9 @@ def _mark(mark: Mark, width: int) -> list[str]:
 
 def _progress(mark: ProgressBar) -> str:
     if not mark.total:
-        return progress_words(mark)
+        return _one_line(progress_words(mark))
     done = round(20 * min(1.0, max(0.0, mark.n / mark.total)))
-    return f"{'█' * done}{'░' * (20 - done)} {progress_words(mark)}"
+    return f"{'█' * done}{'░' * (20 - done)} {_one_line(progress_words(mark))}"
 
 
 def _facts(mark: Facts) -> list[str]:
@@ -90,7 +91,7 @@ def _spark(name: str, values: Sequence[float | None], mark: Line) -> str:
     step = max(1, len(known) // 40)
     thin = [sum(known[i : i + step]) / len(known[i : i + step]) for i in range(0, len(known), step)]
     bars = "".join(SPARKS[int(7.999 * (value - low) / (high - low))] if high > low else SPARKS[3] for value in thin)
-    return f"{_one_line(name)}: {mark.y_format(known[0])} {bars} {mark.y_format(known[-1])}"
+    return _one_line(f"{name}: {mark.y_format(known[0])} {bars} {mark.y_format(known[-1])}")
 
 
 def _answers(mark: Answers, width: int) -> list[str]:
@@ -122,10 +123,10 @@ def _labelled(label: str, value: str, width: int) -> list[str]:
 def _table(table: Table, width: int) -> list[str]:
     heads = table.heads
     cells = [_cells(row, heads) for row in table.rows[:ROWS]]
-    titles = [f"{head.title} ({head.unit})" if head.unit else head.title for head in heads]
+    titles = [_one_line(f"{head.title} ({head.unit})" if head.unit else head.title) for head in heads]
     rooms = [max([width_of(title), *(width_of(row[i]) for row in cells)]) for i, title in enumerate(titles)]
     _squeeze(rooms, heads, width)
-    lines = [table.caption] if table.caption else []
+    lines = [_one_line(table.caption)] if table.caption else []
     lines.append(_row(titles, rooms, heads))
     lines.append("  ".join("─" * room for room in rooms))
     lines += [_row(row, rooms, heads) for row in cells]
