@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mlaas_lab.view import svg
 from mlaas_lab.view.diff import against
-from mlaas_lab.view.markup import Markup, element, join
+from mlaas_lab.view.markup import Markup, cut, element, join
 from mlaas_lab.view.model import (
     Answer,
     Answers,
@@ -79,11 +79,11 @@ def body(view: View, *, detail: Detail = EVERYTHING, level: int = 2) -> Markup:
     left = len(view.children) - len(children)
     return element(
         "section",
-        element(f"h{level}", view.title, Markup(" "), _badge(view.badge)) if view.title or view.badge else None,
-        element("p", view.summary, class_="summary") if view.summary else None,
+        element(f"h{level}", cut(view.title), Markup(" "), _badge(view.badge)) if view.title or view.badge else None,
+        element("p", cut(view.summary, detail.chars), class_="summary") if view.summary else None,
         *(draw(mark, detail) for mark in view.marks),
         _twin(view, detail),
-        *(element("p", note, class_="note") for note in view.notes),
+        *(element("p", cut(note, detail.chars), class_="note") for note in view.notes),
         *children,
         element("p", f"… {left:,} more sections", class_="note") if left else None,
     )
@@ -107,8 +107,8 @@ def draw(mark: Mark, detail: Detail = EVERYTHING) -> Markup:
         case Facts():
             return _facts(mark, detail)
         case Code():
-            label = element("div", mark.label, class_="label") if mark.label else None
-            return join(label, element("pre", element("code", _cut(mark.text, 4 * detail.chars)), tabindex="0"))
+            label = element("div", cut(mark.label), class_="label") if mark.label else None
+            return join(label, element("pre", element("code", cut(mark.text, 4 * detail.chars)), tabindex="0"))
 
 
 def _twin(view: View, detail: Detail) -> Markup | None:
@@ -126,7 +126,7 @@ def _table(table: Table, detail: Detail) -> Markup:
     left = len(table.rows) - len(shown)
     drawn = element(
         "table",
-        element("caption", table.caption) if table.caption else None,
+        element("caption", cut(table.caption)) if table.caption else None,
         element("thead", element("tr", *(_head(head) for head in heads))),
         element("tbody", *shown),
     )
@@ -135,8 +135,8 @@ def _table(table: Table, detail: Detail) -> Markup:
 
 
 def _head(head: Column) -> Markup:
-    unit = element("span", f" {head.unit}", class_="unit") if head.unit else None
-    return element("th", head.title, unit, scope="col", class_=_class(head))
+    unit = element("span", f" {cut(head.unit)}", class_="unit") if head.unit else None
+    return element("th", cut(head.title), unit, scope="col", class_=_class(head))
 
 
 def _row(row: Sequence[Cell], heads: Sequence[Column], detail: Detail) -> Markup:
@@ -144,7 +144,7 @@ def _row(row: Sequence[Cell], heads: Sequence[Column], detail: Detail) -> Markup
 
 
 def _cell(value: Cell, head: Column, detail: Detail) -> Markup:
-    shown = _badge(value) if isinstance(value, Badge) else _cut(head.format(value), detail.chars)
+    shown = _badge(value) if isinstance(value, Badge) else cut(head.format(value), detail.chars)
     return element("td", shown, class_=_class(head), dir="auto" if isinstance(value, str) else None)
 
 
@@ -156,7 +156,7 @@ def _badge(badge: Badge | None) -> Markup | None:
     if badge is None:
         return None
     sign = element("span", SIGNS[badge.tone], aria_hidden="true")
-    return element("span", sign, f" {badge.text}", class_=f"badge {badge.tone}")
+    return element("span", sign, f" {cut(badge.text)}", class_=f"badge {badge.tone}")
 
 
 def _progress(mark: ProgressBar) -> Markup:
@@ -167,20 +167,20 @@ def _progress(mark: ProgressBar) -> Markup:
         done,
         class_=f"track {mark.tone}",
         role="progressbar",
-        aria_label=mark.phase or mark.unit,
+        aria_label=cut(mark.phase or mark.unit),
         aria_valuemin="0",
         aria_valuemax=mark.total,
         aria_valuenow=mark.n,
     )
-    return element("div", track, element("div", progress_words(mark), class_="label"), class_="progress")
+    return element("div", track, element("div", cut(progress_words(mark)), class_="label"), class_="progress")
 
 
 def _facts(mark: Facts, detail: Detail) -> Markup:
     plain = Column(title="")
     pairs = (
         join(
-            element("dt", name),
-            element("dd", _badge(value) if isinstance(value, Badge) else _cut(plain.format(value), detail.chars)),
+            element("dt", cut(name)),
+            element("dd", _badge(value) if isinstance(value, Badge) else cut(plain.format(value), detail.chars)),
         )
         for name, value in mark.rows[: detail.rows]
     )
@@ -189,18 +189,18 @@ def _facts(mark: Facts, detail: Detail) -> Markup:
 
 def _answers(mark: Answers, detail: Detail) -> Markup:
     base = mark.reference
-    reference = _answer("reference", _cut(base, detail.chars), "reference") if base is not None else None
+    reference = _answer("reference", cut(base, detail.chars), "reference") if base is not None else None
     drawn = []
     for answer in mark.answers:
         drawn.append(_one_answer(answer, base, detail))
         base = answer.text if base is None else base
-    label = element("div", mark.label, class_="label") if mark.label else None
-    prompt = element("div", _cut(mark.prompt, detail.chars), class_="prompt said", dir="auto")
+    label = element("div", cut(mark.label), class_="label") if mark.label else None
+    prompt = element("div", cut(mark.prompt, detail.chars), class_="prompt said", dir="auto")
     return element("article", label, prompt, element("div", reference, *drawn, class_="side"), class_="answers")
 
 
 def _one_answer(answer: Answer, base: str | None, detail: Detail) -> Markup:
-    note = element("span", answer.note, class_=f"remark {answer.tone}") if answer.note else None
+    note = element("span", cut(answer.note), class_=f"remark {answer.tone}") if answer.note else None
     failed = _badge(Badge(text=answer.error or "no answer", tone=Tone.BAD))
     if answer.text is None:
         return _answer(answer.target, failed, "missing", note)
@@ -211,16 +211,12 @@ def _one_answer(answer: Answer, base: str | None, detail: Detail) -> Markup:
 def _said(text: str, base: str | None, detail: Detail) -> Markup:
     if text == "":
         return element("span", "(empty)", class_="note")
-    cut = _cut(text, detail.chars)
+    shown = cut(text, detail.chars)
     if base is None:
-        return join(cut)
-    return join(*(element("mark", piece.text) if piece.differs else piece.text for piece in against(cut, base)))
+        return join(shown)
+    return join(*(element("mark", piece.text) if piece.differs else piece.text for piece in against(shown, base)))
 
 
 def _answer(target: str, said: str | None, kind: str, note: Markup | None = None) -> Markup:
-    head = element("div", element("span", target, class_="who"), note, class_="label")
+    head = element("div", element("span", cut(target), class_="who"), note, class_="label")
     return element("div", head, element("div", said, class_="said", dir="auto"), class_=f"answer {kind}".strip())
-
-
-def _cut(value: str, chars: int) -> str:
-    return value if len(value) <= chars else f"{value[:chars]}… ({len(value) - chars:,} more characters)"

@@ -17,6 +17,9 @@ class Markup(str):
     __slots__ = ()
 
 
+NAME = 160
+"""Characters of a name: of a target, a column, a series. Texts may be longer; they are cut where they are drawn."""
+
 HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff"
     "\ud800-\udfff\ufff9-\ufffb\U000e0000-\U000e007f]"
@@ -27,6 +30,11 @@ HIDDEN = re.compile(
 def visible(text: str) -> str:
     """`text` with every character that acts instead of showing replaced by one that shows."""
     return HIDDEN.sub(_shown, text.replace("\r\n", "\n"))
+
+
+def cut(value: str, chars: int = NAME) -> str:
+    """`value`, or its beginning and how much is missing."""
+    return value if len(value) <= chars else f"{value[:chars]}… ({len(value) - chars:,} more characters)"
 
 
 def _shown(match: re.Match[str]) -> str:

@@ -7,7 +7,7 @@ and a printed page. Each series has a colour and a shape or a dash, so it can be
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mlaas_lab.view.markup import Markup, element
+from mlaas_lab.view.markup import NAME, Markup, cut, element
 from mlaas_lab.view.model import Bars, Ecdf, Line, Whisker, Whiskers
 from mlaas_lab.view.scale import Point, inner_ticks, points, smoothed, thin, ticks
 
@@ -124,11 +124,11 @@ class _Frame:
         for tick in self.y_ticks:
             y = self.y(tick)
             out.append(element("line", x1="0", x2="100%", y1=y, y2=y, class_="grid", stroke="currentColor"))
-            out.append(element("text", y_format(tick), x="-8", y=y + 4, text_anchor="end"))
+            out.append(element("text", cut(y_format(tick)), x="-8", y=y + 4, text_anchor="end"))
         for tick in inner_ticks(self.x_low, self.x_high):
             at = self.x(tick)
             anchor = "start" if at < 2 else "end" if at > 98 else "middle"
-            out.append(element("text", x_format(tick), x=f"{at:.2f}%", y=HEIGHT + 18, text_anchor=anchor))
+            out.append(element("text", cut(x_format(tick)), x=f"{at:.2f}%", y=HEIGHT + 18, text_anchor=anchor))
         return out
 
 
@@ -152,6 +152,7 @@ def _shape(x: str, y: float, hue: int, kind: str = "") -> Markup:
 
 
 def _plot(parts: Sequence[Markup], said: str) -> Markup:
+    said = cut(said, 4 * NAME)
     title = element("title", said)
     attributes = {"role": "img", "aria_label": said, "class_": "plot", "overflow": "visible"}
     drawing = element("svg", title, *parts, width="100%", height=HEIGHT + 24, **attributes)
@@ -159,8 +160,8 @@ def _plot(parts: Sequence[Markup], said: str) -> Markup:
 
 
 def _figure(title: str, legend: Markup | None, drawing: Markup, below: str) -> Markup:
-    head = element("figcaption", element("span", title, class_="name"), legend) if title or legend else None
-    return element("figure", head, drawing, element("div", below, class_="below") if below else None)
+    head = element("figcaption", element("span", cut(title), class_="name"), legend) if title or legend else None
+    return element("figure", head, drawing, element("div", cut(below), class_="below") if below else None)
 
 
 def _empty(title: str) -> Markup:
@@ -172,7 +173,7 @@ def _legend(names: Sequence[tuple[int, str, bool]]) -> Markup:
     for hue, name, dots in names:
         stroke = element("line", x1="0", x2="24", y1=6, y2=6, class_=f"curve h{hue % HUES}", **_dash(hue, dots=dots))
         swatch = element("svg", stroke, _shape("12", 6, hue) if dots else None, width=24, height=12, aria_hidden="true")
-        items.append(element("span", swatch, name, class_="key"))
+        items.append(element("span", swatch, cut(name), class_="key"))
     return element("span", *items, class_="legend")
 
 
@@ -228,15 +229,15 @@ def _row(label: str, parts: Sequence[Markup | None], note: str) -> Markup:
     picture = element("svg", *parts, width="100%", height=22, overflow="visible", aria_hidden="true")
     return element(
         "div",
-        element("div", label, class_="who"),
+        element("div", cut(label), class_="who"),
         element("div", picture, class_="lane"),
-        element("div", note, class_="value"),
+        element("div", cut(note), class_="value"),
         class_="row",
     )
 
 
 def _axis_row(marks: Sequence[float], place: Callable[[float], str], format: Callable[[Any], str]) -> Markup:  # noqa: A002
-    texts = [element("text", format(tick), x=place(tick), y=12, text_anchor="middle") for tick in marks]
+    texts = [element("text", cut(format(tick)), x=place(tick), y=12, text_anchor="middle") for tick in marks]
     picture = element("svg", *texts, width="100%", height=16, overflow="visible", aria_hidden="true")
     empty = element("div", class_="who"), element("div", class_="value")
     return element("div", empty[0], element("div", picture, class_="lane"), empty[1], class_="row scale")

@@ -1,0 +1,185 @@
+"""A View as HTML: whole, small, quick to draw, the same without eyes, and every chart with its numbers."""
+
+import random
+import time
+
+import pytest
+from hostile import Page, everywhere
+
+from mlaas_lab.view import (
+    Answer,
+    Answers,
+    Bar,
+    Bars,
+    Column,
+    Ecdf,
+    Line,
+    ProgressBar,
+    Series,
+    Shown,
+    Sorted,
+    Table,
+    View,
+    Whisker,
+    Whiskers,
+    to_html,
+)
+from mlaas_lab.view.html import LIMIT_BYTES, style
+
+
+def page(*marks, **rest) -> Page:
+    return Page(to_html(View(title="t", marks=marks, **rest)))
+
+
+def noisy(n: int) -> list[float]:
+    draw = random.Random(0)
+    return [3 / (1 + i / 100) + draw.random() for i in range(n)]
+
+
+def card(n: int) -> View:
+    """What a running fine-tune shows."""
+    loss = Line(
+        title="Loss",
+        series=[
+            Series(name="training", x=range(n), y=noisy(n)),
+            Series(name="validation", x=range(0, n, 50), y=noisy(n)[::50], points=True),
+        ],
+        smooth=True,
+    )
+    return View(title="finetune", marks=[ProgressBar(n=5, total=n, rate=2.5, eta_s=8), loss])
+
+
+@pytest.mark.parametrize("n", [1, 2, 21, 500, 10_000])
+def test_a_running_jobs_card_is_small_and_quick(n):
+    html = to_html(card(n))
+    took_s = []
+    for _ in range(5):
+        began = time.process_time()
+        html = to_html(card(n))
+        took_s.append(time.process_time() - began)
+    assert len(html.encode()) < 45_000
+    # 30 ms is the aim at 500 points; a busy machine and the noise's own making are allowed for.
+    assert min(took_s) < 0.15
+    assert Page(html).depth == 0
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        View(title="t", table=Table(columns=["a", "b"], rows=[("word " * 40, i) for i in range(3000)])),
+        View(title="t", marks=[Answers(prompt="p" * 9000, answers=[Answer(target="a", text="<&>" * 20_000)])]),
+        View(title="t", children=[View(title=f"c{i}", summary="x" * 500) for i in range(500)]),
+        View(title="t", children=[everywhere("<b>" * 300) for _ in range(20)]),
+    ],
+)
+def test_nothing_exceeds_a_cells_limit_and_cuts_are_said(view):
+    html = to_html(view)
+    assert len(html.encode()) <= LIMIT_BYTES
+    assert "more" in Page(html).text
+    assert Page(html).depth == 0
+
+
+def test_every_chart_says_what_it_shows():
+    shown = page(
+        Line(title="Loss", series=[Series(name="a", x=[0, 1], y=[3.0, 0.5])]),
+        Ecdf(title="Latency", samples=[Sorted(name="a", values=[1.0, 2.0, 3.0])]),
+    )
+    labels = [attributes["aria-label"] for tag, attributes in shown.elements if attributes.get("role") == "img"]
+    assert labels == ["Loss: a from 3 to 0.5", "Latency: a: half within 2"]
+
+
+def test_series_differ_in_more_than_colour():
+    lines = [Series(name=str(i), x=[0, 1], y=[0, i]) for i in range(3)]
+    dashes = {a.get("stroke-dasharray") for t, a in page(Line(title="", series=lines)).elements if t == "path"}
+    assert len(dashes) == 3
+    dots = [Whisker(label=str(i), mean=0.5, low=0.4, high=0.6) for i in range(3)]
+    shapes = {a["d"] for t, a in page(Whiskers(title="", rows=dots)).elements if t == "path"}
+    assert len(shapes) == 3
+
+
+def test_whiskers_lie_where_the_numbers_are():
+    rows = [Whisker(label="a", mean=0.5, low=0.25, high=0.75), Whisker(label="none", mean=None, low=None, high=None)]
+    shown = page(Whiskers(title="", rows=rows, domain=(0.0, 1.0)))
+    bars = [
+        (a["x1"], a["x2"]) for t, a in shown.elements if t == "line" and (a.get("class") or "").startswith("whisker")
+    ]
+    assert bars == [("25.00%", "75.00%"), ("25.00%", "25.00%"), ("75.00%", "75.00%")]
+    assert "–" in shown.text
+
+
+def test_what_is_unknown_has_no_bar():
+    shown = page(
+        Bars(title="", rows=[Bar(label="a", value=2.0), Bar(label="b", value=None), Bar(label="c", value=0.0)])
+    )
+    assert [a["width"] for t, a in shown.elements if t == "rect"] == ["100.00%", "0.00%"]
+
+
+def test_curves_without_values_say_so():
+    gap = Series(name="a", x=[0, 1], y=[None, float("nan")])
+    assert "nothing measured yet" in page(Line(title="Loss", series=[gap])).text
+    assert "nothing measured yet" in page(Ecdf(title="Latency", samples=[])).text
+
+
+def test_progress_is_readable_without_eyes():
+    bar = next(
+        a for _, a in page(ProgressBar(n=3, total=12, phase="asking")).elements if a.get("role") == "progressbar"
+    )
+    assert (bar["aria-valuenow"], bar["aria-valuemax"], bar["aria-label"]) == ("3", "12", "asking")
+    unknown = next(a for _, a in page(ProgressBar(n=3, total=None)).elements if a.get("role") == "progressbar")
+    assert "aria-valuemax" not in unknown
+
+
+def test_words_that_differ_are_marked_and_only_they():
+    answers = [Answer(target="a", text="check my balance now")]
+    shown = to_html(View(title="t", marks=[Answers(prompt="q", reference="check the balance", answers=answers)]))
+    assert "check <mark>my</mark> balance<mark> now</mark>" in shown or (
+        "check <mark>my</mark> balance <mark>now</mark>" in shown
+    )
+
+
+def test_without_a_reference_the_first_answer_is_the_measure():
+    answers = [Answer(target="a", text=None, error="x"), Answer(target="b", text="one"), Answer(target="c", text="two")]
+    shown = to_html(View(title="t", marks=[Answers(prompt="q", answers=answers)]))
+    assert shown.count("<mark>") == 1
+    assert "<mark>two</mark>" in shown
+
+
+def test_columns_of_numbers_are_aligned_and_headed():
+    shown = page(table=Table(columns=["a", Column(title="n", align="right", unit="s")], rows=[("x", 1)]))
+    heads = [a for t, a in shown.elements if t == "th"]
+    assert [a["scope"] for a in heads] == ["col", "col"]
+    assert heads[1]["class"] == "num"
+    assert "n s" in shown.text
+
+
+def test_style_is_scoped_and_asks_nobody():
+    css = style()
+    assert "url(" not in css
+    assert "@import" not in css
+    assert "//" not in css
+    for block in css.replace("}", "}\n").split("\n"):
+        selector = block.partition("{")[0].strip()
+        if "{" in block and not selector.startswith("@"):
+            assert all(one.strip().startswith(".mlaas") for one in selector.split(",")), selector
+
+
+class Thing(Shown):
+    def view(self):
+        return View(title="Thing", summary="of beauty")
+
+    def as_json(self):
+        return {"a": 1}
+
+
+def test_a_shown_thing_has_text_and_html():
+    bundle = Thing()._repr_mimebundle_()
+    assert set(bundle) == {"text/plain", "text/html"}
+    assert bundle["text/plain"] == "Thing\nof beauty" == str(Thing())
+    assert bundle["text/html"] == Thing()._repr_html_()
+    assert Thing().line() == "Thing"
+
+
+def test_sabotaged_limit_is_caught():
+    rows = [("word " * 40, i) for i in range(3000)]
+    html = to_html(View(title="t", table=Table(columns=["a", "b"], rows=rows)), limit_bytes=10**9)
+    assert len(html.encode()) > LIMIT_BYTES
