@@ -18,14 +18,14 @@ TESTS = {"mcnemar": "exact McNemar", "sign_flip": "sign-flip permutation"}
 def said(summary: "Sequence[Summary]", verdicts: Sequence[Verdict], *, most: int) -> str:
     """The result in sentences: at most `most` verdicts, decided ones first; without verdicts the scores."""
     if not verdicts:
-        return " ".join(_score(line) for line in summary[:most])
+        return "\n".join(_score(line) for line in summary[:most])
     means = {(line.target, line.metric): line.mean for line in summary}
     settled = [found for found in verdicts if found.verdict is not Decision.UNDECIDED]
     open_ones = [found for found in verdicts if found.verdict is Decision.UNDECIDED]
     chosen = [*settled, *open_ones][:most]
     left = len(verdicts) - len(chosen)
     more = [f"{left} more in the table."] if left else []
-    return " ".join([*(sentence(found, means) for found in chosen), *more])
+    return "\n".join([*(sentence(found, means) for found in chosen), *more])
 
 
 def sentence(found: Verdict, means: "dict[tuple[str, str], float | None]") -> str:

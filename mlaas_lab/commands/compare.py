@@ -1,0 +1,148 @@
+"""`compare`: evaluations on one table: who is better and by how much, what it cost, how long it took, what was said."""
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from mlaas_lab import __version__
+from mlaas_lab.commands import Command, _sources
+from mlaas_lab.errors import DataError
+from mlaas_lab.lab import Lab
+from mlaas_lab.schema import JSON, Job
+from mlaas_lab.spec import Arg, Refers, Spec
+from mlaas_lab.view import Shown, View
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+class Compare(Spec):
+    """Compare the targets of one or more evaluations, pair by pair, on the samples they share."""
+
+    runs: tuple[Annotated[str, Refers("run")], ...] = Arg(min_length=1)
+    """Evaluations: jobs by id or name, MLflow runs, or `records.parquet` files."""
+    html: Path | None = None
+    """Write all of it as one self-contained page."""
+    margin: float | None = Field(None, gt=0)
+    """Targets whose difference surely lies within ± margin are `equivalent`; by default as in the evaluation."""
+    seed: int | None = None
+    """Of the bootstrap and the permutations; by default as in the evaluation."""
+
+
+class Comparison(Shown):
+    """What records say of their targets."""
+
+    def __init__(
+        self, frame: "pl.DataFrame", *, seed: int = 0, margin: float | None = None, notes: Sequence[str] = ()
+    ) -> None:
+        """`frame` holds records of one or several runs."""
+        from mlaas_lab.evaluation.summary import summarize, told_apart
+
+        self.frame = told_apart(frame)
+        self.notes = tuple(notes)
+        self.summary, self.verdicts = summarize(self.frame, seed=seed, margin=margin)
+        self.page: Path | None = None
+
+    @property
+    def title(self) -> str:
+        """The targets by name."""
+        targets = self.frame["target"].unique(maintain_order=True).to_list()
+        return " against ".join(targets) if len(targets) < 4 else f"{len(targets)} targets compared"
+
+    def views(self) -> list[View]:
+        """Scores and verdicts, and what every other panel finds."""
+        from mlaas_lab import panels
+        from mlaas_lab.panels.board import board
+
+        return [board(self.summary, self.verdicts), *panels.draw(self.frame, without=("board",))]
+
+    def view(self) -> View:
+        """All of it, with the page's path if there is one."""
+        written = [f"Report: {self.page}"] if self.page else []
+        return View(title=self.title, notes=[*self.notes, *written], children=self.views())
+
+    def as_json(self) -> JSON:
+        """`{summary, verdicts, cost, latency, notes, html}`."""
+        from mlaas_lab.panels.cost import spending
+        from mlaas_lab.panels.latency import latencies
+
+        columns = set(self.frame.columns)
+        return {
+            "summary": [asdict(line) for line in self.summary],
+            "verdicts": [asdict(verdict) for verdict in self.verdicts],
+            "cost": [asdict(line) for line in spending(self.frame)] if "cost_usd" in columns else [],
+            "latency": [asdict(line) for line in latencies(self.frame)] if "latency_s" in columns else [],
+            "notes": list(self.notes),
+            "html": str(self.page) if self.page else None,
+        }
+
+
+def _run(args: Compare, lab: Lab) -> Comparison:
+    sources = list(
+        {source.path.resolve(): source for source in (_sources.find(word, lab) for word in args.runs)}.values()
+    )
+    frames = [_sources.read(source) for source in sources]
+    jobs = [_sources.measured_by(frame, source, lab) for frame, source in zip(frames, sources, strict=True)]
+    frame = _together(frames)
+    if frame.is_empty():
+        raise DataError(f"{', '.join(args.runs)}: no records yet.")
+    specs = [job.spec for several in jobs for job in several]
+    made = Comparison(
+        frame,
+        seed=args.seed if args.seed is not None else int(_agreed(specs, "seed") or 0),
+        margin=args.margin if args.margin is not None else _agreed(specs, "margin"),
+        notes=[
+            f"{source.word} is {source.job.state}: its {len(part):,} records so far are compared."
+            for source, part in zip(sources, frames, strict=True)
+            if source.job is not None and source.unfinished
+        ],
+    )
+    if args.html is not None:
+        _write(args, made, [(s, j, len(f)) for s, j, f in zip(sources, jobs, frames, strict=True)], lab)
+    return made
+
+
+def _together(frames: "Sequence[pl.DataFrame]") -> "pl.DataFrame":
+    """All records as one table; the same measurement in two files counts once."""
+    import polars as pl
+
+    if len(frames) == 1:
+        return frames[0]
+    key = ["run_id", "target", "sample_id", "repeat"]
+    return pl.concat(frames, how="diagonal_relaxed").unique(key, keep="first", maintain_order=True)
+
+
+def _agreed(specs: Sequence[Any], name: str) -> Any:
+    """The value that all evaluations were asked with; None if they differ."""
+    values = {spec.get(name) for spec in specs}
+    return values.pop() if len(values) == 1 else None
+
+
+def _write(
+    args: Compare, made: Comparison, parts: "Sequence[tuple[_sources.Source, list[Job], int]]", lab: Lab
+) -> None:
+    from mlaas_lab import report
+
+    path = Path(str(args.html)).expanduser().absolute()
+    history = [line for _, jobs, _ in parts for job in jobs for line in _sources.history(job, lab)]
+    again = _sources.line("compare", [*args.runs, "--html", str(args.html)])
+    provenance = report.Provenance(
+        title=made.title,
+        made_at=time.time(),
+        made_with=f"mlaas_lab {__version__} on Python {sys.version.split()[0]}",
+        origins=[one for source, jobs, n in parts for one in _sources.origins(source, jobs, n, lab)],
+        commands=[*dict.fromkeys(history), again],
+    )
+    made.page = report.write(path, made.views(), provenance)
+
+
+command = Command(
+    args=Compare,
+    run=_run,
+    examples=("compare my-eval --html report.html", "compare 3f9a01bc 8810aa21", "compare records.parquet"),
+)
