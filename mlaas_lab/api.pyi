@@ -6,6 +6,7 @@ from typing import Any
 
 from mlaas_lab.commands.ask import Answers
 from mlaas_lab.commands.cancel import Cancelled
+from mlaas_lab.commands.compare import Comparison
 from mlaas_lab.commands.config import Configuration
 from mlaas_lab.commands.doctor import Health
 from mlaas_lab.commands.help import HelpText
@@ -36,6 +37,14 @@ def attach(
 def cancel(
     job: str | JobHandle,
 ) -> Cancelled: ...
+
+def compare(
+    runs: str | Sequence[str],
+    *,
+    html: str | PathLike[str] | None = ...,
+    margin: float | None = ...,
+    seed: int | None = ...,
+) -> Comparison: ...
 
 def config() -> Configuration: ...
 

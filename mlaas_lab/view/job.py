@@ -97,7 +97,8 @@ def _facts(job: Job) -> list[tuple[str, Any]]:
     facts: list[tuple[str, Any]] = [("Took", duration(took_s(job)))]
     if job.run_id:
         facts.append(("MLflow run", job.run_id))
-    facts += [(key, plain(value)) for key, value in job.spec.items() if key in ("base", "data", "models", "targets")]
+    named = [(key, job.spec[key]) for key in ("base", "data", "models", "targets") if key in job.spec]
+    facts += [(key, ", ".join(value) if isinstance(value, list) else plain(value)) for key, value in named]
     if not job.state.ended:
         facts.append(("Stop it", f"cancel {job.id}"))
     return facts

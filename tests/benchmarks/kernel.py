@@ -1,6 +1,6 @@
 """What the kernel pays: loading the extension, and submitting a job.
 
-    python tests/benchmarks/kernel.py
+python tests/benchmarks/kernel.py
 """
 
 import os
