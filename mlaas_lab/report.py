@@ -15,7 +15,7 @@ from mlaas_lab.errors import DataError
 from mlaas_lab.view import Code, Facts, Mark, View
 from mlaas_lab.view.formats import when
 from mlaas_lab.view.html import body, style
-from mlaas_lab.view.markup import Markup, element, join
+from mlaas_lab.view.markup import Markup, element, glued, join
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 """Nothing runs and nothing is fetched."""
@@ -83,7 +83,7 @@ def page(views: Sequence[View], provenance: Provenance) -> str:
     header = element(
         "header",
         element("h1", provenance.title),
-        *(element("p", sentence, class_="lead") for sentence in said if sentence),
+        *(element("p", glued(sentence), class_="lead") for sentence in said if sentence),
         element("p", f"{when(provenance.made_at)} UTC, {provenance.made_with}", class_="note"),
     )
     main = element("main", header, *(body(view) for view in rest), body(_repeated(provenance)), class_="mlaas")

@@ -106,7 +106,7 @@ ALLOWED = {
 ATTRIBUTES = {
     "class", "style", "role", "scope", "dir", "tabindex", "width", "height", "viewbox", "preserveaspectratio", "x", "y",
     "x1", "x2", "y1", "y2", "rx", "d", "fill", "stroke", "stroke-dasharray", "vector-effect", "text-anchor", "overflow",
-    "aria-label", "aria-hidden", "aria-valuemin", "aria-valuemax", "aria-valuenow",
+    "aria-label", "aria-hidden", "aria-valuemin", "aria-valuemax", "aria-valuenow", "data-label",
 }  # fmt: skip
 
 

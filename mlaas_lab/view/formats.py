@@ -92,9 +92,12 @@ def usd(value_usd: Any) -> str:
     value = float(value_usd)
     if value == 0:
         return "$0"
-    if value >= 0.01:
+    if value >= 1:
         return f"${value:,.2f}"
-    return f"${value:.6f}".rstrip("0") if value >= 1e-6 else "< $0.000001"
+    if value < 1e-6:
+        return "< $0.000001"
+    places = 2 - math.floor(math.log10(value))
+    return f"${value:.{min(6, places)}f}".rstrip("0").rstrip(".")
 
 
 def size(value_bytes: float | None) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mlaas_lab.view import svg
 from mlaas_lab.view.diff import against
-from mlaas_lab.view.markup import Markup, cut, element, join
+from mlaas_lab.view.markup import Markup, cut, element, glued, join
 from mlaas_lab.view.model import (
     Answer,
     Answers,
@@ -55,16 +55,23 @@ IN_A_CELL = (
 )
 """Tried in this order until the output is small enough."""
 
+NARROW = 3
+"""Columns that fit on a phone; a row of more is stood on end there."""
+
 SIGNS = {Tone.GOOD: "✓", Tone.BAD: "✗", Tone.BUSY: "●", Tone.MILD: "○"}
 
 
 def to_html(view: View, *, limit_bytes: int = LIMIT_BYTES) -> str:
     """`view` as one element with its own style, for a notebook's cell; long tables and texts are cut, and say so."""
     for detail in IN_A_CELL:
-        html = element("div", element("style", Markup(style())), body(view, detail=detail, level=3), class_="mlaas")
+        html = _cell_of(body(view, detail=detail, level=3))
         if len(html.encode()) <= limit_bytes:
-            break
-    return html
+            return html
+    return _cell_of(body(View(title=view.title, badge=view.badge, notes=["More than a cell can show."]), level=3))
+
+
+def _cell_of(drawn: Markup) -> Markup:
+    return element("div", element("style", Markup(style())), drawn, class_="mlaas")
 
 
 @cache
@@ -80,10 +87,10 @@ def body(view: View, *, detail: Detail = EVERYTHING, level: int = 2) -> Markup:
     return element(
         "section",
         element(f"h{level}", cut(view.title), Markup(" "), _badge(view.badge)) if view.title or view.badge else None,
-        element("p", cut(view.summary, detail.chars), class_="summary") if view.summary else None,
+        element("p", glued(cut(view.summary, detail.chars)), class_="summary") if view.summary else None,
         *(draw(mark, detail) for mark in view.marks),
         _twin(view, detail),
-        *(element("p", cut(note, detail.chars), class_="note") for note in view.notes),
+        *(element("p", glued(cut(note, detail.chars)), class_="note") for note in view.notes),
         *children,
         element("p", f"… {left:,} more sections", class_="note") if left else None,
     )
@@ -129,6 +136,7 @@ def _table(table: Table, detail: Detail) -> Markup:
         element("caption", cut(table.caption)) if table.caption else None,
         element("thead", element("tr", *(_head(head) for head in heads))),
         element("tbody", *shown),
+        class_="wide" if len(heads) > NARROW else None,
     )
     more = element("p", f"… {left:,} more rows", class_="note") if left else None
     return join(element("div", drawn, class_="scroll", tabindex="0"), more)
@@ -140,12 +148,17 @@ def _head(head: Column) -> Markup:
 
 
 def _row(row: Sequence[Cell], heads: Sequence[Column], detail: Detail) -> Markup:
-    return element("tr", *(_cell(value, head, detail) for value, head in zip(row, heads, strict=True)))
+    labelled = len(heads) > NARROW
+    return element("tr", *(_cell(v, head, detail, labelled=labelled) for v, head in zip(row, heads, strict=True)))
 
 
-def _cell(value: Cell, head: Column, detail: Detail) -> Markup:
+def _cell(value: Cell, head: Column, detail: Detail, *, labelled: bool) -> Markup:
     shown = _badge(value) if isinstance(value, Badge) else cut(head.format(value), detail.chars)
-    return element("td", shown, class_=_class(head), dir="auto" if isinstance(value, str) else None)
+    direction = "auto" if isinstance(value, str) else None
+    shown = element("span", shown, dir=direction) if shown is not None else None
+    return element(
+        "td", shown, class_=_class(head), data_label=cut(f"{head.title} {head.unit}".strip()) if labelled else None
+    )
 
 
 def _class(head: Column) -> str | None:
@@ -200,7 +213,7 @@ def _answers(mark: Answers, detail: Detail) -> Markup:
 
 
 def _one_answer(answer: Answer, base: str | None, detail: Detail) -> Markup:
-    note = element("span", cut(answer.note), class_=f"remark {answer.tone}") if answer.note else None
+    note = element("span", glued(cut(answer.note)), class_=f"remark {answer.tone}") if answer.note else None
     failed = _badge(Badge(text=answer.error or "no answer", tone=Tone.BAD))
     if answer.text is None:
         return _answer(answer.target, failed, "missing", note)

@@ -27,6 +27,9 @@ HIDDEN = re.compile(
 """Controls save tab and line feed, marks that reorder or hide text, lone surrogates, invisible tags."""
 
 
+UNIT = re.compile(r"(?<=\d) (?=%|(?:ms|s|min|h|points|kB|MB|GB)\b)")
+
+
 def visible(text: str) -> str:
     """`text` with every character that acts instead of showing replaced by one that shows."""
     return HIDDEN.sub(_shown, text.replace("\r\n", "\n"))
@@ -35,6 +38,11 @@ def visible(text: str) -> str:
 def cut(value: str, chars: int = NAME) -> str:
     """`value`, or its beginning and how much is missing."""
     return value if len(value) <= chars else f"{value[:chars]}… ({len(value) - chars:,} more characters)"
+
+
+def glued(value: str) -> str:
+    """`value` with its figures tied to their units, so that no line ends between `82` and `%`."""
+    return UNIT.sub("\u00a0", value)
 
 
 def _shown(match: re.Match[str]) -> str:

@@ -102,6 +102,8 @@ def _answers(mark: Answers, width: int) -> list[str]:
     for answer in mark.answers:
         if answer.text is None:
             shown = f"({answer.error or 'no answer'})"
+        elif not answer.text:
+            shown = "(empty)"
         elif against_text is None:
             shown, against_text = answer.text, answer.text
         else:

@@ -27,7 +27,7 @@ from mlaas_lab.view.scale import POINTS, inner_ticks, points, smoothed, thin, ti
         ("duration", 8.2, "8 s"), ("duration", 0.2, "< 1 s"), ("duration", 192, "3 min 12 s"), ("duration", 60, "1 min"),
         ("duration", 7500, "2 h 5 min"), ("duration", 3599.9, "1 h"), ("duration", None, "–"),
         ("usd", None, "unpriced"), ("usd", 0, "$0"), ("usd", Decimal("0.000012"), "$0.000012"), ("usd", 1.5, "$1.50"),
-        ("usd", 1234.5, "$1,234.50"), ("usd", 0.001, "$0.001"), ("usd", 1e-9, "< $0.000001"),
+        ("usd", 1234.5, "$1,234.50"), ("usd", 0.001, "$0.001"), ("usd", 0.011439, "$0.0114"), ("usd", 0.5, "$0.5"), ("usd", 0.00012345, "$0.000123"), ("usd", 1e-9, "< $0.000001"),
         ("size", 12_000, "12 kB"), ("size", 3_400_000_000, "3.4 GB"), ("size", 999, "999 B"), ("size", None, "–"),
         ("size", 999_900, "1 MB"),
         ("count", 12345, "12,345"), ("count", None, "–"),
