@@ -7,12 +7,27 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from shutil import get_terminal_size
+from typing import Any
 
 import nbformat
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 CELL_LIMIT_S = 600
+
+
+class Telling(NotebookClient):
+    """A client that shows in the terminal how far a cell is."""
+
+    def process_message(self, msg: dict[str, Any], cell: nbformat.NotebookNode, cell_index: int) -> Any:
+        """Draw the line with the progress over the one before."""
+        if msg["msg_type"] == "update_display_data" and sys.stdout.isatty():
+            lines = msg["content"]["data"].get("text/plain", "").splitlines()
+            moving = next((line for line in lines if "█" in line or "░" in line), "")
+            print(f"\r\x1b[K    {moving[: get_terminal_size().columns - 5]}", end="\r", flush=True)
+        return super().process_message(msg, cell, cell_index)
 
 
 def execute(source: Path, target: Path) -> nbformat.NotebookNode:
@@ -22,8 +37,12 @@ def execute(source: Path, target: Path) -> nbformat.NotebookNode:
         CellExecutionError: if a cell fails; what ran until then is written all the same.
     """
     notebook = nbformat.read(source, as_version=4)
-    client = NotebookClient(
-        notebook, timeout=CELL_LIMIT_S, kernel_name="python3", resources={"metadata": {"path": str(source.parent)}}
+    client = Telling(
+        notebook,
+        timeout=CELL_LIMIT_S,
+        # Over a socket file: nobody else on this machine can read along.
+        km=AsyncKernelManager(kernel_name="python3", transport="ipc"),
+        resources={"metadata": {"path": str(source.parent)}},
     )
     started = time.monotonic()
     target.parent.mkdir(parents=True, exist_ok=True)

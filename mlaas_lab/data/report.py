@@ -206,7 +206,8 @@ class Report(Shown):
         notes: list[str] = []
         pairs = [self.duplicates, self.conflicts, self.near_duplicates, *([self.leakage] if self.leakage else [])]
         if any(found.count for found in pairs):
-            notes.append("7 = 3: line 7 repeats line 3 (of the other file); near: 80 % of their shingles are the same")
+            other = "; for leakage, of the other file" if self.leakage else ""
+            notes.append(f"7 = 3: line 7 repeats line 3{other}; near: 80 % of their shingles are the same")
         if self.one_sided.count:
             notes.append("one-sided: nobody asks or nobody answers; such rows can be evaluated, not trained on")
         if self.personal and any(found.count for found in self.personal.values()):
