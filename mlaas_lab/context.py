@@ -177,6 +177,8 @@ def run(task: str, spec: dict[str, JSON], context: Context) -> Outcome:
 def _use_threads(n: int) -> None:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"):
         os.environ[name] = str(n)
+    # Threads that spin while they wait make a job several times slower as soon as anything else wants a core.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 if __name__ == "__main__":

@@ -59,22 +59,25 @@ def load(spec: Finetune, base: Model, folder: Path) -> Loaded:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     tokenizer, model = _read(folder, base.name, _weights(spec, device))
     parameters = sum(weight.numel() for weight in model.parameters())
-    if spec.load_in_4bit:
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=spec.gradient_checkpointing)
-    else:
-        model = model.to(device)
-        if spec.gradient_checkpointing:
-            model.gradient_checkpointing_enable()
-            model.enable_input_require_grads()
-    torch.manual_seed(spec.seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # between peft and transformers, not for the user's log
-        tuned = get_peft_model(model, _lora(spec, base, folder, model))
+        model = _saving(model, spec) if spec.gradient_checkpointing or spec.load_in_4bit else model
+        torch.manual_seed(spec.seed)
+        tuned = get_peft_model(model if spec.load_in_4bit else model.to(device), _lora(spec, base, folder, model))
     # Update matrices stay in float32: small steps vanish in bfloat16.
     for weight in tuned.parameters():
         if weight.requires_grad:
             weight.data = weight.data.float()
     return Loaded(model=tuned, tokenizer=tokenizer, device=device, parameters=parameters)
+
+
+def _saving(model: Any, spec: Finetune) -> Any:
+    """The base set up to need less memory."""
+    if spec.load_in_4bit:
+        return prepare_model_for_kbit_training(model, use_gradient_checkpointing=spec.gradient_checkpointing)
+    model.gradient_checkpointing_enable()
+    model.enable_input_require_grads()
+    return model
 
 
 def _read(folder: Path, name: str, options: dict[str, Any]) -> tuple[Any, Any]:

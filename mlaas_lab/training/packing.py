@@ -36,6 +36,10 @@ class Row:
     learnt: tuple[bool, ...]
     """Whether the model is to predict this token."""
 
+    def cut(self, length: int) -> "Row":
+        """Its first tokens."""
+        return Row(tokens=self.tokens[:length], learnt=self.learnt[:length])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
@@ -126,8 +130,9 @@ def encode(chats: Sequence[Chat], tokenizer: Any, *, max_length: int) -> tuple[R
     rendered = [_rendered(chat, render) for chat in chats]
     texts = [text for text, _ in rendered]
     found = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
+    marks, end = frozenset(tokenizer.added_tokens_encoder.values()), tokenizer.eos_token_id
     rows = [
-        _row(tokens, offsets, spans, tokenizer.eos_token_id, max_length)
+        _row(tokens, offsets, spans, marks, end).cut(max_length)
         for tokens, offsets, (_, spans) in zip(found["input_ids"], found["offset_mapping"], rendered, strict=True)
     ]
     kept = tuple(row for row in rows if any(row.learnt[1:]))
@@ -176,10 +181,16 @@ def _rendered(chat: Chat, render: Render) -> tuple[str, list[tuple[int, int]]]:
 
 
 def _row(
-    tokens: list[int], offsets: list[tuple[int, int]], spans: list[tuple[int, int]], end: int | None, limit: int
+    tokens: list[int],
+    offsets: list[tuple[int, int]],
+    spans: list[tuple[int, int]],
+    marks: frozenset[int],
+    end: int | None,
 ) -> Row:
     learnt = [any(first < stop and last > start for start, stop in spans) for first, last in offsets]
-    if learnt and learnt[-1] and end is not None and end != tokens[-1]:
-        # Without an end mark in its template, a model would never learn to stop.
-        tokens, learnt = [*tokens, end], [*learnt, True]
-    return Row(tokens=tuple(tokens[:limit]), learnt=tuple(learnt[:limit]))
+    if any(learnt) and end is not None:
+        last = max(at for at, yes in enumerate(learnt) if yes)
+        if tokens[last] not in marks:
+            # Without an end mark in its template, a model would never learn to stop.
+            tokens, learnt = [*tokens[: last + 1], end], [*learnt[: last + 1], True]
+    return Row(tokens=tuple(tokens), learnt=tuple(learnt))

@@ -20,7 +20,7 @@ from mlaas_lab.training.state import Run
 
 FEW = 20
 """With fewer chats than this none is held out for validation."""
-SMALL_LR, SMALL_EPOCHS = 2e-3, 12
+SMALL_LR, SMALL_EPOCHS = 2e-3, 8
 LR, EPOCHS = 2e-4, 3
 
 

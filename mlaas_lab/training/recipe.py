@@ -29,7 +29,7 @@ class Recipe:
     """Positions, in tokens."""
     spread: float = 0.06
     """Standard deviation of the first weights; about 1 / sqrt(width), since 0.02 suits models ten times as wide."""
-    steps: int = 800
+    steps: int = 600
     batch: int = 16
     """Chats per step."""
     lr: float = 5e-4
