@@ -73,7 +73,7 @@ class JobHandle(Shown):
         """Wait until the job has ended, or a service answers; `watch` is called a few times a second.
 
         Raises:
-            JobError: if it failed, with the tail of its log.
+            JobError: if it failed, with the tail of its log, or was cancelled.
             TimeoutError: after `timeout` seconds; the job goes on.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -104,8 +104,10 @@ class JobHandle(Shown):
         """Raise what went wrong, if anything did.
 
         Raises:
-            JobError: if the job failed, with its last log lines and the next command.
+            JobError: if the job failed, with its last log lines and the next command, or was cancelled.
         """
+        if self.state is JobState.CANCELLED:
+            raise JobError(f"job {self.id} ({self._job.task}) was cancelled.", next="Submit it again to start anew.")
         if self.state is JobState.FAILED:
             tail = "\n".join(f"  | {line}" for line in self.folder.tail(LOG_LINES))
             message = f"job {self.id} ({self._job.task}) failed: {self._job.error}"

@@ -76,6 +76,8 @@ def test_cancel_is_not_a_failure(lab, eventually):
     assert handle.wait_end(12)
     assert handle.state is JobState.CANCELLED
     assert handle.job.error is None
+    with pytest.raises(JobError, match="was cancelled"):
+        handle.wait(1)
 
 
 def test_cancel_kills_what_does_not_listen(lab, eventually, monkeypatch):
