@@ -52,7 +52,7 @@ class Comparison(Shown):
     def title(self) -> str:
         """The targets by name."""
         targets = self.frame["target"].unique(maintain_order=True).to_list()
-        return " against ".join(targets) if len(targets) < 4 else f"{len(targets)} targets compared"
+        return " against ".join(targets) if len(targets) < 3 else f"{len(targets)} targets compared"
 
     def views(self) -> list[View]:
         """Scores and verdicts, and what every other panel finds."""

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from mlaas_lab.evaluation.metrics import Metric
     from mlaas_lab.evaluation.summary import Summary
 
-TESTS = {"mcnemar": "exact McNemar", "sign_flip": "sign-flip permutation"}
-
 
 def said(summary: "Sequence[Summary]", verdicts: Sequence[Verdict], *, most: int) -> str:
     """The result in sentences: at most `most` verdicts, decided ones first; without verdicts the scores."""
@@ -30,6 +28,8 @@ def said(summary: "Sequence[Summary]", verdicts: Sequence[Verdict], *, most: int
 
 def sentence(found: Verdict, means: "dict[tuple[str, str], float | None]") -> str:
     """One verdict as a sentence that can be quoted."""
+    if not found.n:
+        return f"{found.metric} cannot compare {found.a} and {found.b}: {found.reason or 'there are no pairs'}."
     value = value_format(found.metric)
     a, b = (value(means.get((name, found.metric))) for name in (found.a, found.b))
     shown = f"{gap(found)}, 95 % interval {gap_interval(found)}, {count(found.n)} pairs"
@@ -41,15 +41,8 @@ def sentence(found: Verdict, means: "dict[tuple[str, str], float | None]") -> st
         case Decision.EQUIVALENT:
             return f"{found.a} and {found.b} are equivalent by {found.metric}: {a} and {b} ({shown})."
         case Decision.UNDECIDED:
-            return f"{found.metric} does not decide between {found.a} and {found.b}: {a} and {b} ({shown})."
-
-
-def why(found: Verdict) -> str:
-    """What a verdict stands on, or what it lacks."""
-    if found.verdict is not Decision.UNDECIDED:
-        return TESTS.get(found.test, found.test)
-    more = f"about {count(found.more_samples)} more samples would settle it" if found.more_samples else ""
-    return "; ".join(part for part in (found.reason, more) if part)
+            pair = f"{found.a} and {found.b}: {a} and {b} ({shown})"
+            return f"{found.metric} does not decide between {pair}; {_lacks(found)}."
 
 
 def interval(low: float | None, high: float | None, form: Callable[[Any], str]) -> str:
@@ -86,6 +79,12 @@ def gap(found: Verdict) -> str:
 def gap_interval(found: Verdict) -> str:
     """Where that difference probably lies."""
     return interval(found.ci_low, found.ci_high, _gap_format(found.metric))
+
+
+def _lacks(found: Verdict) -> str:
+    if found.more_samples:
+        return f"about {count(found.more_samples)} more samples would settle it"
+    return found.reason or "how many more samples would settle it is unknown"
 
 
 def _score(line: "Summary") -> str:

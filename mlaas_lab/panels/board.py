@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
     from mlaas_lab.evaluation.summary import Summary
 
-ASK = (
-    "Intervals are 95 %. Verdicts are paired, on the samples both targets have a score for; p is Holm's over all rows."
+NOTE = (
+    "Verdicts are paired, on the samples both targets have a score for: exact McNemar where every score is 0 or 1, "
+    "else a sign-flip permutation test; p is Holm's over all rows, the interval a paired bootstrap's. More needed: "
+    "about how many more samples would settle it."
 )
+LONGEST_NAME = 18
 MOST_SAID = 4
 """Verdicts in words; the table has the others."""
 
@@ -108,37 +111,44 @@ def _row(line: "Summary") -> tuple[Any, ...]:
 def _verdicts(verdicts: Sequence[Verdict]) -> View:
     columns: list[Column | str] = [
         "Metric",
-        "Compared",
-        Column(title="Difference", align="right"),
+        "A",
+        "B",
+        Column(title="B − A", align="right"),
         Column(title="95 % interval", align="right"),
         Column(title="p", align="right", format=p_value),
         Column(title="Pairs", align="right", format=count),
         "Verdict",
-        Column(title="Why", wrap=True),
+        Column(title="More needed", align="right", format=count),
     ]
     rows = [_verdict(verdict) for verdict in verdicts]
-    return View(title="Verdicts", table=Table(columns=columns, rows=rows), notes=[ASK])
+    return View(title="Verdicts", table=Table(columns=columns, rows=rows), notes=[NOTE])
 
 
 def _verdict(found: Verdict) -> tuple[Any, ...]:
     return (
         found.metric,
-        f"{found.b} − {found.a}",
+        found.a,
+        found.b,
         words.gap(found),
         words.gap_interval(found),
         found.p_adjusted,
         found.n,
         _badge(found),
-        words.why(found),
+        found.more_samples,
     )
+
+
+def _short(target: str) -> str:
+    """Its name, if that fits: the row has it in full."""
+    return target if len(target) <= LONGEST_NAME else ""
 
 
 def _badge(found: Verdict) -> Badge:
     match found.verdict:
         case Decision.A_BETTER:
-            return Badge(text=f"{found.a} better", tone=Tone.GOOD)
+            return Badge(text=f"{_short(found.a) or 'A'} better", tone=Tone.GOOD)
         case Decision.B_BETTER:
-            return Badge(text=f"{found.b} better", tone=Tone.GOOD)
+            return Badge(text=f"{_short(found.b) or 'B'} better", tone=Tone.GOOD)
         case Decision.EQUIVALENT:
             return Badge(text="equivalent", tone=Tone.BUSY)
         case Decision.UNDECIDED:

@@ -104,7 +104,11 @@ def _build(frame: pl.DataFrame) -> View | None:
     marks: list[Mark] = [Bars(title="Cost of all answers", rows=bars, format=usd)] if any(b.value for b in bars) else []
     notes = [UNPRICED] if any(line.n_unpriced for line in lines) else []
     lost = sum(line.n_error for line in lines)
-    notes += [f"What {count(lost)} calls without an answer cost is unknown, and in no figure."] if lost else []
+    notes += (
+        [f"Calls without an answer, {count(lost)} here, may have cost something too; no figure holds it."]
+        if lost
+        else []
+    )
     return View(title="Cost", summary=_said(lines), marks=marks, table=_table(lines), notes=notes)
 
 

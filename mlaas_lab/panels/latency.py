@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -37,6 +37,8 @@ class Latency:
     """Answered requests: what the percentiles stand on."""
     n_error: int
     """Requests without an answer, which have no latency."""
+    n_streamed: int
+    """Answers with a time to first token."""
     retries: int | None
     """Attempts after the first, over all requests; None when nobody counted."""
     latency_s: Mapping[str, Quantile]
@@ -59,6 +61,7 @@ def _of(target: str, part: pl.DataFrame) -> Latency:
         target=target,
         n=len(values),
         n_error=len(part) - part["error"].null_count(),
+        n_streamed=len(ttft),
         retries=_retries(part),
         latency_s=_quantiles(values),
         ttft_s=_quantiles(ttft) if len(ttft) else None,
@@ -103,9 +106,14 @@ def _build(frame: pl.DataFrame) -> View | None:
         title="Latency",
         summary=" ".join(_said(line) for line in lines),
         marks=[Ecdf(title="Share of answers that took no longer", samples=curves, x_title="latency", x_format=seconds)],
-        table=_table(lines),
+        table=_table("Latency", lines),
         notes=[NOTE],
+        children=[_first_tokens(lines)] if any(line.ttft_s for line in lines) else [],
     )
+
+
+def _first_tokens(lines: list[Latency]) -> View:
+    return View(title="Time to first token", table=_table("First token", lines))
 
 
 def _said(line: Latency) -> str:
@@ -114,25 +122,28 @@ def _said(line: Latency) -> str:
     return f"{line.target}: half of the answers within {seconds(line.latency_s['p50'].value)} (n {count(line.n)})."
 
 
-def _table(lines: list[Latency]) -> Table:
-    streamed = any(line.ttft_s for line in lines)
+def _table(of: Literal["Latency", "First token"], lines: list[Latency]) -> Table:
+    plain = of == "Latency"
+    last = ("Errors", "Retries") if plain else ("Tokens/s",)
     columns: list[Column | str] = [
         "Target",
-        Column(title="Answered", align="right", format=count),
-        Column(title="Errors", align="right", format=count),
-        Column(title="Retries", align="right", format=count),
+        Column(title="Answered" if plain else "Streamed", align="right", format=count),
         *(Column(title=name, align="right") for name in QUANTILES),
-        *(Column(title=f"First token {name}", align="right") for name in QUANTILES if streamed),
-        *([Column(title="Tokens/s", align="right", format=number)] if streamed else []),
+        *(Column(title=title, align="right", format=count if plain else number) for title in last),
     ]
-    return Table(columns=columns, rows=[_row(line, streamed=streamed) for line in lines])
+    return Table(columns=columns, rows=[_row(line) if plain else _first_row(line) for line in lines])
 
 
-def _row(line: Latency, *, streamed: bool) -> tuple[Any, ...]:
-    plain = (line.target, line.n, line.n_error, line.retries, *(_shown(line.latency_s.get(q)) for q in QUANTILES))
-    if not streamed:
-        return plain
-    return (*plain, *(_shown((line.ttft_s or {}).get(q)) for q in QUANTILES), line.tokens_per_s)
+def _row(line: Latency) -> tuple[Any, ...]:
+    return (line.target, line.n, *_percentiles(line.latency_s), line.n_error, line.retries)
+
+
+def _first_row(line: Latency) -> tuple[Any, ...]:
+    return (line.target, line.n_streamed, *_percentiles(line.ttft_s or {}), line.tokens_per_s)
+
+
+def _percentiles(found: Mapping[str, Quantile]) -> list[str | None]:
+    return [_shown(found.get(name)) for name in QUANTILES]
 
 
 def _shown(found: Quantile | None) -> str | None:
