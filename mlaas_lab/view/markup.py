@@ -17,8 +17,12 @@ class Markup(str):
     __slots__ = ()
 
 
-NAME = 160
+NAME = 120
 """Characters of a name: of a target, a column, a series. Texts may be longer; they are cut where they are drawn."""
+
+CLASS = "m-"
+"""What every class but the outermost, `mlaas`, begins with: hosts have rules of their own for
+`progress`, `label`, `badge` and `row`."""
 
 HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff"
@@ -58,7 +62,12 @@ def text(value: str) -> Markup:
 
 
 def element(name: str, *children: str | None, **attributes: str | float | None) -> Markup:
-    """One element; an underscore in an attribute's name is a hyphen, a trailing one is dropped, None leaves it out."""
+    """One element; an underscore in an attribute's name is a hyphen, a trailing one is dropped, None leaves it out.
+
+    Classes get our prefix.
+    """
+    if isinstance(named := attributes.get("class_"), str):
+        attributes = {**attributes, "class_": " ".join(w if w == "mlaas" else CLASS + w for w in named.split())}
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{text(value if isinstance(value, str) else f"{value:g}")}"'
         for key, value in attributes.items()

@@ -9,6 +9,7 @@ from mlaas_lab.view import markup, text, to_html, to_text
 from mlaas_lab.view.html import style
 from mlaas_lab.view.markup import HIDDEN, visible
 
+OURS = style().replace(".mlaas ", ".mlaas.mlaas ")
 PLAIN = Page(to_html(everywhere("plain words"))).shape()
 
 
@@ -23,7 +24,7 @@ def faults(html: str, word: str) -> list[str]:
     found += ["the word is not there as text"] if visible(word) not in page.text else []
     styles = [attributes["style"] or "" for _, attributes in page.elements if "style" in attributes]
     found += [f"style {each}" for each in styles if not re.fullmatch(r"width:[\d.]+%", each)]
-    found += ["the style sheet is not ours"] if f"<style>{style()}</style>" not in html else []
+    found += ["the style sheet is not ours"] if f"<style>{OURS}</style>" not in html else []
     return found
 
 

@@ -75,7 +75,7 @@ def test_a_running_jobs_card_is_small_and_quick(n):
 def test_nothing_exceeds_a_cells_limit_and_cuts_are_said(view):
     html = to_html(view)
     assert len(html.encode()) <= LIMIT_BYTES
-    assert "more" in Page(html).text
+    assert "more" in Page(html).text.lower()
     assert Page(html).depth == 0
 
 
@@ -101,7 +101,7 @@ def test_whiskers_lie_where_the_numbers_are():
     rows = [Whisker(label="a", mean=0.5, low=0.25, high=0.75), Whisker(label="none", mean=None, low=None, high=None)]
     shown = page(Whiskers(title="", rows=rows, domain=(0.0, 1.0)))
     bars = [
-        (a["x1"], a["x2"]) for t, a in shown.elements if t == "line" and (a.get("class") or "").startswith("whisker")
+        (a["x1"], a["x2"]) for t, a in shown.elements if t == "line" and (a.get("class") or "").startswith("m-whisker")
     ]
     assert bars == [("25.00%", "75.00%"), ("25.00%", "25.00%"), ("75.00%", "75.00%")]
     assert "–" in shown.text
@@ -148,8 +148,16 @@ def test_columns_of_numbers_are_aligned_and_headed():
     shown = page(table=Table(columns=["a", Column(title="n", align="right", unit="s")], rows=[("x", 1)]))
     heads = [a for t, a in shown.elements if t == "th"]
     assert [a["scope"] for a in heads] == ["col", "col"]
-    assert heads[1]["class"] == "num"
+    assert heads[1]["class"] == "m-num"
     assert "n s" in shown.text
+
+
+def test_classes_are_our_own_and_all_have_a_rule():
+    html = to_html(everywhere("x"))
+    named = {name for _, a in Page(html).elements for name in (a.get("class") or "").split()}
+    assert all(name == "mlaas" or name.startswith("m-") for name in named), "a host has rules for `progress` and `row`"
+    unruled = {name for name in named if f".{name}" not in style()}
+    assert unruled <= {"m-h0", "m-missing", "m-at", "m-scale", "m-plot"}
 
 
 def test_style_is_scoped_and_asks_nobody():
@@ -177,6 +185,12 @@ def test_a_shown_thing_has_text_and_html():
     assert bundle["text/plain"] == "Thing\nof beauty" == str(Thing())
     assert bundle["text/html"] == Thing()._repr_html_()
     assert Thing().line() == "Thing"
+
+
+def test_what_cannot_be_cut_is_left_out_and_said():
+    html = to_html(everywhere("word"), limit_bytes=12_000)
+    assert len(html.encode()) <= 12_000
+    assert "More than a cell can show" in Page(html).text
 
 
 def test_sabotaged_limit_is_caught():
