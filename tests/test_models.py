@@ -208,6 +208,35 @@ def test_offline_a_hub_id_must_be_here(settings):
         locate("org/model", settings.model_copy(update={"offline": True}))
 
 
+def test_offline_a_hub_id_that_is_here_is_its_folder(settings, tmp_path, monkeypatch):
+    base = a_base(tmp_path / "snapshot")
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_, **__: str(base / "config.json"))
+    assert locate("org/model", settings.model_copy(update={"offline": True})).path == base
+
+
+def test_a_hub_id_is_fetched_without_pickles(settings, tmp_path, monkeypatch):
+    asked = {}
+
+    def fetch(repository: str, **options: object) -> str:
+        asked.update(repository=repository, **options)
+        return str(a_base(tmp_path / "snapshot"))
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
+    assert materialize(locate("org/model@v2", settings), quiet) == tmp_path / "snapshot"
+    assert (asked["repository"], asked["revision"]) == ("org/model", "v2")
+    assert not any(pattern.endswith((".bin", ".pt", ".py")) for pattern in asked["allow_patterns"])
+
+
+def test_a_hub_that_does_not_answer_is_one_line(settings, monkeypatch):
+    def fail(*_: object, **__: object) -> str:
+        raise OSError("no route\nto host")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
+    with pytest.raises(DataError, match="cannot be fetched from the hub: no route to host") as caught:
+        materialize(locate("org/model", settings), quiet)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("name", "hint"),
     [

@@ -34,12 +34,14 @@ class Checkpoint:
 
 
 def write(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Save `checkpoint` in `folder` and drop those that are no longer needed; the caller's alone.
+    """Save `checkpoint` in `folder`, which is the caller's alone, unless that step is there; drop those not needed.
 
     Raises:
         JobError: if the disk refuses it.
     """
     name = f"step-{checkpoint.step:08d}"
+    if _verified(folder / name):
+        return folder / name
     parts = {
         TENSORS: save({key: tensor.detach().cpu().contiguous() for key, tensor in checkpoint.tensors.items()}),
         FACTS: json.dumps(checkpoint.facts, sort_keys=True).encode(),
@@ -73,6 +75,12 @@ def latest(folder: Path) -> Checkpoint | None:
         if found is not None:
             return found
     return None
+
+
+def clear(folder: Path) -> None:
+    """Forget all checkpoints in `folder`, the newest first."""
+    for path in sorted(folder.glob("step-*"), reverse=True):
+        _drop(path)
 
 
 def _verified(path: Path) -> Checkpoint | None:

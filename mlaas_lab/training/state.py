@@ -82,6 +82,7 @@ def resume(run: Run) -> None:
         return
     if found.facts["key"] != run.key:
         run.context.note("the checkpoint here is of another training: starting anew")
+        checkpoint.clear(run.context.folder.checkpoints)
         return
     put(run.loaded.model, _under("adapter", found))
     run.best = _under("best", found)

@@ -132,6 +132,22 @@ def test_the_newest_is_found_and_only_two_are_kept(tmp_path):
     assert len(list(folder.iterdir())) == 2
 
 
+def test_the_same_step_is_not_written_twice_unless_it_was_harmed(tmp_path):
+    path = checkpoint.write(tmp_path, made(1))
+    written_at = path.stat().st_mtime_ns
+    assert checkpoint.write(tmp_path, made(1)).stat().st_mtime_ns == written_at
+    (path / checkpoint.TENSORS).write_bytes(b"")
+    checkpoint.write(tmp_path, made(1))
+    assert whole(checkpoint.latest(tmp_path)) == 1
+
+
+def test_cleared_is_cleared(tmp_path):
+    for step in (1, 2):
+        checkpoint.write(tmp_path / "c", made(step))
+    checkpoint.clear(tmp_path / "c")
+    assert checkpoint.latest(tmp_path / "c") is None
+
+
 @pytest.mark.parametrize("part", ["state.safetensors", "state.json", "manifest.json"])
 @pytest.mark.parametrize("harm", ["flip", "cut", "empty", "gone"])
 def test_a_harmed_one_is_passed_over(tmp_path, part, harm):

@@ -161,8 +161,13 @@ def test_a_checkpoint_of_other_options_is_not_continued(finetune, context, capsy
     broken.at = 3
     with pytest.raises(Stopped):
         finetune(broken)
-    outcome = finetune(context("job"), rank=4)
+    other = context("job", StopsAt)
+    other.at = 2
+    with pytest.raises(Stopped):
+        finetune(other, rank=4)
     assert "of another training" in capsys.readouterr().out
+    outcome = finetune(context("job"), rank=4)
+    assert "going on from step 2" in capsys.readouterr().out
     assert outcome.adapter["params"]["rank"] == 4
 
 

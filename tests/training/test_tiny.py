@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mlaas_lab.context import Stopped
@@ -104,6 +105,19 @@ def test_it_is_built_once_by_many(tmp_path):
         thread.join()
     assert len(started) == 1
     assert (tmp_path / "a" / "model.safetensors").exists()
+
+
+def test_who_waits_for_another_build_is_told_and_can_stop(tmp_path):
+    lock = FileLock(tmp_path / ".a.lock")
+    lock.acquire()
+
+    def stop(n: int, total: int | None, phase: str) -> None:
+        assert phase == "another process is building tiny"
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        build(tmp_path / "a", stop, SMALL)
+    lock.release()
 
 
 def test_again_replaces_it(tmp_path):
