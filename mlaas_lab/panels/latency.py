@@ -124,7 +124,7 @@ def _said(line: Latency) -> str:
 
 def _table(of: Literal["Latency", "First token"], lines: list[Latency]) -> Table:
     plain = of == "Latency"
-    last = ("Errors", "Retries") if plain else ("Tokens/s",)
+    last = ("Retries",) if plain else ("Tokens/s",)
     columns: list[Column | str] = [
         "Target",
         Column(title="Answered" if plain else "Streamed", align="right", format=count),
@@ -135,7 +135,7 @@ def _table(of: Literal["Latency", "First token"], lines: list[Latency]) -> Table
 
 
 def _row(line: Latency) -> tuple[Any, ...]:
-    return (line.target, line.n, *_percentiles(line.latency_s), line.n_error, line.retries)
+    return (line.target, line.n, *_percentiles(line.latency_s), line.retries)
 
 
 def _first_row(line: Latency) -> tuple[Any, ...]:
