@@ -58,6 +58,9 @@ IN_A_CELL = (
 NARROW = 3
 """Columns that fit on a phone; a row of more is stood on end there."""
 
+WHOLE = 12
+"""Characters that are not worth a second line, such as those of a date."""
+
 SIGNS = {Tone.GOOD: "✓", Tone.BAD: "✗", Tone.BUSY: "●", Tone.MILD: "○"}
 
 
@@ -155,16 +158,16 @@ def _row(row: Sequence[Cell], heads: Sequence[Column], detail: Detail) -> Markup
 
 
 def _cell(value: Cell, head: Column, detail: Detail, *, labelled: bool) -> Markup:
-    shown = _badge(value) if isinstance(value, Badge) else cut(head.format(value), detail.chars)
-    direction = "auto" if isinstance(value, str) else None
-    shown = element("span", shown, dir=direction) if shown is not None else None
-    return element(
-        "td", shown, class_=_class(head), data_label=cut(f"{head.title} {head.unit}".strip()) if labelled else None
-    )
+    text = value.text if isinstance(value, Badge) else cut(head.format(value), detail.chars)
+    shown = _badge(value) if isinstance(value, Badge) else text
+    label = cut(f"{head.title} {head.unit}".strip()) if labelled else None
+    inside = element("span", shown, dir="auto" if isinstance(value, str) else None)
+    return element("td", inside, class_=_class(head, whole=len(text) <= WHOLE), data_label=label)
 
 
-def _class(head: Column) -> str | None:
-    return " ".join(filter(None, ("num" if head.align == "right" else "", "wrap" if head.wrap else ""))) or None
+def _class(head: Column, *, whole: bool = False) -> str | None:
+    named = {"num": head.align == "right", "wrap": head.wrap, "whole": whole and head.align == "left"}
+    return " ".join(name for name, holds in named.items() if holds) or None
 
 
 def _badge(badge: Badge | None) -> Markup | None:

@@ -10,7 +10,7 @@ from mlaas_lab.view.html import style
 from mlaas_lab.view.markup import HIDDEN, visible
 
 OURS = style().replace(".mlaas ", ".mlaas.mlaas ")
-PLAIN = Page(to_html(everywhere("plain words"))).shape()
+PLAIN = Page(to_html(everywhere("words that are plain, and not too few"))).shape()
 
 
 def faults(html: str, word: str) -> list[str]:
