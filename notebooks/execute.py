@@ -11,7 +11,6 @@ from shutil import get_terminal_size
 from typing import Any
 
 import nbformat
-from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
@@ -40,8 +39,8 @@ def execute(source: Path, target: Path) -> nbformat.NotebookNode:
     client = Telling(
         notebook,
         timeout=CELL_LIMIT_S,
-        # Over a socket file: nobody else on this machine can read along.
-        km=AsyncKernelManager(kernel_name="python3", transport="ipc"),
+        kernel_name="python3",
+        extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(source.parent)}},
     )
     started = time.monotonic()
