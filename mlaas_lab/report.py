@@ -6,6 +6,7 @@ page's head forbids the browser to run or fetch anything, should that ever fail.
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -65,7 +66,8 @@ def write(path: Path, views: Sequence[View], provenance: Provenance) -> Path:
         beside.write_text(page(views, provenance), encoding="utf-8")
         beside.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink()
         raise DataError(f"{path} cannot be written: {error.strerror or error}.") from None
     return path
 

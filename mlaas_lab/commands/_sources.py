@@ -20,6 +20,8 @@ from mlaas_lab.view.formats import count, plain, when
 if TYPE_CHECKING:
     import polars as pl
 
+EMPTY: tuple[JSON, ...] = (None, "", [], {})
+"""Values of options that nobody gave."""
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -117,7 +119,7 @@ def command_line(job: Job) -> str:
     words = ["mlaas", job.task]
     for option in options(registry.load("task", job.task).spec):
         value = job.spec.get(option.name)
-        if value is None or value == "" or _same(value, option.default):
+        if value in EMPTY or value == _as_json(option.default):
             continue
         if option.kind == "flag":
             words.append(option.flag if value else f"--no-{option.flag[2:]}")
@@ -150,10 +152,9 @@ def _has_records(job: Job) -> bool:
     return path.exists() or path.with_suffix(".jsonl").exists()
 
 
-def _same(value: JSON, default: Any) -> bool:
-    return value == (list(default) if isinstance(default, tuple) else default) or (
-        value in ([], {}) and callable(default)
-    )
+def _as_json(default: Any) -> JSON:
+    """A default as it stands in a job's JSON."""
+    return list(default) if isinstance(default, tuple) else default
 
 
 def _word(value: JSON) -> str:
@@ -166,17 +167,13 @@ def _word(value: JSON) -> str:
 
 def _told(spec: Mapping[str, JSON]) -> dict[str, JSON]:
     """Parameters that say something, without what looks like a key."""
-    chosen = {key: value for key, value in spec.items() if value not in (None, "", [], {})}
-    return {
-        key: redacted(", ".join(map(str, value)) if isinstance(value, list) else str(value))
-        if not _number(value)
-        else value
-        for key, value in chosen.items()
-    }
+    return {key: _shown(value) for key, value in spec.items() if value not in EMPTY}
 
 
-def _number(value: JSON) -> bool:
-    return isinstance(value, (bool, int, float))
+def _shown(value: JSON) -> JSON:
+    if isinstance(value, (bool, int, float)):
+        return value
+    return redacted(", ".join(map(str, value)) if isinstance(value, list) else str(value))
 
 
 def _job_facts(job: Job) -> list[tuple[str, Any]]:
