@@ -4,6 +4,7 @@ bfloat16, activation checkpointing and 4-bit weights are taken where hardware an
 asked for and are not there, one line says so. Remote code and pickled weights are never loaded.
 """
 
+import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,11 @@ class Loaded:
     device: torch.device
     parameters: int
     """Of the base."""
+
+    @property
+    def context(self) -> int:
+        """Tokens that the base can see at once."""
+        return getattr(self.model.config, "max_position_embeddings", None) or sys.maxsize
 
     @property
     def trained(self) -> list[Tensor]:

@@ -1,4 +1,7 @@
-"""The job `tiny`: build the base model, and say what came out."""
+"""The job `tiny`: build the base model unless it is there, and say what came out.
+
+Torch is imported only to build.
+"""
 
 import hashlib
 import json
@@ -6,12 +9,12 @@ import time
 from math import prod
 from pathlib import Path
 
+from mlaas_lab import registry
 from mlaas_lab.context import Context, Outcome
 from mlaas_lab.models import tiny_path
 from mlaas_lab.schema import JSON
 from mlaas_lab.tasks.tiny import Tiny
 from mlaas_lab.training.recipe import Recipe
-from mlaas_lab.training.tiny import build
 
 
 def make(spec: Tiny, context: Context) -> Outcome:
@@ -21,13 +24,15 @@ def make(spec: Tiny, context: Context) -> Outcome:
         DataError: if it cannot be written.
         Stopped: when the job was asked to stop; nothing half-made is left.
     """
-    recipe, started_at = Recipe(seed=spec.seed), time.monotonic()
+    started_at, recipe = time.monotonic(), Recipe(seed=spec.seed)
 
     def shown(n: int, total: int | None, phase: str) -> None:
         context.check()
         context.progress(n, total, phase=phase)
 
-    path = build(tiny_path(context.settings, recipe.fingerprint), shown, recipe, again=spec.rebuild)
+    path = tiny_path(context.settings, recipe.fingerprint)
+    if spec.rebuild or not path.exists():
+        registry.resolve("mlaas_lab.training.tiny:build")(path, shown, recipe, again=spec.rebuild)
     wall_s = time.monotonic() - started_at
     result: dict[str, JSON] = {
         "path": str(path),

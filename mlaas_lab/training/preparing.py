@@ -3,7 +3,6 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -39,7 +38,7 @@ def prepare(spec: Finetune, context: Context) -> Run:
         )
     chats, held, datasets = _chats(spec, context)
     loaded = _base(spec, base, context)
-    batches = _batches(spec, context, loaded.tokenizer, chats)
+    batches = _batches(spec, context, loaded, chats)
     lr = spec.lr or (SMALL_LR if loaded.small else LR)
     epochs = spec.epochs or (SMALL_EPOCHS if loaded.small else EPOCHS)
     steps = max(1, round(epochs * batches.per_epoch))
@@ -54,7 +53,7 @@ def prepare(spec: Finetune, context: Context) -> Run:
         base=base,
         loaded=loaded,
         batches=batches,
-        validation=_batches(spec, context, loaded.tokenizer, held) if held else None,
+        validation=_batches(spec, context, loaded, held) if held else None,
         datasets=datasets,
         optimizer=torch.optim.AdamW(loaded.trained, lr=lr, weight_decay=spec.weight_decay, fused=True),
         peak_lr=lr,
@@ -91,10 +90,11 @@ def _dataset(path: Path, role: str, rows: int) -> Dataset:
     return Dataset(name=path.stem, path=str(path.absolute()), sha256=data.sha256(path), rows=rows, context=role)
 
 
-def _batches(spec: Finetune, context: Context, tokenizer: Any, chats: list[Chat]) -> Batches:
-    rows = packing.encode(chats, tokenizer, max_length=spec.max_length)
+def _batches(spec: Finetune, context: Context, loaded: Loaded, chats: list[Chat]) -> Batches:
+    length = min(spec.max_length, loaded.context)
+    rows = packing.encode(chats, loaded.tokenizer, max_length=length)
     if left_out := len(chats) - len(rows):
-        context.note(f"{left_out} of {len(chats)} chats are left out: no answer within {spec.max_length} tokens")
+        context.note(f"{left_out} of {len(chats)} chats are left out: no answer within {length} tokens")
     return Batches(rows=rows, size=spec.batch_size, seed=spec.seed)
 
 

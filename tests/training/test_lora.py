@@ -206,6 +206,14 @@ def test_few_chats_are_all_trained_on(finetune, chats, capsys):
     assert "too few to hold some out" in capsys.readouterr().out
 
 
+def test_chats_longer_than_the_base_can_see_are_cut(finetune, chats, capsys):
+    row = json.loads(chats.read_text().splitlines()[0])
+    row["messages"][0]["content"] = "word " * 2000
+    chats.write_text(chats.read_text() + json.dumps(row) + "\n")
+    finetune(epochs=1, validation=0, max_length=100_000)
+    assert "1 of 41 chats are left out: no answer within 1024 tokens" in capsys.readouterr().out
+
+
 def test_chosen_defaults_are_told(finetune, capsys):
     finetune(epochs=None, lr=None, validation=0)
     out = capsys.readouterr().out
