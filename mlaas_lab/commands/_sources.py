@@ -95,7 +95,12 @@ def origins(source: Source, jobs: list[Job], rows: int, lab: Lab) -> Iterator[Or
     for job in jobs:
         shown = {key: plain(value) for key, value in _told(job.spec).items()}
         facts = [*_job_facts(job), *table, *_run_facts(job.run_id)]
-        yield Origin(label=f"{job.task} {job.name}", facts=facts, parameters=shown, versions=_versions(job.run_id, lab))
+        yield Origin(
+            label=job.task if job.name == job.task else f"{job.task} {job.name}",
+            facts=facts,
+            parameters=shown,
+            versions=_versions(job.run_id, lab),
+        )
 
 
 def history(job: Job, lab: Lab) -> list[str]:

@@ -73,6 +73,8 @@ def value_format(metric: str) -> Callable[[Any], str]:
 
 def gap(found: Verdict) -> str:
     """The difference of two means, with its sign: shares differ by points."""
+    if found.difference is None:
+        return DASH
     return f"{_gap_format(found.metric)(found.difference)}{' points' if is_share(found.metric) else ''}"
 
 

@@ -41,7 +41,7 @@ def _first_repeats(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _ordered(frame: pl.DataFrame, metric: str | None) -> pl.DataFrame:
-    """Samples by how much there is to see: scored differently, said differently, the same with the lowest scores first.
+    """Answered samples by how much there is to see: scored differently, said differently, the same with the lowest scores first.
 
     Among those scored differently, the ones that the first and the last target win take turns, so that the few losses
     of a clear winner are seen too.
@@ -56,15 +56,26 @@ def _ordered(frame: pl.DataFrame, metric: str | None) -> pl.DataFrame:
         spread=(score.max() - score.min()).fill_null(0.0),
         gain=(last - first).fill_null(0.0).sign(),
         mean=score.mean(),
+        answered=pl.col("error").is_null().any(),
     )
     turn = pl.when(pl.col("spread") > 0).then(pl.col("spread").rank("ordinal", descending=True).over("gain"))
-    return samples.with_columns(turn=turn, apart=pl.col("spread") > 0).sort(
-        "apart", "differs", "turn", "mean", descending=[True, True, False, False], nulls_last=True, maintain_order=True
+    return (
+        samples.filter("answered")
+        .with_columns(turn=turn, apart=pl.col("spread") > 0)
+        .sort(
+            "apart",
+            "differs",
+            "turn",
+            "mean",
+            descending=[True, True, False, False],
+            nulls_last=True,
+            maintain_order=True,
+        )
     )
 
 
 def _said(order: pl.DataFrame, targets: int) -> str:
-    head = f"{count(min(SHOWN, len(order)))} of {count(len(order))} samples are shown"
+    head = f"{count(min(SHOWN, len(order)))} of {count(len(order))} samples with an answer are shown"
     if targets < 2:
         return f"{head}, the lowest scores first."
     apart, worded = len(order.filter("apart")), len(order.filter(pl.col("differs") & ~pl.col("apart")))

@@ -13,7 +13,7 @@ def test_disagreements_come_first_and_the_rest_is_counted(tmp_path):
     view = outputs.panel.build(frame_of(tmp_path / "r.parquet", duel(n=40, right=30)))
     assert len(view.marks) == outputs.SHOWN
     assert view.summary == (
-        "10 of 40 samples are shown, disagreements first: 31 are scored differently, 0 only said differently, "
+        "10 of 40 samples with an answer are shown, disagreements first: 31 are scored differently, 0 only said differently, "
         "9 answered the same by all."
     )
 
@@ -37,6 +37,13 @@ def test_error_stands_where_the_answer_would(tmp_path):
     (mark,) = outputs.panel.build(frame_of(tmp_path / "r.parquet", several)).marks
     assert (mark.answers[0].text, mark.answers[0].error) == (None, "overloaded: overloaded: try later")
     assert "exact_match 1" in mark.answers[1].note
+
+
+def test_what_nobody_answered_is_no_agreement(tmp_path):
+    several = [record(t, i, "", "yes", error="overloaded") for t in "ab" for i in range(4)]
+    assert outputs.panel.build(frame_of(tmp_path / "r.parquet", several)) is None
+    one = outputs.panel.build(frame_of(tmp_path / "s.parquet", [*several, record("c", 0, "yes", "yes")]))
+    assert one.summary.startswith("1 of 1 samples with an answer are shown, disagreements first: 0 are scored")
 
 
 def test_repeats_show_the_first(tmp_path):
