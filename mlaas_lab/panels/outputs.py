@@ -41,7 +41,7 @@ def _first_repeats(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _ordered(frame: pl.DataFrame, metric: str | None) -> pl.DataFrame:
-    """Answered samples by how much there is to see: scored differently, said differently, the same with the lowest scores first.
+    """Answered samples by what there is to see: scored differently, said differently, then the lowest scores.
 
     Among those scored differently, the ones that the first and the last target win take turns, so that the few losses
     of a clear winner are seen too.
