@@ -1,0 +1,89 @@
+"""A job as a card and as a line: where it stands, how to stop it, what went wrong."""
+
+from dataclasses import replace
+
+import pytest
+from hostile import ALLOWED, Page
+
+from mlaas_lab.schema import Job, JobState, Progress
+from mlaas_lab.view import View, job, to_html, to_text
+
+JOB = Job(
+    id="3f9a01bc",
+    task="finetune",
+    name="support",
+    spec={"base": "tiny", "data": "rows.jsonl"},
+    spec_hash="0",
+    state=JobState.RUNNING,
+    attempt=1,
+    executor="process",
+    folder="/nowhere",
+    created_at=0.0,
+    started_at=10.0,
+    ended_at=None,
+)
+HALF = Progress(n=120, total=190, unit="steps", phase="training", at=0.0, rate=14.2)
+
+
+def card(one: Job, **rest) -> View:
+    return job.card(one, **{"results": [], "outcome": {}, "log": [], **rest})
+
+
+def test_running_shows_how_far_how_fast_and_how_long_yet():
+    shown = to_text(card(replace(JOB, progress=HALF)))
+    assert "training: 120/190 steps · 14.2 steps/s · 5 s left" in shown
+    assert "cancel 3f9a01bc" in shown
+    assert "● running" in shown
+    assert job.line(replace(JOB, progress=HALF)) == (
+        "finetune support · 3f9a01bc: training 120/190 steps, 14.2/s, 5 s to go"
+    )
+
+
+def test_nobody_knows_is_said():
+    lost = replace(HALF, total=None, rate=None)
+    assert "time left unknown" in to_text(card(replace(JOB, progress=lost)))
+    assert job.progress_text(lost) == "training 120/? steps"
+
+
+@pytest.mark.parametrize("state", list(JobState))
+def test_each_state_has_its_word(state):
+    one = replace(JOB, state=state, ended_at=70.0 if state.ended else None, progress=HALF)
+    shown = to_text(card(one))
+    assert str(state) in shown
+    assert ("cancel" in shown.replace("cancelled", "")) is not state.ended
+    assert ("120/190" in shown) is not state.ended
+    assert ("1 min" in shown) or not state.ended
+    assert str(state) in to_text(job.table([one]))
+
+
+def test_failure_has_its_reason_and_the_last_lines():
+    one = replace(JOB, state=JobState.FAILED, ended_at=11.0, error="out of memory", run_id="r1")
+    shown = to_text(card(one, log=["step 1", "Killed"]))
+    assert all(words in shown for words in ("out of memory", "Killed", "r1"))
+    assert "logs 3f9a01bc" in to_html(card(one, log=["step 1"]))
+
+
+def test_a_service_that_answers_says_where():
+    one = replace(JOB, task="serve", name="serve", ready=True)
+    outcome = {"endpoints": [{"name": "tiny", "base_url": "http://127.0.0.1:8000/v1"}]}
+    shown = to_text(card(one, outcome=outcome))
+    assert "✓ ready" in shown
+    assert "http://127.0.0.1:8000/v1" in shown
+    assert shown.startswith("serve · 3f9a01bc")
+
+
+def test_results_stand_below():
+    assert "Loss curve" in to_text(card(JOB, results=[View(title="Loss curve")]))
+
+
+def test_no_jobs_say_what_to_do():
+    assert "finetune --data FILE" in to_text(job.table([]))
+
+
+def test_names_and_errors_are_text():
+    word = "<script>alert(1)</script>\x1b[31m"
+    one = replace(JOB, name=word, error=word, state=JobState.FAILED, progress=replace(HALF, phase=word))
+    for view in (card(one, log=[word]), card(replace(one, state=JobState.RUNNING)), job.table([one])):
+        page = Page(to_html(view))
+        assert {tag for tag, _ in page.elements} <= ALLOWED
+        assert "\x1b" not in to_text(view)
