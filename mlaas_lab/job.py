@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from mlaas_lab import data, models, registry
@@ -186,7 +187,10 @@ class JobManager:
         )
         folder.path.mkdir(parents=True, mode=0o700)
         self._write(job, folder)
-        kept = self.store.add(job, force=force)
+        found: Task = registry.load("task", task)
+        kept = self.store.add(job, force=force or found.fresh(spec))
+        if kept.state is JobState.SUCCEEDED and not _still_there(JobFolder(kept.folder)):
+            kept = self.store.add(job, force=True)
         if kept.id != job_id:
             folder.job.unlink()
             folder.path.rmdir()
@@ -284,3 +288,12 @@ class JobManager:
         except StoreError:
             # It wrote its end between our two looks, or another kernel saw it first.
             return self.store.job(job.id)
+
+
+def _still_there(folder: JobFolder) -> bool:
+    """Whether all that a job made is still on disk."""
+    outcome = read_json(folder.outcome)
+    if outcome is None:
+        return False
+    made = [*outcome["artifacts"], (outcome["adapter"] or {}).get("path"), outcome["result"].get("path")]
+    return all(Path(path).exists() for path in made if path)

@@ -235,3 +235,23 @@ def test_await(lab):
 
     handle = submit(lab, steps=2)
     assert asyncio.run(_awaited(handle)).state is JobState.SUCCEEDED
+
+
+def test_job_whose_adapter_was_deleted_is_run_again(lab):
+    first = submit(lab, steps=2, end="file").wait(30)
+    assert submit(lab, steps=2, end="file").id == first.id
+    (first.folder.path / "made").unlink()
+    assert submit(lab, steps=2, end="file").id != first.id
+
+
+def test_adapter_is_named_after_its_data():
+    finetune = registry.load("task", "finetune").spec
+    assert finetune(data="rows/support.jsonl").name == "support"
+    assert finetune(data="rows/support.jsonl", name="other").name == "other"
+    assert finetune.model_validate_json(finetune(data="rows/support.jsonl").model_dump_json()).name == "support"
+
+
+def test_rebuilding_is_never_the_job_that_built():
+    tiny = registry.load("task", "tiny")
+    assert tiny.fresh(tiny.spec(rebuild=True))
+    assert not tiny.fresh(tiny.spec())

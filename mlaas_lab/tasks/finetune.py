@@ -1,8 +1,9 @@
 """`%mlaas finetune`: LoRA weights for a base model, trained on your chats."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mlaas_lab.spec import DataFile, ModelName, Spec
 from mlaas_lab.tasks import Task
@@ -55,6 +56,13 @@ class Finetune(Spec):
     """Compute activations twice instead of keeping them: less memory, about a third slower."""
     load_in_4bit: bool = False
     """Load the base in 4 bits (QLoRA); needs a CUDA GPU and bitsandbytes."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_after_its_data(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if values.get("name") or "data" not in values:
+            return values
+        return {**values, "name": Path(str(values["data"])).stem}
 
 
 task = Task(spec=Finetune, entry="mlaas_lab.training.lora:train", view="mlaas_lab.panels._training:views")

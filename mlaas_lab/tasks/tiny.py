@@ -15,4 +15,4 @@ class Tiny(Spec):
     """Another seed makes another model, named `tiny@FINGERPRINT`."""
 
 
-task = Task(spec=Tiny, entry="mlaas_lab.training.making:make", tracked=False)
+task = Task(spec=Tiny, entry="mlaas_lab.training.making:make", tracked=False, fresh=lambda spec: spec.rebuild)

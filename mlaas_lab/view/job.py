@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlaas_lab.schema import JSON, Job, JobState, Progress
-from mlaas_lab.view.formats import count, duration, number, plain
+from mlaas_lab.view.formats import duration, plain
 from mlaas_lab.view.model import Badge, Code, Column, Facts, Mark, ProgressBar, Table, Tone, View
+from mlaas_lab.view.words import progress_words
 
 TONES = {
     JobState.QUEUED: Tone.MILD,
@@ -43,22 +44,11 @@ def table(jobs: Sequence[Job]) -> View:
 
 
 def line(job: Job) -> str:
-    """`finetune support 3f9a: training 120/190 steps, 14.2/s, 0:05 to go`."""
+    """`finetune support · 3f9a: training: 120/190 steps · 14.2 steps/s · 5 s left`."""
     head = f"{title(job)}: "
     if job.progress is None or job.state.ended or job.ready:
         return head + str(state(job).text)
-    return head + progress_text(job.progress)
-
-
-def progress_text(progress: Progress) -> str:
-    """How far, how fast, how long to go; a word for what nobody knows."""
-    total = "?" if progress.total is None else count(progress.total)
-    parts = [f"{progress.phase} {count(progress.n)}/{total} {progress.unit}".strip()]
-    if progress.rate:
-        parts.append(f"{number(progress.rate)}/s")
-    if progress.eta_s is not None:
-        parts.append(f"{duration(progress.eta_s)} to go")
-    return ", ".join(parts)
+    return head + progress_words(bar(job.progress))
 
 
 def bar(progress: Progress) -> ProgressBar:

@@ -6,6 +6,8 @@ from mlaas_lab.view.model import ProgressBar
 
 def progress_words(mark: ProgressBar) -> str:
     """`training: 120/400 steps · 14.2 steps/s · 20 s left`; "unknown" in place of a lie."""
+    if mark.total is None and mark.n == 0:
+        return mark.phase or "starting"
     total = f"/{count(mark.total)}" if mark.total is not None else ""
     parts = [f"{mark.phase + ': ' if mark.phase else ''}{count(mark.n)}{total} {mark.unit}"]
     if mark.rate:

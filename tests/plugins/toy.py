@@ -22,7 +22,7 @@ class Toy(Spec):
     """Between two steps, in seconds."""
     name: str = ""
     """What to call it."""
-    end: Literal["well", "data", "bug", "killed", "exit", "deaf", "orphan"] = "well"
+    end: Literal["well", "data", "bug", "killed", "exit", "deaf", "orphan", "file"] = "well"
     """How it ends: `deaf` ignores a polite request, `orphan` leaves a grandchild behind."""
 
 
@@ -45,6 +45,10 @@ def count(spec: Toy, context: Context) -> Outcome:
             os.kill(os.getpid(), signal.SIGKILL)
         case "exit":
             sys.exit(7)
+    if spec.end == "file":
+        made = context.folder.path / "made"
+        made.write_text("made")
+        return Outcome(artifacts=(str(made),))
     return Outcome(result={"counted": spec.steps}, metrics={"counted": float(spec.steps)})
 
 
