@@ -36,12 +36,12 @@ class Refers:
 
 
 def _absolute(path: Path) -> Path:
-    return path.expanduser().absolute()
+    return path.expanduser().resolve()
 
 
 def _absolute_folder(name: str) -> str:
     path = Path(name).expanduser()
-    return str(path.absolute()) if "/" in name and path.is_dir() else name
+    return str(path.resolve()) if "/" in name and path.is_dir() else name
 
 
 # A job runs in a folder of its own, so what a user names from where he stands is made absolute at once.

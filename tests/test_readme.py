@@ -13,7 +13,7 @@ from mlaas_lab.errors import snake
 from mlaas_lab.spec import read
 
 README = Path(__file__).parents[1] / "README.md"
-BLOCKS = re.findall(r"```(?:sh|python)\n(.*?)```", README.read_text(), flags=re.DOTALL)
+BLOCKS = re.findall(r"```[a-z]*\n(.*?)```", README.read_text(), flags=re.DOTALL)
 LINES = [line for block in BLOCKS for line in block.splitlines()]
 COMMANDS = [line.split("#")[0] for line in LINES if re.match(r"(%%?)?mlaas |\w+ = %mlaas ", line)]
 

@@ -1,6 +1,7 @@
 """Scores with their intervals, and what the paired comparison of any two targets says: in words first."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mlaas_lab import panels, records
@@ -20,6 +21,7 @@ NOTE = (
     "else a sign-flip permutation test; p is Holm's over all rows, the interval a paired bootstrap's. More needed: "
     "about how many more samples would settle it."
 )
+MORE = "`compare` shows cost, latency and the answers side by side."
 LONGEST_NAME = 18
 MOST_SAID = 4
 """Verdicts in words; the table has the others."""
@@ -47,7 +49,8 @@ def _ended(folder: JobFolder, result: dict[str, Any]) -> list[View]:
     own = board(summary, verdicts)
     if not folder.records.exists():
         return [own]
-    return [own, *panels.draw(records.read(folder.records), without=("board", "outputs"))]
+    compared = ("board", "cost", "latency", "outputs")
+    return [replace(own, notes=[*own.notes, MORE]), *panels.draw(records.read(folder.records), without=compared)]
 
 
 def board(summary: "Sequence[Summary]", verdicts: Sequence[Verdict]) -> View:

@@ -83,7 +83,7 @@ def test_job_card_draws_what_the_job_found(lab, tmp_path):
 
     job = lab.submit("eval", Eval(data=data, targets=("echo/a", "echo/b")), wait=True, executor="inline")
     titles = [view.title for view in board.views(job.folder)]
-    assert titles == ["Scores", "Cost", "Latency"]
+    assert titles == ["Scores"], "the rest is for compare"
     assert len(to_html(job.view())) < 100_000
 
 

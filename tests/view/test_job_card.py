@@ -35,14 +35,15 @@ def test_running_shows_how_far_how_fast_and_how_long_yet():
     assert "cancel 3f9a01bc" in shown
     assert "● running" in shown
     assert job.line(replace(JOB, progress=HALF)) == (
-        "finetune support · 3f9a01bc: training 120/190 steps, 14.2/s, 5 s to go"
+        "finetune support · 3f9a01bc: training: 120/190 steps · 14.2 steps/s · 5 s left"
     )
 
 
 def test_nobody_knows_is_said():
     lost = replace(HALF, total=None, rate=None)
     assert "time left unknown" in to_text(card(replace(JOB, progress=lost)))
-    assert job.progress_text(lost) == "training 120/? steps"
+    nothing = replace(lost, n=0, phase="loading the base")
+    assert job.line(replace(JOB, progress=nothing)) == "finetune support · 3f9a01bc: loading the base"
 
 
 @pytest.mark.parametrize("state", list(JobState))
