@@ -5,28 +5,25 @@ keeps nothing in memory: a new kernel sees the same jobs.
 """
 
 import asyncio
-import hashlib
-import json
 import secrets
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mlaas_lab import data, models, registry
-from mlaas_lab.errors import JobError, StoreError, UsageError
+from mlaas_lab import references, registry
+from mlaas_lab.errors import JobError, StoreError
 from mlaas_lab.executors import Executor
-from mlaas_lab.schema import JSON, Job, JobState, Target
+from mlaas_lab.schema import JSON, Job, JobState
 from mlaas_lab.settings import Settings
-from mlaas_lab.spec import Spec, options
+from mlaas_lab.spec import Spec
 from mlaas_lab.store import ALIVE, Store
 from mlaas_lab.store.folder import JobFolder, read_json, write_json
 from mlaas_lab.tasks import Task
 from mlaas_lab.view import Shown, View
 from mlaas_lab.view.job import card, line
 
-NOT_HASHED = frozenset({"name"})
 LAUNCH_S = 60.0
 """A job that is queued for longer than this without a worker was never launched."""
 LOG_LINES = 12
@@ -178,7 +175,7 @@ class JobManager:
             task=task,
             name=options_json.get("name") or task,
             spec=options_json,
-            spec_hash=self.spec_hash(task, spec),
+            spec_hash=references.spec_hash(task, spec, self.settings, self.store),
             state=JobState.QUEUED,
             attempt=1,
             executor=executor or self.settings.executor,
@@ -238,34 +235,6 @@ class JobManager:
             for endpoint in self.store.endpoints()
             if endpoint.job_id == job_id
         ]
-
-    def spec_hash(self, task: str, spec: Spec) -> str:
-        """SHA-256 over the task, every field but `name`, and the content of what the fields name."""
-        fields = {key: value for key, value in spec.model_dump(mode="json").items() if key not in NOT_HASHED}
-        content = dict(self._content(spec))
-        text = json.dumps([task, {**fields, **content}], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-    def _content(self, spec: Spec) -> Iterator[tuple[str, JSON]]:
-        digests: dict[str | None, Callable[[Any], str]] = {
-            "data": data.sha256,
-            "model": lambda name: models.locate(name, self.settings).fingerprint,
-            "target": self._target,
-        }
-        for option in options(type(spec)):
-            value, digest = getattr(spec, option.name), digests.get(option.refers)
-            if digest is not None and value is not None and value != "":
-                yield option.name, [digest(one) for one in value] if isinstance(value, tuple) else digest(value)
-
-    def _target(self, text: str) -> str:
-        target = Target.parse(text)
-        if target.provider is not None:
-            return str(target)
-        endpoint = self.store.endpoint(target.model)
-        if endpoint is None:
-            known = ", ".join(e.name for e in self.store.endpoints()) or "none is running"
-            raise UsageError(f"no endpoint {target.model!r}: {known}.", next=f"serve {target.model}")
-        return f"{endpoint.job_id}:{endpoint.name}"
 
     def _write(self, job: Job, folder: JobFolder) -> None:
         kept = ("id", "task", "name", "spec", "spec_hash", "attempt", "created_at", "executor")

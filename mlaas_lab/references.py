@@ -1,0 +1,65 @@
+"""What a Spec refers to: whether it is there, and its content, by which two Specs are the same.
+
+A file, a model or an endpoint counts by what is in it and not by where it lies; a job's `name` does not count at all.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from mlaas_lab import data, models, registry
+from mlaas_lab.errors import UsageError
+from mlaas_lab.schema import JSON, Target
+from mlaas_lab.settings import Settings
+from mlaas_lab.spec import Spec, options
+from mlaas_lab.store import Store
+
+NOT_HASHED = frozenset({"name"})
+
+
+def spec_hash(task: str, spec: Spec, settings: Settings, store: Store) -> str:
+    """SHA-256 over the task, every field but `name`, and the content of what the fields refer to.
+
+    Raises:
+        UsageError: for the first thing that is not there, before any job exists.
+        DataError: if a file cannot be read.
+    """
+    content = spec.model_dump(mode="json", exclude=set(NOT_HASHED))
+    for option in options(type(spec)):
+        value = getattr(spec, option.name)
+        if option.refers is not None and value not in (None, ""):
+            several = isinstance(value, tuple)
+            found = [_content(option.refers, one, settings, store) for one in (value if several else (value,))]
+            content[option.name] = found if several else found[0]
+    return hashlib.sha256(json.dumps([task, content], sort_keys=True).encode()).hexdigest()
+
+
+def _content(kind: str, value: Any, settings: Settings, store: Store) -> JSON:
+    match kind:
+        case "data":
+            return data.sha256(value)
+        case "model":
+            return models.locate(value, settings).fingerprint
+        case "target":
+            return _target(value, store)
+        case "metric" | "engine" | "executor" if value not in registry.names(kind):
+            raise registry.unknown(kind, value)
+        case _:
+            return str(value)
+
+
+def _target(text: str, store: Store) -> str:
+    try:
+        target = Target.parse(text)
+    except ValueError as error:
+        raise UsageError(f"{error}.") from None
+    if target.provider is not None:
+        if target.provider not in registry.names("provider"):
+            raise registry.unknown("provider", target.provider)
+        return str(target)
+    endpoint = store.endpoint(target.model)
+    if endpoint is None:
+        known = ", ".join(sorted(e.name for e in store.endpoints()))
+        running = f"running are {known}" if known else "none is running"
+        raise UsageError(f"no endpoint {target.model!r}: {running}.", next=f"Start it: serve {target.model}")
+    return f"{endpoint.job_id}:{endpoint.name}"
