@@ -6,6 +6,7 @@ import pytest
 from IPython.core.error import UsageError as CellError
 from IPython.core.interactiveshell import InteractiveShell
 from jupyter_client.manager import start_new_kernel
+from traitlets.config import Config
 
 import mlaas_lab
 from mlaas_lab import magics
@@ -14,7 +15,9 @@ from mlaas_lab.errors import JobError, LabError, UsageError
 
 @pytest.fixture
 def shell(home):
-    shell = InteractiveShell()
+    config = Config()
+    config.HistoryManager.enabled = False
+    shell = InteractiveShell(config=config)
     shell.run_line_magic("load_ext", "mlaas_lab")
     yield shell
     mlaas_lab.unload_ipython_extension(shell)
