@@ -190,12 +190,26 @@ who can i phone about [order {number}|the {item}]""",
 OPENINGS = {
     "chat": ("", "", "", "", "hi ", "hey ", "hello ", "so ", "um ", "ok "),
     "app": ("", "", "", "Hi, ", "Hello, ", "Quick question: ", "Good morning, "),
-    "mail": ("Hello, ", "Dear team, ", "Good evening, ", "Hi there, ", "To whom it may concern: ", "Dear Sir or Madam, "),
+    "mail": (
+        "Hello, ",
+        "Dear team, ",
+        "Good evening, ",
+        "Hi there, ",
+        "To whom it may concern: ",
+        "Dear Sir or Madam, ",
+    ),
 }
 ENDINGS = {
     "chat": ("", "", "", "", " pls", " please", " thx", " asap", "??", " lol"),
     "app": ("", "", ".", "?", ". Thanks", "!", ", please."),
-    "mail": (". Thank you.", ". Kind regards, Sam", ". Best, Noor", ". Please advise.", ". Thanks in advance!", ". Regards"),
+    "mail": (
+        ". Thank you.",
+        ". Kind regards, Sam",
+        ". Best, Noor",
+        ". Please advise.",
+        ". Thanks in advance!",
+        ". Regards",
+    ),
 }
 
 
