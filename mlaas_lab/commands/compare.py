@@ -128,7 +128,7 @@ def _write(
 ) -> None:
     from mlaas_lab import report
 
-    path = Path(str(args.html)).expanduser().absolute()
+    path = Path(str(args.html)).expanduser().resolve()
     history = [line for _, jobs, _ in parts for job in jobs for line in _sources.history(job, lab)]
     again = _sources.line("compare", [*args.runs, "--html", str(args.html)])
     provenance = report.Provenance(

@@ -45,7 +45,7 @@ def snapshot(split: Split, folder: Path, *, source: Path, mapping: dict[str, str
     Raises:
         DataError: if the folder holds something else, or cannot be written.
     """
-    folder = folder.expanduser().absolute()
+    folder = folder.expanduser().resolve()
     parts = {"train.jsonl": _jsonl(split.train), "test.jsonl": _jsonl(split.test)}
     rows = {"train.jsonl": len(split.train), "test.jsonl": len(split.test)}
     origin = {"name": source.name, "sha256": sha256(source), "map": mapping or {}}
