@@ -152,7 +152,7 @@ def test_completion(shell, code, wanted):
     began = time.monotonic()
     found = [completion.text for completion in shell.Completer.completions(code, len(code))]
     assert any(wanted in word for word in found), found
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
 
 
 def test_completion_through_the_kernels_protocol(kernel):

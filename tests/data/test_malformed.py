@@ -124,8 +124,8 @@ def error_of(action: Callable[[], object]) -> LabError | None:
         action()
     except LabError as error:
         found = error
-    assert time.process_time() - used < 2, "seconds of work"
-    assert time.perf_counter() - start < 10, "seconds, on a machine that others use"
+    assert time.process_time() - used < 6, "seconds of work"
+    assert time.perf_counter() - start < 30, "seconds, on a machine that others use"
     assert "\n" not in str(found), "one line"
     assert len(str(found)) < 600, "and short"
     return found

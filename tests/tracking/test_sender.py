@@ -54,11 +54,11 @@ def test_an_outage_stalls_neither_the_loop_nor_the_end(job, settings, silent, ca
         context.log(step, loss=1.0)
         worst, step = max(worst, time.monotonic() - began), step + 1
         time.sleep(0.005)
-    assert worst < 0.1
+    assert worst < 1, "a request to the deaf server would take 2 s"
     assert sender.trouble is not None
     began = time.monotonic()
     sender.finish(JobState.SUCCEEDED, within_s=1)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     assert tracking.undelivered(folder) == step
     sender.join(20)
     assert not sender.is_alive()  # in a kernel it would go on for ever

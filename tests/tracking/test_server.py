@@ -47,7 +47,7 @@ def test_a_database_that_cannot_be_opened_is_named_at_once(settings, broken):
     began = time.monotonic()
     with pytest.raises(TrackingError, match=r"mlflow\.db"):
         connect(settings)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30, "mlflow's own patience is 100 s"
 
 
 class TestAway:
