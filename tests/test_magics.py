@@ -181,9 +181,8 @@ def test_error_in_a_kernel_is_one_line(kernel):
 
 def test_job_in_a_kernel_is_shown_live_and_the_kernel_stays_free(kernel):
     kernel.run("%load_ext mlaas_lab")
-    began = time.monotonic()
-    _, outputs = kernel.run("%mlaas toy --steps 30 --pause-s 0.05")
-    assert time.monotonic() - began < 5
+    _, outputs = kernel.run("job = %mlaas toy --steps 60 --pause-s 0.05\njob")
+    assert kernel.text("str(job.state)") in ("'queued'", "'running'"), "nobody waited for it"
     shown = [o for kind, o in outputs if kind == "display_data"]
     assert len(shown) == 1
     assert "text/html" in shown[0]["data"]
@@ -203,15 +202,15 @@ def test_waiting_draws_once_and_updates_in_place(kernel):
 
 def test_interrupt_returns_and_the_job_goes_on(kernel):
     kernel.run("%load_ext mlaas_lab")
-    kernel.run("job = %mlaas toy --steps 100 --pause-s 0.05")
+    kernel.run("job = %mlaas toy --steps 200 --pause-s 0.05")
     message = kernel.client.execute("%mlaas wait $job")
     time.sleep(1.5)
     kernel.manager.interrupt_kernel()
     began = time.monotonic()
     while kernel.client.get_shell_msg(timeout=20)["parent_header"].get("msg_id") != message:
         pass
-    assert time.monotonic() - began < 2
-    assert "100" in kernel.text("job.result(30)")
+    assert time.monotonic() - began < 6, "the job takes 10 s"
+    assert "200" in kernel.text("job.result(30)")
 
 
 def test_killed_kernel_and_attach_in_a_new_one(kernel):
