@@ -180,6 +180,8 @@ class Record:
     attempts: tuple[Attempt, ...] = ()
     cost: Cost = Cost(usd=None)
     scores: Mapping[str, Score] = field(default_factory=dict)
+    cached_at: float | None = None
+    """When it was really answered, if the answer was taken over from an earlier evaluation; None: asked now."""
 
 
 class Decision(StrEnum):
