@@ -22,6 +22,7 @@ from mlaas_lab.serving import Engine, Weights, Wishes
 from mlaas_lab.serving._health import NotListening, Refused, one_token
 from mlaas_lab.serving._process import Server
 from mlaas_lab.settings import environment
+from mlaas_lab.store.folder import write_json
 from mlaas_lab.tasks.serve import Serve
 
 HOST = "127.0.0.1"
@@ -126,6 +127,7 @@ def _serve_on(port: int, plan: _Plan, spec: Serve, context: Context) -> Outcome:
     base_url = f"http://{HOST}:{port}/v1"
     _announce(plan, context, base_url, models={name: name for name, _ in plan.models})
     weights = [_weights(name, model, context) for name, model in plan.models]
+    write_json(context.folder.models, {name: model.fingerprint for name, model in plan.models})
     context.check()
     wishes = Wishes(port=port, threads=context.settings.threads, device=spec.device, batch=spec.batch)
     folder = context.folder.path / "server" / str(port)

@@ -52,6 +52,16 @@ class JobFolder:
         return self.path / "records.parquet"
 
     @property
+    def plan(self) -> Path:
+        """Which plan the records belong to, so that another attempt can tell whether they are still of use."""
+        return self.path / "plan.json"
+
+    @property
+    def models(self) -> Path:
+        """What a server serves: the name of each endpoint, and the fingerprint of the weights behind it."""
+        return self.path / "models.json"
+
+    @property
     def adapter(self) -> Path:
         """The LoRA weights, tokenizer and model card that a fine-tune keeps."""
         return self.path / "adapter"

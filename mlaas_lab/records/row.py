@@ -1,0 +1,65 @@
+"""A record as one flat row: what stands in which column."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from mlaas_lab.schema import Completion, Record
+
+
+def row(record: Record, metrics: Sequence[str]) -> dict[str, Any]:
+    """The columns of `record` that are known; of each of `metrics`, all three."""
+    done = record.completion
+    attempts = done.attempts if done else record.attempts
+    cost = record.cost
+    found: dict[str, Any] = {
+        "target": record.target,
+        "sample_id": record.sample_id,
+        "repeat": record.repeat,
+        "group": record.group,
+        "messages": orjson.dumps(record.messages).decode(),
+        "reference": record.reference,
+        "error": record.error,
+        "error_message": record.error_message,
+        "attempts": len(attempts),
+        "timeline": orjson.dumps(attempts).decode(),
+        "cost_usd": None if cost.usd is None else float(cost.usd),
+        "price_source": cost.source,
+        "price_date": cost.date,
+        "cached_at": record.cached_at,
+    }
+    if attempts:
+        found["started_at"], found["ended_at"] = attempts[0].started_at, attempts[-1].ended_at
+        found["wall_s"] = attempts[-1].ended_at - attempts[0].started_at
+    if done:
+        _answer(found, done)
+    # What is null need not be said: half of a line.
+    found = {name: value for name, value in found.items() if value is not None}
+    _scores(found, record, metrics)
+    return found
+
+
+def _answer(found: dict[str, Any], done: Completion) -> None:
+    usage = done.usage
+    found["output"] = done.text
+    found["finish_reason"] = done.finish_reason
+    found["model"] = done.model
+    found["request_id"] = done.request_id
+    found["latency_s"] = done.latency_s
+    found["ttft_s"] = done.ttft_s
+    found["tokens_per_s"] = done.tokens_per_s
+    found["input_tokens"] = usage.input_tokens
+    found["output_tokens"] = usage.output_tokens
+    found["cached_tokens"] = usage.cached_tokens
+    found["cache_write_tokens"] = usage.cache_write_tokens
+    found["reasoning_tokens"] = usage.reasoning_tokens
+
+
+def _scores(found: dict[str, Any], record: Record, metrics: Sequence[str]) -> None:
+    scores: Mapping[str, Any] = record.scores
+    for name in metrics:
+        score = scores.get(name)
+        found[name] = score.value if score else None
+        found[f"{name}_status"] = score.status if score else "not_applicable"
+        found[f"{name}_reason"] = score.reason if score else record.error
