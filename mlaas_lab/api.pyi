@@ -85,6 +85,10 @@ def eval(
     detach: bool = ...,
     force: bool = ...,
     executor: str | None = ...,
+    gpus: int | None = ...,
+    cpus: int | None = ...,
+    priority: int = ...,
+    ray_address: str | None = ...,
 ) -> JobHandle: ...
 
 def finetune(
@@ -115,6 +119,10 @@ def finetune(
     detach: bool = ...,
     force: bool = ...,
     executor: str | None = ...,
+    gpus: int | None = ...,
+    cpus: int | None = ...,
+    priority: int = ...,
+    ray_address: str | None = ...,
 ) -> JobHandle: ...
 
 def help(
@@ -134,6 +142,13 @@ def logs(
     lines: int = ...,
 ) -> LogTail: ...
 
+def resume(
+    job: str | JobHandle,
+    *,
+    wait: bool = ...,
+    detach: bool = ...,
+) -> JobHandle: ...
+
 def serve(
     models: str | Sequence[str],
     *,
@@ -147,6 +162,10 @@ def serve(
     detach: bool = ...,
     force: bool = ...,
     executor: str | None = ...,
+    gpus: int | None = ...,
+    cpus: int | None = ...,
+    priority: int = ...,
+    ray_address: str | None = ...,
 ) -> JobHandle: ...
 
 def sync(
@@ -163,6 +182,10 @@ def tiny(
     detach: bool = ...,
     force: bool = ...,
     executor: str | None = ...,
+    gpus: int | None = ...,
+    cpus: int | None = ...,
+    priority: int = ...,
+    ray_address: str | None = ...,
 ) -> JobHandle: ...
 
 def version() -> Versions: ...

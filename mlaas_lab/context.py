@@ -15,7 +15,9 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from mlaas_lab import registry
-from mlaas_lab.errors import LabError, one_line, snake
+from mlaas_lab.errors import LabError, OutOfMemory, one_line, snake
+from mlaas_lab.executors import STOPPED
+from mlaas_lab.processes import SUPERVISOR, die_with
 from mlaas_lab.schema import JSON
 from mlaas_lab.settings import Settings, silence
 from mlaas_lab.spec import Spec
@@ -59,7 +61,11 @@ class Context:
     """The job, as its entry sees it."""
 
     def __init__(self, folder: JobFolder, settings: Settings, *, job_id: str, name: str, attempt: int = 1) -> None:
-        """`folder` exists; lines are appended to its events file."""
+        """`folder` exists; lines are appended to its events file.
+
+        A later attempt repeats steps that an earlier one took after its last checkpoint. They were measured already:
+        what they log again is left out, so that every curve has each of its steps once.
+        """
         self.folder = folder
         self.settings = settings
         self.job_id = job_id
@@ -67,14 +73,25 @@ class Context:
         self.attempt = attempt
         self.stopping = False
         """Somebody asked the job to stop: keep what is worth keeping and raise `Stopped`."""
+        self._logged = _last_steps(folder) if attempt > 1 else {}
         self._events = folder.events.open("ab", buffering=0)
+        if not _whole(folder.events):
+            # The end of an earlier attempt cut a line: it stays one unreadable line, and ours begin on their own.
+            self._events.write(b"\n")
         self._shown_at = 0.0
         self._rate: float | None = None
         self._last: tuple[str, int, float] = ("", 0, 0.0)
 
     def log(self, step: int, /, **metrics: float) -> None:
         """Metrics of one step; one line on disk, no network."""
-        self._write({"event": "metrics", "step": step, "values": metrics})
+        if self._logged:
+            metrics = {key: value for key, value in metrics.items() if step > self._logged.get(key, -1)}
+        if metrics:
+            self._write({"event": "metrics", "step": step, "values": metrics})
+
+    def settle(self) -> None:
+        """Have all lines so far on the disk: before a checkpoint, after which their steps are not taken again."""
+        os.fsync(self._events.fileno())
 
     def progress(self, n: int, total: int | None, *, unit: str = "steps", phase: str = "") -> None:
         """How far the job is; written at most ten times a second, always at the end."""
@@ -130,8 +147,8 @@ class Context:
         self._events.write(json.dumps({"at": time.time(), **line}).encode() + b"\n")
 
 
-STOPPED = 3
-"""Exit status of an entry that stopped because it was asked to."""
+STARVED = ("can't allocate memory", "out of memory", "not enough memory")
+"""What an allocator's error says, whose class is only a RuntimeError."""
 
 
 def main(path: str, *, inline: bool = False) -> int:
@@ -157,11 +174,15 @@ def main(path: str, *, inline: bool = False) -> int:
     except Stopped:
         return STOPPED
     except LabError as error:
-        write_json(folder.path / "error.json", {"name": snake(type(error).__name__), "message": str(error)})
+        _failed(folder, error)
         if inline:
             raise
         print(f"{type(error).__name__}: {one_line(error)}", file=sys.stderr)
         return 1
+    except (MemoryError, RuntimeError) as error:
+        if _starved(error):
+            _failed(folder, OutOfMemory(one_line(error)))
+        raise
     write_json(folder.outcome, asdict(outcome))
     return 0
 
@@ -174,6 +195,34 @@ def run(task: str, spec: dict[str, JSON], context: Context) -> Outcome:
     return outcome
 
 
+def _failed(folder: JobFolder, error: LabError) -> None:
+    write_json(folder.path / "error.json", {"name": snake(type(error).__name__), "message": str(error)})
+
+
+def _starved(error: Exception) -> bool:
+    """Whether memory ran out; torch is not imported to ask for its class."""
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or any(sign in str(error).lower() for sign in STARVED)
+
+
+def _last_steps(folder: JobFolder) -> dict[str, int]:
+    """The last step that each metric was logged at."""
+    found: dict[str, int] = {}
+    for _, line in folder.events_from():
+        if line["event"] == "metrics":
+            found |= {key: max(line["step"], found.get(key, -1)) for key in line["values"]}
+    return found
+
+
+def _whole(path: Path) -> bool:
+    """Whether the file ends with a whole line."""
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
 def _use_threads(n: int) -> None:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"):
         os.environ[name] = str(n)
@@ -182,4 +231,6 @@ def _use_threads(n: int) -> None:
 
 
 if __name__ == "__main__":
+    if supervisor := os.environ.get(SUPERVISOR):
+        die_with(int(supervisor))
     sys.exit(main(sys.argv[1]))

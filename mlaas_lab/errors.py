@@ -5,6 +5,7 @@ LabError
 ├── DataError             a file: its line, what was expected
 ├── MissingExtra          a library or server is not there, and the command that adds it
 ├── JobError              a job failed, with the tail of its log
+├── OutOfMemory           a job's entry asked for more memory than there is
 ├── Interrupted           ctrl-C while waiting; the job goes on (exit 130)
 ├── StoreError            the store cannot be opened, read or written
 ├── TrackingError         MLflow refused or cannot be reached
@@ -62,6 +63,10 @@ class JobError(LabError):
     """A job failed; the message ends with the tail of its log."""
 
 
+class OutOfMemory(LabError):
+    """A job's entry asked for more memory than there is."""
+
+
 class Interrupted(LabError):
     """Waiting was interrupted; what was waited for goes on."""
 
@@ -70,6 +75,11 @@ class Interrupted(LabError):
 
 class StoreError(LabError):
     """The store cannot be opened, read or written."""
+
+    def __init__(self, message: str, *, next: str | None = None, temporary: bool = False) -> None:
+        """`temporary`: the same call may succeed later by itself, as when the disk is full or others hold the file."""
+        super().__init__(message, next=next)
+        self.temporary = temporary
 
 
 class TrackingError(LabError):

@@ -5,27 +5,27 @@ keeps nothing in memory: a new kernel sees the same jobs.
 """
 
 import asyncio
+import os
 import secrets
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mlaas_lab import references, registry
-from mlaas_lab.errors import JobError, StoreError
-from mlaas_lab.executors import Executor
+from mlaas_lab.errors import JobError, UsageError
+from mlaas_lab.processes import find, identity
+from mlaas_lab.recovery import Recovery
 from mlaas_lab.schema import JSON, Job, JobState
 from mlaas_lab.settings import Settings
 from mlaas_lab.spec import Spec
-from mlaas_lab.store import ALIVE, Store
+from mlaas_lab.store import Store
 from mlaas_lab.store.folder import JobFolder, read_json, write_json
 from mlaas_lab.tasks import Task
 from mlaas_lab.view import Shown, View
 from mlaas_lab.view.job import card, line
 
-LAUNCH_S = 60.0
-"""A job that is queued for longer than this without a worker was never launched."""
 LOG_LINES = 12
 
 
@@ -105,7 +105,9 @@ class JobHandle(Shown):
             JobError: if the job failed, with its last log lines and the next command, or was cancelled.
         """
         if self.state is JobState.CANCELLED:
-            raise JobError(f"job {self.id} ({self._job.task}) was cancelled.", next="Submit it again to start anew.")
+            raise JobError(
+                f"job {self.id} ({self._job.task}) was cancelled.", next=f"It goes on with: resume {self.id}"
+            )
         if self.state is JobState.FAILED:
             tail = "\n".join(f"  | {line}" for line in self.folder.tail(LOG_LINES))
             message = f"job {self.id} ({self._job.task}) failed: {self._job.error}"
@@ -118,6 +120,32 @@ class JobHandle(Shown):
     def cancel(self) -> "JobHandle":
         """Ask the job to stop; it keeps what is worth keeping."""
         return self._manager.cancel(self.id)
+
+    def resume(self) -> "JobHandle":
+        """Go on where it was, in a new attempt; a job that is alive or succeeded stays as it is.
+
+        Raises:
+            UsageError: if its files are gone.
+        """
+        return self._manager.resume(self.id)
+
+    def simulate_preemption(self) -> "JobHandle":
+        """Take the machine away from the running job as a cluster would: SIGTERM to its supervisor.
+
+        The job keeps what is worth keeping and is then `preempted`; whoever looks at it next has it go on.
+
+        Raises:
+            JobError: if it does not run on this machine.
+        """
+        handle = self.job.handle
+        process = find(handle)
+        if process is None or self._job.state is not JobState.RUNNING:
+            raise JobError(f"job {self.id} is {self._job.state} and cannot be preempted.")
+        process.terminate()
+        while find(handle) is not None:
+            time.sleep(0.05)
+        self._job = self._manager.store.job(self.id)
+        return self
 
     def logs(self, lines: int = 50) -> list[str]:
         """The last lines it wrote."""
@@ -152,8 +180,17 @@ class JobManager:
         """Nothing is read or started yet."""
         self.settings = settings
         self.store = store
+        self._recovery = Recovery(settings, store)
 
-    def submit(self, task: str, spec: Spec, *, force: bool = False, executor: str | None = None) -> JobHandle:
+    def submit(
+        self,
+        task: str,
+        spec: Spec,
+        *,
+        force: bool = False,
+        executor: str | None = None,
+        launch: Mapping[str, JSON] | None = None,
+    ) -> JobHandle:
         """Launch a job, or return the one that already does or did exactly this.
 
         Args:
@@ -161,11 +198,12 @@ class JobManager:
             spec: its options; the content of data and models it names counts, its `name` does not.
             force: repeat it anyway.
             executor: how to launch it; by default what the settings say.
+            launch: what the job may have and where: `gpus`, `cpus`, `priority`, `ray_address`.
 
         Raises:
             UsageError: if the Spec names something that is not there.
         """
-        launcher: Executor = registry.load("executor", executor or self.settings.executor)
+        registry.load("executor", executor or self.settings.executor)
         self.refresh()
         job_id = secrets.token_hex(4)
         folder = JobFolder(self.settings.jobs_dir / job_id)
@@ -181,9 +219,11 @@ class JobManager:
             executor=executor or self.settings.executor,
             folder=str(folder.path),
             created_at=time.time(),
+            # Until its supervisor is there, the job is as alive as whoever launches it.
+            handle={"launcher": identity(os.getpid())},
         )
         folder.path.mkdir(parents=True, mode=0o700)
-        self._write(job, folder)
+        self._write(job, folder, launch or {})
         found: Task = registry.load("task", task)
         kept = self.store.add(job, force=force or found.fresh(spec))
         if kept.state is JobState.SUCCEEDED and not _still_there(JobFolder(kept.folder)):
@@ -192,10 +232,23 @@ class JobManager:
             folder.job.unlink()
             folder.path.rmdir()
             return JobHandle(self, kept)
-        handle = launcher.launch(folder)
-        if handle and not self.store.job(job_id).handle:
-            self.store.update(job_id, attempt=1, handle=handle)
+        self._recovery.launch(job, seen=job.handle)
         return JobHandle(self, self.store.job(job_id))
+
+    def resume(self, text: str) -> JobHandle:
+        """A new attempt of a job that failed, was cancelled or preempted; it goes on where it was.
+
+        Raises:
+            UsageError: if there is none of that name, or its files are gone.
+        """
+        job = self.current(self.store.find(text).id)
+        if job.state.ended and job.state is not JobState.SUCCEEDED:
+            if not JobFolder(job.folder).job.exists():
+                raise UsageError(f"the files of job {job.id} are gone.", next="Submit it again to start anew.")
+            following = self.store.requeue(job.id, attempt=job.attempt, why="resumed", by_hand=True)
+            if following is not None:
+                self._recovery.launch(following, seen=following.handle)
+        return JobHandle(self, self.store.job(job.id))
 
     def get(self, text: str) -> JobHandle:
         """A job by id, unique prefix or name.
@@ -212,20 +265,18 @@ class JobManager:
 
     def current(self, job_id: str) -> Job:
         """The row of a job, after making sure that what it says is alive is."""
-        job = self.store.job(job_id)
-        return job if job.state.ended else self._checked(job)
+        return self._recovery.checked(self.store.job(job_id))
 
     def refresh(self) -> None:
-        """Mark jobs whose worker is gone as failed."""
-        for job in self.store.jobs(states=ALIVE):
-            self._checked(job)
+        """Find out which jobs died; those that can go on do."""
+        self._recovery.refresh()
 
     def cancel(self, text: str) -> JobHandle:
-        """Ask a job to stop; one that was never launched is cancelled at once."""
+        """Ask a job to stop; one that nobody supervises yet is cancelled at once."""
         job = self.store.request_cancel(self.store.find(text).id)
-        if job.state is JobState.QUEUED and not job.handle:
+        if job.state is JobState.QUEUED and "pid" not in job.handle:
             job = self.store.move(job.id, JobState.CANCELLED, attempt=job.attempt, why="cancelled before it started")
-        return JobHandle(self, job)
+        return JobHandle(self, self.current(job.id))
 
     def endpoints_of(self, job_id: str) -> list[dict[str, JSON]]:
         """What a running job serves, as the command prints it."""
@@ -236,27 +287,12 @@ class JobManager:
             if endpoint.job_id == job_id
         ]
 
-    def _write(self, job: Job, folder: JobFolder) -> None:
+    def _write(self, job: Job, folder: JobFolder, launch: Mapping[str, JSON]) -> None:
         kept = ("id", "task", "name", "spec", "spec_hash", "attempt", "created_at", "executor")
         row = asdict(job)
-        write_json(folder.job, {**{key: row[key] for key in kept}, "settings": self.settings.model_dump(mode="json")})
-
-    def _checked(self, job: Job) -> Job:
-        launcher: Executor = registry.load("executor", job.executor)
-        if job.handle and not launcher.is_alive(job.handle):
-            launcher.cancel(job.handle)
-            return self._died(job, "its worker is gone")
-        if not job.handle and job.executor != "inline" and time.time() - job.created_at > LAUNCH_S:
-            return self._died(job, "it was never launched")
-        return job
-
-    def _died(self, job: Job, why: str) -> Job:
-        state = JobState.CANCELLED if job.cancel_requested else JobState.FAILED
-        try:
-            return self.store.move(job.id, state, attempt=job.attempt, why=why)
-        except StoreError:
-            # It wrote its end between our two looks, or another kernel saw it first.
-            return self.store.job(job.id)
+        asked = {key: value for key, value in launch.items() if value is not None}
+        more = {"launch": asked, "settings": self.settings.model_dump(mode="json")}
+        write_json(folder.job, {**{key: row[key] for key in kept}, **more})
 
 
 def _still_there(folder: JobFolder) -> bool:

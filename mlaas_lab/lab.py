@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 from mlaas_lab.errors import Interrupted
 from mlaas_lab.job import JobHandle, JobManager
@@ -51,11 +52,15 @@ class Lab:
         """Submit, list, wait, cancel."""
         return JobManager(self.settings, self.store)
 
-    def submit(
-        self, task: str, spec: Spec, *, wait: bool | None = None, force: bool = False, executor: str | None = None
-    ) -> JobHandle:
-        """Launch a job, or find the one that did the same; wait for it if this front does."""
-        handle = self.jobs.submit(task, spec, force=force, executor=executor)
+    def submit(self, task: str, spec: Spec, *, wait: bool | None = None, **how: Any) -> JobHandle:
+        """Launch a job, or find the one that did the same; wait for it if this front does.
+
+        `how` is what `JobManager.submit` takes.
+        """
+        return self.waited(self.jobs.submit(task, spec, **how), wait)
+
+    def waited(self, handle: JobHandle, wait: bool | None = None) -> JobHandle:
+        """`handle`, waited for if this front does, unless `wait` says otherwise."""
         return self.wait(handle) if (self.waits if wait is None else wait) else handle
 
     def wait(self, handle: JobHandle, timeout: float | None = None) -> JobHandle:

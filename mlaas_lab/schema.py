@@ -277,6 +277,12 @@ class Job:
     run_id: str | None = None
     error: str | None = None
     cancel_requested: bool = False
+    beat: int = 0
+    """Raised by the supervisor every two seconds; only that it changes means something."""
+    waiting: str | None = None
+    """Why a queued job does not run yet."""
+    requeues: int = 0
+    """How often it went on by itself after it was preempted, since somebody last started it."""
 
 
 @dataclass(frozen=True, kw_only=True)

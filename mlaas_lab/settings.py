@@ -57,6 +57,10 @@ class Settings(BaseModel):
     """Interpreter that has vLLM; empty means this one."""
     threads: int = Field(default_factory=lambda: max(1, os.cpu_count() or 1), ge=1)
     """CPU threads of a job."""
+    accelerators: str = "auto"
+    """GPUs that jobs share: `auto` asks the driver, `none`, or declared as `24GiB` or `2x24GiB`."""
+    requeues: int = Field(3, ge=0)
+    """How often a job that was preempted, or whose supervisor died, goes on by itself."""
     offline: bool = False
     """Never ask a model hub for anything."""
     report_every_s: float = Field(0.25, ge=0.05)

@@ -1,85 +1,181 @@
 """The supervisor of one job: `python -m mlaas_lab.worker JOB_DIR`.
 
-It starts the entry as its child, reads the lines the child writes, polls the cancel row, kills the whole tree, says
-how it ended (a SIGKILLed child cannot report its own out-of-memory), sends metrics to MLflow from a thread, and alone
-writes the store. It imports neither torch nor, before the thread needs it, mlflow.
+It waits for what the job needs, begins the entry through the executor, reads the lines the entry writes, polls the
+cancel row, kills the whole tree, says how it ended, sends metrics to MLflow from a thread, and alone writes the store.
+It imports neither torch nor, before the thread needs it, mlflow.
 """
 
-import ctypes
 import os
 import signal
-import subprocess
 import sys
 import time
 from types import FrameType
+from typing import Any
 
-import psutil
-
-from mlaas_lab import context, registry
-from mlaas_lab.errors import StoreError, one_line
-from mlaas_lab.executors.process import identity, kill_tree
-from mlaas_lab.schema import JSON, Endpoint, JobState, Progress
-from mlaas_lab.settings import Settings, environment, silence
+from mlaas_lab import context, hardware, registry, resources
+from mlaas_lab.endings import Ending, MemoryWatch, Wish, ending
+from mlaas_lab.errors import LabError, StoreError, one_line
+from mlaas_lab.executors import Executor, Running
+from mlaas_lab.processes import adopt_orphans, identity, sweep
+from mlaas_lab.recovery import Recovery
+from mlaas_lab.resources import Blocked, Lease, Needs
+from mlaas_lab.schema import JSON, Endpoint, Job, JobState, Progress
+from mlaas_lab.settings import Settings, silence
 from mlaas_lab.store import Store
-from mlaas_lab.store.folder import JobFolder, read_json
+from mlaas_lab.store.folder import JobFolder, read_json, write_json
 from mlaas_lab.tasks import Task
 from mlaas_lab.tracking.sender import Sender
+from mlaas_lab.view.job import blocked
 
 POLL_S = 0.1
+BEAT_S = 2.0
 GRACE_S = 8.0
 """Between asking the entry to stop and killing it."""
 DELIVER_S = 30.0
 """How long the end of a job waits for MLflow; what is left stays in the outbox."""
-PR_SET_CHILD_SUBREAPER = 36
-"""linux/prctl.h"""
 
 
 class Supervisor:
-    """Takes one attempt of one job from queued to its end."""
+    """Takes one job from queued to its end; after it ran out of memory, through a second attempt."""
 
     def __init__(self, folder: JobFolder) -> None:
         """Read what the job is."""
-        job = read_json(folder.job)
         self.folder = folder
-        self.id: str = job["id"]
-        self.attempt: int = job["attempt"]
-        self.settings = Settings.model_validate(job["settings"])
-        self.task: Task = registry.load("task", job["task"])
+        self.job: dict[str, JSON] = read_json(folder.job)
+        self.id: str = self.job["id"]
+        self.settings = Settings.model_validate(self.job["settings"])
+        self.task: Task = registry.load("task", self.job["task"])
+        self.executor: Executor = registry.load("executor", self.job["executor"])
         self.store = Store(self.settings.store_path)
         self.stopping = False
+        self.running: Running | None = None
         self._read_to = folder.events.stat().st_size if folder.events.exists() else 0
         self._sender: Sender | None = None
         self._run_id: str | None = None
+        self._beat, self._beat_at = 0, 0.0
 
-    def begin(self, handle: dict[str, JSON]) -> None:
-        """Say that the job runs, and start sending."""
-        self.store.move(self.id, JobState.RUNNING, attempt=self.attempt, handle=handle)
-        if self.task.tracked:
-            self._sender = Sender(self.folder, self.settings)
-            self._sender.start()
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1."""
+        return int(self.job["attempt"])
 
-    def supervise(self, entry: subprocess.Popen[bytes]) -> tuple[JobState, str | None]:
+    def take(self) -> Job:
+        """Be the supervisor of this attempt, which nobody else is."""
+        job = self.store.take(self.id, attempt=self.attempt, handle=identity(os.getpid()))
+        self._beat = job.beat
+        return job
+
+    def run(self) -> JobState:
+        """Supervise until the job has ended, or somebody else must go on."""
+        job = self.take()
+        if job.state is JobState.RUNNING:
+            self.running = self.executor.again(self.folder, job.handle["entry"])
+            self._start_sending()
+        while True:
+            if self.running is None:
+                leases = self.queue()
+                if leases is None:
+                    return self.store.job(self.id).state
+                self.begin(leases)
+            end = self.supervise()
+            self.end(end)
+            if not (end.out_of_memory and self.try_smaller(end)):
+                return end.state
+
+    def queue(self) -> list[Lease] | None:
+        """Wait until the job has what it needs; None if it was cancelled, cannot ever run, or must wait elsewhere."""
+        machine, needs = hardware.machine(self.settings), self.needs()
+        recovery, looked_at, said = Recovery(self.settings, self.store), 0.0, None
+        if problem := resources.impossible(needs, machine):
+            self.store.move(self.id, JobState.FAILED, attempt=self.attempt, why=f"{problem}.")
+            return None
+        while not needs.nothing:
+            given = self.store.grant(self.id, needs, machine, attempt=self.attempt)
+            if isinstance(given, list):
+                return given
+            if (words := self._blocked(given)) != said:
+                self.store.update(self.id, attempt=self.attempt, waiting=words)
+                said = words
+            if self._given_up():
+                return None
+            if time.monotonic() - looked_at > BEAT_S:
+                # Whoever is in the way may be dead, and nobody else may be looking.
+                recovery.refresh()
+                looked_at = time.monotonic()
+            self.beat()
+            time.sleep(POLL_S * 2)
+        return []
+
+    def needs(self) -> Needs:
+        """What the task says, unless whoever launched the job said otherwise."""
+        launch = self.job.get("launch") or {}
+        told: Needs = Needs()
+        if self.task.needs:
+            machine = hardware.machine(self.settings)
+            told = registry.resolve(self.task.needs)(self.spec(), self.settings, machine)
+        over = {"threads": launch.get("cpus"), "gpus": launch.get("gpus"), "priority": launch.get("priority")}
+        known = {key: value for key, value in over.items() if value is not None}
+        return Needs(**{**{key: getattr(told, key) for key in told.__dataclass_fields__}, **known})
+
+    def spec(self) -> Any:
+        """The job's options."""
+        return self.task.spec.model_validate(self.job["spec"])
+
+    def begin(self, leases: list[Lease]) -> None:
+        """Say that the job runs, start sending, and begin the entry; nothing of an older attempt is left by then."""
+        sweep(self.id)
+        for left in (self.folder.outcome, self.folder.path / "error.json"):
+            left.unlink(missing_ok=True)
+        mine = identity(os.getpid())
+        self.store.move(self.id, JobState.RUNNING, attempt=self.attempt, handle=mine)
+        self._start_sending()
+        self.running = self.executor.begin(
+            self.folder, self.job, _granted(leases, hardware.machine(self.settings).gpus)
+        )
+        self.store.update(self.id, attempt=self.attempt, handle={**mine, "entry": dict(self.running.handle)})
+
+    def supervise(self) -> Ending:
         """Watch the entry until it ended; kill it when it was asked to stop and does not."""
-        asked_at: float | None = None
-        while entry.poll() is None:
+        if self.running is None:
+            raise StoreError(f"job {self.id} was never begun.")
+        memory, wish, asked_at = MemoryWatch(), Wish.NOBODY, 0.0
+        while (code := self.running.poll()) is None:
             self.read_lines()
-            if asked_at is None and (self.stopping or self.store.job(self.id).cancel_requested):
+            self.beat()
+            if wish is Wish.NOBODY and (wish := self._wish()) is not Wish.NOBODY:
                 asked_at = time.monotonic()
-                entry.terminate()
-            if asked_at is not None and time.monotonic() - asked_at > GRACE_S:
-                kill_tree(psutil.Process(entry.pid))
+                self.running.stop()
+            if wish is not Wish.NOBODY and time.monotonic() - asked_at > GRACE_S:
+                self.running.kill()
             time.sleep(POLL_S)
-        self._sweep()
-        return self._classify(entry.returncode, asked=asked_at is not None)
+        sweep(self.id)
+        self.running = None
+        return ending(code, wish=wish, folder=self.folder, task=self.task, memory=memory)
 
-    def end(self, state: JobState, why: str | None) -> None:
-        """Deliver what there is, then write the last state."""
+    def end(self, end: Ending) -> None:
+        """Deliver what there is, then write how the attempt ended."""
         self.read_lines()
         if self._sender is not None:
-            self._sender.finish(state, within_s=DELIVER_S)
+            self._sender.finish(end.state, within_s=DELIVER_S)
             self._note_run()
-        self.store.move(self.id, state, attempt=self.attempt, why=why)
-        self.store.close()
+        state = JobState.PREEMPTED if end.out_of_memory and self._smaller() else end.state
+        self.store.move(self.id, state, attempt=self.attempt, why=end.why)
+
+    def try_smaller(self, end: Ending) -> bool:
+        """Go on with options that need less memory, once; whether there are any."""
+        change = self._smaller()
+        if change is None:
+            return False
+        spec = {**self.job["spec"], **change}
+        said = ", ".join(f"--{key.replace('_', '-')} {value}" for key, value in change.items())
+        following = self.store.requeue(self.id, attempt=self.attempt, why=f"{end.why}; again with {said}", spec=spec)
+        if following is None:
+            return False
+        self.job = {**self.job, "attempt": following.attempt, "spec": spec, "adjusted": {**change, "why": end.why}}
+        write_json(self.folder.job, self.job)
+        print(f"{end.why}. Going on with {said}.", flush=True)  # noqa: T201 - this process writes the job's log
+        self.take()
+        return True
 
     def read_lines(self) -> None:
         """Bring what the entry wrote since the last call into the store; of many progress lines only the newest."""
@@ -98,77 +194,94 @@ class Supervisor:
             self.store.update(self.id, attempt=self.attempt, progress=progress)
         self._note_run()
 
+    def beat(self) -> None:
+        """Show that the supervisor lives, to those who cannot see its process."""
+        if time.monotonic() - self._beat_at > BEAT_S:
+            self._beat, self._beat_at = self._beat + 1, time.monotonic()
+            self.store.update(self.id, attempt=self.attempt, beat=self._beat)
+
+    def _start_sending(self) -> None:
+        if self.task.tracked:
+            self._sender = Sender(self.folder, self.settings)
+            self._sender.start()
+
+    def _smaller(self) -> dict[str, JSON] | None:
+        return None if "adjusted" in self.job else self.task.smaller(self.spec())
+
+    def _wish(self) -> Wish:
+        if self.store.job(self.id).cancel_requested:
+            return Wish.USER
+        return Wish.SYSTEM if self.stopping else Wish.NOBODY
+
+    def _given_up(self) -> bool:
+        """Whether somebody wants the waiting to end; a job that the system stopped waits on under the next one."""
+        match self._wish():
+            case Wish.USER:
+                why = "cancelled before it started"
+                self.store.move(self.id, JobState.CANCELLED, attempt=self.attempt, why=why)
+                return True
+            case Wish.SYSTEM:
+                self.store.update(self.id, attempt=self.attempt, handle={})
+                return True
+            case Wish.NOBODY:
+                return False
+
+    def _blocked(self, given: Blocked) -> str:
+        names = {lease.job_id for lease in given.by} | set(given.behind)
+        return blocked(given, {job_id: self.store.job(job_id).name for job_id in names})
+
     def _note_run(self) -> None:
         if self._sender is not None and self._sender.run_id != self._run_id:
             self._run_id = self._sender.run_id
             self.store.update(self.id, attempt=self.attempt, run_id=self._run_id)
 
-    def _classify(self, code: int, *, asked: bool) -> tuple[JobState, str | None]:
-        error = read_json(self.folder.path / "error.json")
-        if code == 0 and not (asked and self.task.service):
-            return JobState.SUCCEEDED, None
-        if asked or code == context.STOPPED:
-            return JobState.CANCELLED, "stopped when asked to"
-        if error is not None:
-            return JobState.FAILED, error["message"]
-        if code < 0:
-            name = signal.Signals(-code).name
-            hint = "; the system may have run out of memory" if -code == signal.SIGKILL else ""
-            return JobState.FAILED, f"the entry was killed by {name}{hint}"
-        last = next((line for line in reversed(self.folder.tail()) if line.strip()), "no output")
-        return JobState.FAILED, f"the entry exited with {code}: {last.strip()}"
-
-    def _sweep(self) -> None:
-        for child in psutil.Process().children():
-            kill_tree(child)
-
 
 def main(path: str, *, inline: bool = False) -> int:
     """Run the job in folder `path` to its end; 0 unless it failed."""
     silence()
-    folder = JobFolder(path)
-    supervisor = Supervisor(folder)
+    supervisor = Supervisor(JobFolder(path))
     if inline:
         return _inline(supervisor, path)
-    _adopt_orphans()
+    adopt_orphans()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         supervisor.stopping = True
 
     signal.signal(signal.SIGTERM, stop)
-    entry = subprocess.Popen(
-        [sys.executable, "-m", "mlaas_lab.context", path],
-        env=environment(PYTHONUNBUFFERED="1"),
-        stdin=subprocess.DEVNULL,
-    )
     try:
-        supervisor.begin({**identity(os.getpid()), "entry": identity(entry.pid)})
-        state, why = supervisor.supervise(entry)
-        supervisor.end(state, why)
+        state = supervisor.run()
     except StoreError as error:
         # A newer attempt has taken over, or the store is gone: nothing of ours may go on.
         sys.stderr.write(f"{type(error).__name__}: {one_line(error)}\n")
-        kill_tree(psutil.Process(entry.pid))
+        if supervisor.running is not None:
+            supervisor.running.kill()
+        return 1
+    except LabError as error:
+        # The executor could not begin.
+        supervisor.end(Ending(state=JobState.FAILED, why=one_line(error)))
         return 1
     return 0 if state is not JobState.FAILED else 1
 
 
 def _inline(supervisor: Supervisor, path: str) -> int:
-    supervisor.begin({})
+    supervisor.take()
+    supervisor.store.move(supervisor.id, JobState.RUNNING, attempt=supervisor.attempt)
+    supervisor._start_sending()  # noqa: SLF001 - the same module
+    memory = MemoryWatch()
     try:
         code = context.main(path, inline=True)
     except BaseException as error:
-        supervisor.end(JobState.FAILED, one_line(error))
+        supervisor.end(Ending(state=JobState.FAILED, why=one_line(error)))
         raise
-    state, why = supervisor._classify(code, asked=False)  # noqa: SLF001 - the same module
-    supervisor.end(state, why)
+    supervisor.end(ending(code, wish=Wish.NOBODY, folder=supervisor.folder, task=supervisor.task, memory=memory))
     return code
 
 
-def _adopt_orphans() -> None:
-    """Become the parent of whatever the entry leaves behind, so that it can be killed too; Linux only."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+def _granted(leases: list[Lease], gpus: tuple[int, ...]) -> dict[str, str]:
+    """The devices an entry may see: those it leased, and none where others share them."""
+    if not gpus:
+        return {}
+    return {"CUDA_VISIBLE_DEVICES": ",".join(lease.resource[4:] for lease in leases if lease.resource != "threads")}
 
 
 if __name__ == "__main__":

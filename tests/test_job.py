@@ -11,9 +11,8 @@ from multiprocessing import Process
 import psutil
 import pytest
 
-from mlaas_lab import registry
+from mlaas_lab import processes, registry
 from mlaas_lab.errors import Interrupted, JobError, StoreError, UsageError
-from mlaas_lab.executors import process
 from mlaas_lab.job import JobHandle
 from mlaas_lab.lab import Lab
 from mlaas_lab.schema import JobState
@@ -89,7 +88,7 @@ def test_cancel_kills_what_does_not_listen(lab, eventually, monkeypatch):
     assert handle.wait_end(12)
     assert time.monotonic() - began < 11
     assert handle.state is JobState.CANCELLED
-    assert process.find(entry) is None
+    assert processes.find(entry) is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the subreaper is Linux's")
@@ -130,7 +129,7 @@ def test_job_outlives_the_process_that_started_it(lab, home):
 def test_dead_worker_is_found_out_and_its_entry_does_not_live_on(lab, eventually):
     handle = submit(lab, steps=1000, pause_s=0.05)
     eventually(lambda: handle.job.progress is not None)
-    entry = process.find(handle.job.handle["entry"])
+    entry = processes.find(handle.job.handle["entry"])
     os.kill(handle.job.handle["pid"], signal.SIGKILL)
     eventually(lambda: handle.state is JobState.FAILED)
     assert handle.job.error == "its worker is gone"
@@ -138,20 +137,20 @@ def test_dead_worker_is_found_out_and_its_entry_does_not_live_on(lab, eventually
 
 
 def test_recycled_pid_is_never_taken_for_ours():
-    mine = process.identity(os.getpid())
-    assert process.find(mine) is not None
-    other = {**mine, "started": mine["started"] - 1}
-    assert process.find(other) is None
-    process.executor.cancel(other)
+    mine = processes.identity(os.getpid())
+    assert processes.find(mine) is not None
+    other = {**mine, "started": mine["started"] - 1, "birth": f"{mine['birth']}0"}
+    assert processes.find(other) is None
+    registry.load("executor", "process").cancel(other)
     assert psutil.pid_exists(os.getpid())
 
 
 def test_zombie_counts_as_dead():
     child = subprocess.Popen([sys.executable, "-c", "pass"])
-    handle = process.identity(child.pid)
+    handle = processes.identity(child.pid)
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE
-    assert not process.executor.is_alive(handle)
+    assert not registry.load("executor", "process").is_alive(handle)
     child.wait()
 
 

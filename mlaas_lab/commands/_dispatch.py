@@ -5,17 +5,17 @@ Every front (cell, shell, Python) comes through here, so they mean the same. A t
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import yaml
-from pydantic import create_model
+from pydantic import Field, create_model
 
 from mlaas_lab import data, registry
 from mlaas_lab.commands import Command
 from mlaas_lab.data.frames import is_frame
 from mlaas_lab.errors import UsageError, did_you_mean
 from mlaas_lab.lab import Lab
-from mlaas_lab.spec import Spec, build, options, read
+from mlaas_lab.spec import Refers, Spec, build, options, read
 from mlaas_lab.tasks import Task
 
 
@@ -28,8 +28,16 @@ class Launch(Spec):
     """Return at once; a notebook does so anyway."""
     force: bool = False
     """Repeat it even if the same job exists."""
-    executor: str | None = None
+    executor: Annotated[str | None, Refers("executor")] = None
     """How to launch it; by default what the settings say."""
+    gpus: int | None = Field(None, ge=0)
+    """Accelerators it gets; by default what the task needs."""
+    cpus: int | None = Field(None, ge=0)
+    """CPU threads it waits for; by default what the task keeps busy."""
+    priority: int = 0
+    """Higher goes before others that wait for the same."""
+    ray_address: str | None = None
+    """Jobs API of the Ray cluster; by default what the settings say."""
 
 
 @cache
@@ -121,6 +129,7 @@ def _of_task(name: str, task: Task) -> Command:
         if args.wait and args.detach:
             raise UsageError("--wait and --detach say the opposite.")
         wait = True if args.wait else False if args.detach else None
-        return lab.submit(name, spec, wait=wait, force=args.force, executor=args.executor)
+        launch = {key: getattr(args, key) for key in ("gpus", "cpus", "priority", "ray_address")}
+        return lab.submit(name, spec, wait=wait, force=args.force, executor=args.executor, launch=launch)
 
     return Command(args=cast("type[Spec]", made), run=run)

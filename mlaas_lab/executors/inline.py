@@ -3,7 +3,10 @@
 import runpy
 import sys
 from collections.abc import Mapping
+from typing import NoReturn
 
+from mlaas_lab.errors import UsageError
+from mlaas_lab.processes import elsewhere, find
 from mlaas_lab.schema import JSON
 from mlaas_lab.store.folder import JobFolder
 
@@ -11,8 +14,11 @@ from mlaas_lab.store.folder import JobFolder
 class InlineExecutor:
     """Runs the worker by `runpy`; the worker sees that it is inline and calls the entry itself."""
 
-    def launch(self, folder: JobFolder) -> dict[str, JSON]:
+    outlives = False
+
+    def launch(self, folder: JobFolder, *, mark: str) -> dict[str, JSON]:
         """Run the job; what its entry raises comes out here."""
+        del mark
         argv = sys.argv
         sys.argv = ["mlaas_lab.worker", str(folder.path), "--inline"]
         try:
@@ -21,14 +27,22 @@ class InlineExecutor:
             sys.argv = argv
         return {}
 
-    def is_alive(self, handle: Mapping[str, JSON]) -> bool:
-        """Never: `launch` returned, so it ended."""
-        del handle
-        return False
+    def is_alive(self, handle: Mapping[str, JSON]) -> bool | None:
+        """Whether the process that ran it is there; it ends with it."""
+        return None if elsewhere(handle) else find(handle) is not None
 
     def cancel(self, handle: Mapping[str, JSON]) -> None:
-        """Nothing is left to stop."""
+        """Nothing: the process is somebody's kernel."""
         del handle
+
+    def begin(self, folder: JobFolder, job: Mapping[str, JSON], environment: Mapping[str, str]) -> NoReturn:
+        """Not as a process of its own: the worker calls the entry."""
+        del job, environment
+        raise UsageError(f"the job in {folder.path} is run in this process, not begun beside it.")
+
+    def again(self, folder: JobFolder, entry: Mapping[str, JSON]) -> None:
+        """Never: it ended with its process."""
+        del folder, entry
 
 
 executor = InlineExecutor()

@@ -6,13 +6,15 @@ Only this package imports sqlite3. The supervisor of an attempt alone writes a j
 import json
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mlaas_lab.errors import StoreError, UsageError, did_you_mean
-from mlaas_lab.schema import JSON, Endpoint, Job, JobState, Progress
+from mlaas_lab.resources import Blocked, Lease, Machine, Needs
+from mlaas_lab.schema import JSON, Endpoint, Job, JobState
+from mlaas_lab.store import leases, rows
 from mlaas_lab.store.connection import Database
 
 ALIVE = (JobState.QUEUED, JobState.RUNNING, JobState.PREEMPTED)
@@ -20,7 +22,7 @@ REUSABLE = (JobState.QUEUED, JobState.RUNNING, JobState.SUCCEEDED)
 """A job in one of these states is returned when the same Spec is asked for again."""
 
 NEXT: dict[JobState, frozenset[JobState]] = {
-    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.FAILED, JobState.CANCELLED}),
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.PREEMPTED, JobState.FAILED, JobState.CANCELLED}),
     JobState.RUNNING: frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.PREEMPTED}),
     JobState.PREEMPTED: frozenset({JobState.QUEUED, JobState.FAILED, JobState.CANCELLED}),
     JobState.SUCCEEDED: frozenset(),
@@ -57,8 +59,8 @@ class Store:
                     (job.spec_hash, *REUSABLE),
                 ).fetchone()
                 if found:
-                    return _job(found)
-            values = _columns(job)
+                    return rows.job(found)
+            values = rows.columns(job)
             names, marks = ",".join(values), ",".join("?" * len(values))
             db.execute(f"insert into jobs ({names}) values ({marks})", tuple(values.values()))  # noqa: S608
             self._event(db, job.id, job.attempt, job.state, None)
@@ -70,10 +72,10 @@ class Store:
         Raises:
             UsageError: if there is none.
         """
-        rows = self._db.read("select * from jobs where id=?", job_id)
-        if not rows:
+        found = self._db.read("select * from jobs where id=?", job_id)
+        if not found:
             raise UsageError(f"no job {job_id!r}.", next="`jobs` lists them.")
-        return _job(rows[0])
+        return rows.job(found[0])
 
     def find(self, text: str) -> Job:
         """A job by id, by a unique prefix of its id, or the newest by its name.
@@ -85,10 +87,10 @@ class Store:
             "select * from jobs where id=? or name=? order by created_at desc, rowid desc", text, text
         )
         if exact:
-            return _job(next((row for row in exact if row["id"] == text), exact[0]))
+            return rows.job(next((row for row in exact if row["id"] == text), exact[0]))
         near = self._db.read("select * from jobs where substr(id, 1, ?)=?", len(text), text) if text else []
         if len(near) == 1:
-            return _job(near[0])
+            return rows.job(near[0])
         if near:
             raise UsageError(f"{text!r} fits {len(near)} jobs: {', '.join(row['id'] for row in near[:5])}.")
         known = [word for row in self._db.read("select id, name from jobs") for word in row if word]
@@ -113,8 +115,8 @@ class Store:
             where.append(f"state in ({','.join('?' * len(wanted))})")
             values += wanted
         order = "order by created_at desc, rowid desc limit ?"
-        rows = self._db.read(f"select * from jobs where {' and '.join(where)} {order}", *values, limit or -1)  # noqa: S608
-        return [_job(row) for row in rows]
+        found = self._db.read(f"select * from jobs where {' and '.join(where)} {order}", *values, limit or -1)  # noqa: S608
+        return [rows.job(row) for row in found]
 
     def move(
         self, job_id: str, to: JobState, *, attempt: int, why: str | None = None, handle: dict[str, JSON] | None = None
@@ -132,22 +134,91 @@ class Store:
             error = why if to is JobState.FAILED else None
             db.execute("update jobs set state=?, error=? where id=?", (to, error, job_id))
             if to is JobState.RUNNING:
-                db.execute("update jobs set started_at=? where id=?", (now, job_id))
-            if to.ended:
-                db.execute("update jobs set ended_at=?, ready=0 where id=?", (now, job_id))
+                db.execute("update jobs set started_at=?, waiting=null where id=?", (now, job_id))
+            else:
+                db.execute("update jobs set ready=0, waiting=null where id=?", (job_id,))
                 db.execute("update endpoints set ready=0 where job_id=?", (job_id,))
+                leases.release(db, job_id)
+            if to.ended:
+                db.execute("update jobs set ended_at=? where id=?", (now, job_id))
             if handle is not None:
                 db.execute("update jobs set handle=? where id=?", (json.dumps(handle), job_id))
             self._event(db, job_id, attempt, to, why)
         return self.job(job_id)
 
+    def requeue(
+        self, job_id: str, *, attempt: int, why: str, by_hand: bool = False, spec: Mapping[str, JSON] | None = None
+    ) -> Job | None:
+        """Start a new attempt of a job that ended badly or was preempted; None if another did that already.
+
+        Args:
+            job_id: which job.
+            attempt: the one that ended.
+            why: for its history.
+            by_hand: somebody asked for it, so that it may be preempted anew as often as a fresh job.
+            spec: its options from now on.
+
+        Raises:
+            StoreError: if it is in a state from which it cannot go on.
+        """
+        with self._db.write() as db:
+            job = self._found(db, job_id)
+            if job.attempt != attempt or job.state in (JobState.QUEUED, JobState.RUNNING):
+                return None
+            if JobState.QUEUED not in NEXT[job.state]:
+                raise StoreError(f"job {job_id} is {job.state} and cannot go on.")
+            db.execute(
+                "update jobs set state=?, attempt=?, requeues=?, spec=?, handle='{}', error=null, ended_at=null,"
+                " cancel_requested=0, ready=0 where id=?",
+                (
+                    JobState.QUEUED,
+                    attempt + 1,
+                    0 if by_hand else job.requeues + 1,
+                    json.dumps(dict(job.spec if spec is None else spec)),
+                    job_id,
+                ),
+            )
+            self._event(db, job_id, attempt + 1, JobState.QUEUED, why)
+        return self.job(job_id)
+
+    def swap(self, job_id: str, *, attempt: int, seen: Mapping[str, JSON], handle: Mapping[str, JSON]) -> bool:
+        """Set the handle of a job that is alive if it still is the one that was seen; of two that try, one does."""
+        with self._db.write() as db:
+            job = self._found(db, job_id)
+            if job.attempt != attempt or job.state.ended or dict(job.handle) != dict(seen):
+                return False
+            db.execute("update jobs set handle=? where id=?", (json.dumps(dict(handle)), job_id))
+        return True
+
+    def take(self, job_id: str, *, attempt: int, handle: Mapping[str, JSON]) -> Job:
+        """Make the process of `handle` the supervisor of an attempt that nobody supervises.
+
+        Raises:
+            StoreError: if another does, or the attempt has ended or was replaced.
+        """
+        with self._db.write() as db:
+            job = self._fenced(db, job_id, attempt)
+            if job.state not in (JobState.QUEUED, JobState.RUNNING):
+                raise StoreError(f"job {job_id} is {job.state} and needs no supervisor.")
+            if job.handle.get("pid") not in (None, handle["pid"]):
+                raise StoreError(f"job {job_id} has a supervisor, process {job.handle['pid']}.")
+            kept = {"entry": job.handle["entry"]} if "entry" in job.handle else {}
+            db.execute("update jobs set handle=? where id=?", (json.dumps({**handle, **kept}), job_id))
+        return job
+
+    def grant(self, job_id: str, needs: Needs, machine: Machine, *, attempt: int) -> list[Lease] | Blocked:
+        """Leases on what the job needs, or why it must wait; they end when the attempt stops running."""
+        with self._db.write() as db:
+            self._fenced(db, job_id, attempt)
+            return leases.grant(db, job_id, needs, machine)
+
     def update(self, job_id: str, *, attempt: int, **values: Any) -> None:
-        """Set progress, ready, handle or run_id while an attempt runs.
+        """Set progress, ready, handle, waiting, beat or run_id while an attempt is alive.
 
         Raises:
             StoreError: if a newer attempt has taken over.
         """
-        ready = {name: _stored(value) for name, value in values.items()}
+        ready = {name: rows.stored(value) for name, value in values.items()}
         with self._db.write() as db:
             self._fenced(db, job_id, attempt)
             columns = ",".join(f"{name}=?" for name in ready)
@@ -169,11 +240,11 @@ class Store:
 
     def endpoints(self) -> list[Endpoint]:
         """Servers of jobs that are alive, newest first."""
-        rows = self._db.read(
+        found = self._db.read(
             "select e.* from endpoints e join jobs j on j.id=e.job_id where j.state='running'"
             " order by j.created_at desc, j.rowid desc"
         )
-        return [Endpoint(**{**dict(row), "ready": bool(row["ready"])}) for row in rows]
+        return [Endpoint(**{**dict(row), "ready": bool(row["ready"])}) for row in found]
 
     def endpoint(self, name: str) -> Endpoint | None:
         """The newest server of that name whose job is alive."""
@@ -181,44 +252,21 @@ class Store:
 
     def history(self, job_id: str) -> list[tuple[JobState, int, float, str | None]]:
         """(state, attempt, at, why) of everything that happened to a job, in order."""
-        rows = self._db.read("select state, attempt, at, why from events where job_id=? order by seq", job_id)
-        return [(JobState(row["state"]), row["attempt"], row["at"], row["why"]) for row in rows]
+        found = self._db.read("select state, attempt, at, why from events where job_id=? order by seq", job_id)
+        return [(JobState(row["state"]), row["attempt"], row["at"], row["why"]) for row in found]
 
-    def _fenced(self, db: sqlite3.Connection, job_id: str, attempt: int) -> Job:
+    def _found(self, db: sqlite3.Connection, job_id: str) -> Job:
         row = db.execute("select * from jobs where id=?", (job_id,)).fetchone()
         if row is None:
             raise StoreError(f"job {job_id} is not in the store.")
-        if row["attempt"] != attempt:
-            raise StoreError(f"attempt {attempt} of job {job_id} was replaced by attempt {row['attempt']}.")
-        return _job(row)
+        return rows.job(row)
+
+    def _fenced(self, db: sqlite3.Connection, job_id: str, attempt: int) -> Job:
+        job = self._found(db, job_id)
+        if job.attempt != attempt:
+            raise StoreError(f"attempt {attempt} of job {job_id} was replaced by attempt {job.attempt}.")
+        return job
 
     def _event(self, db: sqlite3.Connection, job_id: str, attempt: int, state: JobState, why: str | None) -> None:
         values = (job_id, attempt, time.time(), state, why)
         db.execute("insert into events (job_id, attempt, at, state, why) values (?,?,?,?,?)", values)
-
-
-def _stored(value: Any) -> Any:
-    if isinstance(value, Progress):
-        return json.dumps(asdict(value))
-    return json.dumps(value) if isinstance(value, dict) else value
-
-
-def _columns(job: Job) -> dict[str, Any]:
-    values = {name: getattr(job, name) for name in job.__dataclass_fields__}
-    return {name: json.dumps(value) if name == "spec" else _stored(value) for name, value in values.items()}
-
-
-def _job(row: sqlite3.Row) -> Job:
-    values = dict(row)
-    progress = json.loads(values["progress"]) if values["progress"] else None
-    return Job(
-        **{
-            **values,
-            "spec": json.loads(values["spec"]),
-            "state": JobState(values["state"]),
-            "progress": Progress(**progress) if progress else None,
-            "ready": bool(values["ready"]),
-            "handle": json.loads(values["handle"]),
-            "cancel_requested": bool(values["cancel_requested"]),
-        }
-    )

@@ -46,3 +46,28 @@ def endpoints(db: Connection) -> None:
         ) strict"""
     )
     db.execute("create index endpoints_by_name on endpoints (name)")
+
+
+@MIGRATIONS.append
+def attempts(db: Connection) -> None:
+    """What lets a job go on after its supervisor died, and wait for its turn."""
+    db.execute("alter table jobs add column beat integer not null default 0")
+    db.execute("alter table jobs add column waiting text")
+    db.execute("alter table jobs add column requeues integer not null default 0")
+
+
+@MIGRATIONS.append
+def leases(db: Connection) -> None:
+    """Parts of this machine that jobs hold, and who waits for some; `seq` is the order of arrival."""
+    db.execute(
+        """create table leases (
+            job_id text not null references jobs (id), resource text not null, amount integer not null,
+            primary key (job_id, resource)
+        ) strict"""
+    )
+    db.execute(
+        """create table queue (
+            seq integer primary key autoincrement, job_id text not null unique references jobs (id),
+            needs text not null, priority integer not null
+        ) strict"""
+    )

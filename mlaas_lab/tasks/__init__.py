@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from mlaas_lab.schema import JSON
 from mlaas_lab.spec import Spec
 
 
@@ -25,3 +26,9 @@ class Task:
     """Whether a Spec asks for a new run even if the same job succeeded before."""
     service: bool = False
     """Runs until somebody stops it; waiting ends when it is ready."""
+    resumable: bool = False
+    """Started again in its folder, the entry goes on where it was; then an interrupted job goes on by itself."""
+    needs: str = ""
+    """`module:function`: what a job must have before it runs, `needs(spec, settings, machine) -> Needs`."""
+    smaller: Callable[[Any], dict[str, JSON] | None] = lambda _spec: None
+    """Options that do the same with less memory, or None; tried once after the memory ran out."""

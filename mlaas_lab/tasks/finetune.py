@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from mlaas_lab.schema import JSON
 from mlaas_lab.spec import DataFile, ModelName, Spec
 from mlaas_lab.tasks import Task
 
@@ -65,4 +66,17 @@ class Finetune(Spec):
         return {**values, "name": Path(str(values["data"])).stem}
 
 
-task = Task(spec=Finetune, entry="mlaas_lab.training.lora:train", view="mlaas_lab.panels._training:views")
+def _smaller(spec: Finetune) -> dict[str, JSON] | None:
+    """Half as many chats through the model at once; the step, and what it learns, stay the same."""
+    now = min(spec.pass_size or spec.batch_size, spec.batch_size)
+    return {"pass_size": (now + 1) // 2} if now > 1 else None
+
+
+task = Task(
+    spec=Finetune,
+    entry="mlaas_lab.training.lora:train",
+    view="mlaas_lab.panels._training:views",
+    resumable=True,
+    needs="mlaas_lab.training.forecast:needs",
+    smaller=_smaller,
+)

@@ -15,4 +15,11 @@ class Tiny(Spec):
     """Another seed makes another model, named `tiny@FINGERPRINT`."""
 
 
-task = Task(spec=Tiny, entry="mlaas_lab.training.making:make", tracked=False, fresh=lambda spec: spec.rebuild)
+task = Task(
+    spec=Tiny,
+    entry="mlaas_lab.training.making:make",
+    tracked=False,
+    fresh=lambda spec: spec.rebuild,
+    resumable=True,
+    needs="mlaas_lab.training.forecast:threads",
+)

@@ -99,6 +99,6 @@ def _batches(spec: Finetune, context: Context, loaded: Loaded, chats: list[Chat]
 
 
 def _key(spec: Finetune, base: Model, datasets: tuple[Dataset, ...]) -> str:
-    options = spec.model_dump(mode="json", exclude={"name", "save_every"})
+    options = spec.model_dump(mode="json", exclude={"name", "save_every", "pass_size"})
     text = json.dumps([options, base.fingerprint, [dataset.sha256 for dataset in datasets]], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from mlaas_lab.context import Context, Dataset
 from mlaas_lab.models import Model
+from mlaas_lab.schema import JSON
 from mlaas_lab.tasks.finetune import Finetune
 from mlaas_lab.training import checkpoint
 from mlaas_lab.training.checkpoint import Checkpoint
@@ -71,7 +72,15 @@ def save(run: Run) -> None:
     tensors["random.cpu"] = torch.get_rng_state()
     if run.loaded.device.type == "cuda":
         tensors["random.cuda"] = torch.cuda.get_rng_state()
-    facts = {"key": run.key, "best_loss": run.best_loss, "loss": run.loss, "tokens": run.tokens, "s": run.trained_s}
+    facts = {
+        "key": run.key,
+        "best_loss": run.best_loss,
+        "loss": run.loss,
+        "tokens": run.tokens,
+        "s": run.trained_s,
+        "made_by": made_by(run.loaded.device),
+    }
+    run.context.settle()
     checkpoint.write(run.context.folder.checkpoints, Checkpoint(step=run.step, tensors=tensors, facts=facts))
 
 
@@ -97,6 +106,15 @@ def resume(run: Run) -> None:
     run.step, run.loss, run.best_loss = found.step, found.facts["loss"], found.facts["best_loss"]
     run.tokens, run.trained_s = found.facts["tokens"], found.facts["s"]
     run.context.note(f"going on from step {run.step} of {run.steps}")
+    now = made_by(run.loaded.device)
+    then = found.facts.get("made_by", now)
+    for what in (key for key in now if now[key] != then.get(key)):
+        run.context.note(f"{what} was {then.get(what)} and is {now[what]}: the rest is not equal to the last bit")
+
+
+def made_by(device: torch.device) -> dict[str, JSON]:
+    """What must be the same for the rest of a training to be equal to the last bit."""
+    return {"torch": torch.__version__, "threads": torch.get_num_threads(), "device": device.type}
 
 
 def _under(prefix: str, found: Checkpoint) -> Weights:

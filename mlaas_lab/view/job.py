@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mlaas_lab.resources import GIB, THREADS, Blocked
 from mlaas_lab.schema import JSON, Job, JobState, Progress
 from mlaas_lab.view.formats import duration, plain
 from mlaas_lab.view.model import Badge, Code, Column, Facts, Mark, ProgressBar, Table, Tone, View
@@ -46,9 +47,30 @@ def table(jobs: Sequence[Job]) -> View:
 def line(job: Job) -> str:
     """`finetune support · 3f9a: training: 120/190 steps · 14.2 steps/s · 5 s left`."""
     head = f"{title(job)}: "
-    if job.progress is None or job.state.ended or job.ready:
+    if job.waiting and job.state is JobState.QUEUED:
+        return head + job.waiting
+    if job.progress is None or job.state is not JobState.RUNNING or job.ready:
         return head + str(state(job).text)
     return head + progress_words(bar(job.progress))
+
+
+def blocked(given: Blocked, names: Mapping[str, str]) -> str:
+    """`waits for support (3f9a01bc), which holds 18.2 of 24.0 GiB of gpu:0; it needs 9.1 GiB`; `names` by job id."""
+    if given.by:
+        first = given.by[0]
+        amount = "" if given.wanted is None else f"; it needs {_amount(given.wanted, first.resource)}"
+        more = f" and {len(given.by) - 1} more" if len(given.by) > 1 else ""
+        of_all = f"{_amount(first.amount, first.resource, unit=False)} of {_amount(given.total, first.resource)}"
+        place = "" if first.resource == THREADS else f" of {first.resource}"
+        return f"waits for {names[first.job_id]} ({first.job_id}){more}, which holds {of_all}{place}{amount}"
+    before = given.behind[0] if given.behind else ""
+    return f"waits behind {names[before]} ({before})" if before else f"waits for {given.resource}"
+
+
+def _amount(value: int, resource: str, *, unit: bool = True) -> str:
+    if resource == THREADS:
+        return f"{value} CPU threads" if unit else str(value)
+    return f"{value / GIB:.1f}" + (" GiB" if unit else "")
 
 
 def bar(progress: Progress) -> ProgressBar:
@@ -85,12 +107,18 @@ def took_s(job: Job) -> float | None:
 
 def _facts(job: Job) -> list[tuple[str, Any]]:
     facts: list[tuple[str, Any]] = [("Took", duration(took_s(job)))]
+    if job.waiting and job.state is JobState.QUEUED:
+        facts.append(("Queue", job.waiting))
+    if job.attempt > 1:
+        facts.append(("Attempt", str(job.attempt)))
     if job.run_id:
         facts.append(("MLflow run", job.run_id))
     named = [(key, job.spec[key]) for key in ("base", "data", "models", "targets") if key in job.spec]
     facts += [(key, ", ".join(value) if isinstance(value, list) else plain(value)) for key, value in named]
     if not job.state.ended:
         facts.append(("Stop it", f"cancel {job.id}"))
+    elif job.state is not JobState.SUCCEEDED:
+        facts.append(("Go on", f"resume {job.id}"))
     return facts
 
 

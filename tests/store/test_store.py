@@ -19,9 +19,11 @@ from mlaas_lab.store.migrations import MIGRATIONS
 SCHEMA = {
     "jobs": [
         "id", "task", "name", "spec", "spec_hash", "state", "attempt", "executor", "folder", "created_at", "started_at",
-        "ended_at", "progress", "ready", "handle", "run_id", "error", "cancel_requested",
+        "ended_at", "progress", "ready", "handle", "run_id", "error", "cancel_requested", "beat", "waiting", "requeues",
     ],
     "events": ["seq", "job_id", "attempt", "at", "state", "why"],
+    "leases": ["job_id", "resource", "amount"],
+    "queue": ["seq", "job_id", "needs", "priority"],
     "endpoints": ["job_id", "name", "base_url", "model", "engine", "source", "ready"],
 }  # fmt: skip
 

@@ -1,0 +1,38 @@
+"""Jobs as rows, and rows as jobs."""
+
+import json
+import sqlite3
+from dataclasses import asdict
+from typing import Any
+
+from mlaas_lab.schema import Job, JobState, Progress
+
+
+def stored(value: Any) -> Any:
+    """`value` as a column keeps it."""
+    if isinstance(value, Progress):
+        return json.dumps(asdict(value))
+    return json.dumps(value) if isinstance(value, dict) else value
+
+
+def columns(job: Job) -> dict[str, Any]:
+    """The columns of `job`."""
+    values = {name: getattr(job, name) for name in job.__dataclass_fields__}
+    return {name: json.dumps(value) if name == "spec" else stored(value) for name, value in values.items()}
+
+
+def job(row: sqlite3.Row) -> Job:
+    """The job in `row`."""
+    values = dict(row)
+    progress = json.loads(values["progress"]) if values["progress"] else None
+    return Job(
+        **{
+            **values,
+            "spec": json.loads(values["spec"]),
+            "state": JobState(values["state"]),
+            "progress": Progress(**progress) if progress else None,
+            "ready": bool(values["ready"]),
+            "handle": json.loads(values["handle"]),
+            "cancel_requested": bool(values["cancel_requested"]),
+        }
+    )
