@@ -55,6 +55,12 @@ class Settings(BaseModel):
     """What serves models."""
     vllm_python: str = ""
     """Interpreter that has vLLM; empty means this one."""
+    ray_address: str = ""
+    """Jobs API of the Ray cluster; empty means http://127.0.0.1:8265."""
+    ray_storage: Path | None = None
+    """Folder that this machine and the cluster both see, for checkpoints and results; by default each job's own."""
+    ray_python: str = ""
+    """Interpreter on the cluster that has `mlaas_lab[train,ray]`; empty means this one, elsewhere `python`."""
     threads: int = Field(default_factory=lambda: max(1, os.cpu_count() or 1), ge=1)
     """CPU threads of a job."""
     accelerators: str = "auto"
@@ -164,6 +170,17 @@ class Preferences:
 def secret(name: str) -> str | None:
     """A key from the environment; never shown, logged or stored."""
     return os.environ.get(name) or None
+
+
+def ray_token() -> str | None:
+    """The token of a Ray cluster, from where Ray itself looks for it; never shown, logged or stored."""
+    if token := secret("RAY_AUTH_TOKEN"):
+        return token
+    path = Path(secret("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    try:
+        return path.read_text().strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def environment(**more: str) -> dict[str, str]:
