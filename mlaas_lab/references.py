@@ -14,11 +14,12 @@ from mlaas_lab.settings import Settings
 from mlaas_lab.spec import Spec, options
 from mlaas_lab.store import Store
 
-NOT_HASHED = frozenset({"name"})
+NOT_HASHED = frozenset({"name", "cache"})
+"""What a job is called, and whether its answers may be earlier ones: neither changes what it finds out."""
 
 
 def spec_hash(task: str, spec: Spec, settings: Settings, store: Store) -> str:
-    """SHA-256 over the task, every field but `name`, and the content of what the fields refer to.
+    """SHA-256 over the task, every field but those of NOT_HASHED, and the content of what the fields refer to.
 
     Raises:
         UsageError: for the first thing that is not there, before any job exists.

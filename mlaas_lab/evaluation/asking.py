@@ -8,15 +8,15 @@ is there after a stop is a fair part. Scores are given while other answers are a
 import asyncio
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 
 from mlaas_lab.errors import CallError, one_line, snake
-from mlaas_lab.evaluation.plan import Plan
-from mlaas_lab.evaluation.scoring import scored, unscored
+from mlaas_lab.evaluation.plan import Plan, Unit
+from mlaas_lab.evaluation.recording import answered, failed
 from mlaas_lab.inference import Client, Route
 from mlaas_lab.pricing import cost
-from mlaas_lab.schema import Record, Sample
+from mlaas_lab.schema import Record
 
 AHEAD = 4
 """How far a target may be ahead of the slowest one, in rounds of its concurrency."""
@@ -25,15 +25,11 @@ LOOK_S = 0.2
 STOP_S = 5.0
 """How long calls may take to end once they are cancelled, in seconds."""
 
-Unit = tuple[int, int]
-"""Place of a sample in the plan, and which repeat."""
-
 
 @dataclass(kw_only=True)
 class _Lane:
     """What one target is still to be asked."""
 
-    target: str
     route: Route
     concurrency: int
     waiting: Iterator[Unit]
@@ -48,26 +44,23 @@ class Asking:
     """One evaluation's calls; `run` on an event loop, then `cancelled` for what was never answered."""
 
     plan: Plan
-    keep: Callable[[Record], None]
+    keep: Callable[[Unit, Record], None]
     """Called with each record, on the loop."""
     stopping: Callable[[], bool]
-    _lanes: list[_Lane] = field(init=False)
+    done: Collection[Unit] = frozenset()
+    """What has its record already."""
+    _lanes: list[_Lane] = field(init=False, default_factory=list)
     _moved: asyncio.Event | None = field(init=False, default=None)
     """Set by the next call that begins, while a target waits for the others."""
     _ended: threading.Event = field(init=False, default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         order = _order(self.plan)
-        self._lanes = [
-            _Lane(
-                target=target,
-                route=route,
-                concurrency=self.plan.limits.concurrency or route.concurrency,
-                waiting=iter(order),
-                left=dict.fromkeys(order),
-            )
-            for target, route in self.plan.routes.items()
-        ]
+        for target, route in self.plan.routes.items():
+            units = [Unit(target, *one) for one in order]
+            left = dict.fromkeys(unit for unit in units if unit not in self.done)
+            concurrency = self.plan.limits.concurrency or route.concurrency
+            self._lanes.append(_Lane(route=route, concurrency=concurrency, waiting=iter(list(left)), left=left))
 
     async def run(self) -> None:
         """Ask until every unit has its record, or somebody stops it.
@@ -92,7 +85,7 @@ class Asking:
         self._ended.wait(STOP_S)
         for lane in self._lanes:
             for unit in lane.left:
-                yield self._failed(lane, unit, "cancelled", "The job was stopped before this was answered.")
+                yield failed(self.plan, unit, "cancelled", "The job was stopped before this was answered.")
 
     async def _watch(self, workers: set[asyncio.Future[None]]) -> None:
         while workers and not self.stopping():
@@ -105,42 +98,16 @@ class Asking:
             await self._turn(lane)
             record = await self._ask(client, lane, unit)
             del lane.left[unit]
-            self.keep(record)
+            self.keep(unit, record)
         self._set(lane, float("inf"))
 
     async def _ask(self, client: Client, lane: _Lane, unit: Unit) -> Record:
-        sample, plan = self.plan.samples[unit[0]], self.plan
+        plan, route = self.plan, lane.route
         try:
-            done = await client.complete(lane.route, sample.messages, plan.params, stream=plan.stream)
+            done = await client.complete(route, plan.samples[unit.place].messages, plan.params, stream=plan.stream)
         except CallError as error:
-            return self._failed(lane, unit, snake(type(error).__name__), one_line(error), error)
-        return Record(
-            target=lane.target,
-            sample_id=sample.id,
-            repeat=unit[1],
-            group=sample.group,
-            messages=sample.messages,
-            reference=sample.reference,
-            completion=done,
-            cost=cost(lane.route.target, done.usage, at=done.attempts[-1].ended_at),
-            scores=scored(plan.metrics, done.text, sample),
-        )
-
-    def _failed(self, lane: _Lane, unit: Unit, name: str, message: str, error: CallError | None = None) -> Record:
-        sample: Sample = self.plan.samples[unit[0]]
-        return Record(
-            target=lane.target,
-            sample_id=sample.id,
-            repeat=unit[1],
-            group=sample.group,
-            messages=sample.messages,
-            reference=sample.reference,
-            completion=None,
-            error=name,
-            error_message=message,
-            attempts=error.attempts if error else (),
-            scores=unscored(self.plan.metrics, name),
-        )
+            return failed(plan, unit, snake(type(error).__name__), one_line(error), error.attempts)
+        return answered(plan, unit, done, cost(route.target, done.usage, at=done.attempts[-1].ended_at))
 
     async def _turn(self, lane: _Lane) -> None:
         """Wait while this target is far ahead of the slowest one."""
@@ -156,11 +123,11 @@ class Asking:
             self._moved = None
 
 
-def _order(plan: Plan) -> list[Unit]:
-    """Every sample in a random order, then every one again for each further repeat."""
+def _order(plan: Plan) -> list[tuple[int, int]]:
+    """Every sample in a random order, then every one again for each further repeat: place and repeat."""
     generator = random.Random(plan.seed)  # noqa: S311 - no secret
     places = list(range(len(plan.samples)))
-    order: list[Unit] = []
+    order: list[tuple[int, int]] = []
     for repeat in range(plan.repeats):
         generator.shuffle(places)
         order += [(place, repeat) for place in places]

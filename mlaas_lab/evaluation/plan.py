@@ -2,19 +2,30 @@
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from mlaas_lab import data, registry
 from mlaas_lab.data.snapshots import MANIFEST
 from mlaas_lab.errors import DataError, UsageError
+from mlaas_lab.evaluation.contents import content
 from mlaas_lab.evaluation.metrics import Metric
 from mlaas_lab.inference import Limits, Params, Route, parsed, resolve
 from mlaas_lab.records import COLUMNS
 from mlaas_lab.schema import Message, Sample
 from mlaas_lab.settings import Settings
 from mlaas_lab.tasks.eval import Eval
+
+
+class Unit(NamedTuple):
+    """One thing to ask: it gets exactly one record."""
+
+    target: str
+    place: int
+    """Of the sample in the plan, from 0."""
+    repeat: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +41,22 @@ class Plan:
     repeats: int = 1
     stream: bool = False
     seed: int = 0
+    contents: Mapping[str, str | None] = field(default_factory=dict)
+    """What stands behind each target, by its name; None or absent: nobody knows, so its answers are not cached."""
+    cache: bool = True
+    """Whether answers of earlier evaluations may be taken over; new ones are kept for later ones in any case."""
 
     @property
     def total(self) -> int:
         """Records there will be."""
         return len(self.routes) * len(self.samples) * self.repeats
+
+    def units(self) -> Iterator[Unit]:
+        """All of them, by target, sample and repeat."""
+        for target in self.routes:
+            for place in range(len(self.samples)):
+                for repeat in range(self.repeats):
+                    yield Unit(target, place, repeat)
 
 
 def prepare(spec: Eval, settings: Settings) -> Plan:
@@ -49,15 +71,18 @@ def prepare(spec: Eval, settings: Settings) -> Plan:
     names = _targets(spec.targets)
     samples = _samples(spec)
     check_needs(metrics, samples, spec.data)
+    routes = {name: resolve(name, settings) for name in names}
     return Plan(
         samples=samples,
-        routes={name: resolve(name, settings) for name in names},
+        routes=routes,
         metrics=metrics,
         params=Params(max_tokens=spec.max_tokens, temperature=spec.temperature),
         limits=Limits(concurrency=spec.concurrency, retries=spec.retries, timeout_s=spec.timeout_s),
         repeats=spec.repeats,
         stream=spec.stream,
         seed=spec.seed,
+        contents={name: content(route, settings) for name, route in routes.items()},
+        cache=spec.cache,
     )
 
 
@@ -75,7 +100,7 @@ def check_needs(metrics: Mapping[str, Metric], samples: Sequence[Sample], path: 
     name, n = Counter(sample.id for sample in samples).most_common(1)[0]
     if n > 1:
         raise DataError(f"{path}: {n} samples have the id {name!r}.", next="Give each row an id of its own, or none.")
-    for metric, needed in sorted((name, field) for name, found in metrics.items() for field in found.needs):
+    for metric, needed in sorted((name, needed) for name, found in metrics.items() for needed in found.needs):
         lacking = [sample.id for sample in samples if not getattr(sample, needed)]
         if lacking:
             raise DataError(

@@ -2,14 +2,16 @@
 
 import re
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import polars as pl
 
 from mlaas_lab import data
 from mlaas_lab.context import Context, Dataset, Outcome
 from mlaas_lab.evaluation.asking import Asking
-from mlaas_lab.evaluation.plan import Plan, held_out, prepare
+from mlaas_lab.evaluation.caching import Cache
+from mlaas_lab.evaluation.plan import Plan, Unit, held_out, prepare
+from mlaas_lab.evaluation.resuming import Left
 from mlaas_lab.evaluation.scoring import with_late_scores
 from mlaas_lab.evaluation.summary import Summary, summarize
 from mlaas_lab.inference import on_loop
@@ -30,39 +32,71 @@ def run(spec: Eval, context: Context) -> Outcome:
     path = data.resolve(held_out(spec.data)).absolute()
     sha256 = data.sha256(path)
     began = time.perf_counter()
-    records = answers(plan, context)
+    found = answers(plan, context)
     wall_s = time.perf_counter() - began
     context.check()
+    records = found.records
     summary, verdicts = summarize(records, seed=spec.seed, margin=spec.margin)
     for error, n in _errors(records).items():
         context.note(f"{n} of {len(records)} calls failed: {error}")
+    # What was kept or taken over took no time now, and says nothing of how fast this was.
+    pace = {"wall_s": wall_s, "samples_per_s": found.asked / wall_s if found.asked else None}
     result = {
         "records": str(context.folder.records),
-        "wall_s": wall_s,
-        "samples_per_s": len(records) / wall_s,
+        **pace,
+        "asked": found.asked,
+        "kept": found.kept,
+        "cached": found.cached,
         "summary": [asdict(line) for line in summary],
         "verdicts": [asdict(verdict) for verdict in verdicts],
         "errors": _errors(records),
     }
     rows = Dataset(name=spec.data.stem, path=str(path), sha256=sha256, rows=len(plan.samples), context="eval")
-    metrics = {"wall_s": wall_s, "samples_per_s": len(records) / wall_s} | _numbers(summary)
-    return Outcome(result=result, metrics=metrics, datasets=(rows,), artifacts=(str(context.folder.records),))
+    return Outcome(
+        result=result,
+        metrics=pace | _numbers(summary),
+        datasets=(rows,),
+        artifacts=(str(context.folder.records),),
+    )
 
 
-def answers(plan: Plan, context: Context) -> pl.DataFrame:
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """The records of an evaluation, and where they come from."""
+
+    records: pl.DataFrame
+    asked: int
+    """By this attempt, failed calls included."""
+    kept: int
+    """From earlier attempts of the job."""
+    cached: int
+    """Taken over by this attempt from earlier evaluations."""
+
+
+def answers(plan: Plan, context: Context) -> Answers:
     """One record for each target × sample × repeat, as a table that is on disk too.
 
     Raises:
         Exception: a bug, after what was answered so far is on disk.
     """
-    with Writer(context.folder.records, metrics=tuple(plan.metrics), run_id=context.job_id) as writer:
+    left = Left(plan, context)
+    path, metrics = context.folder.records, tuple(plan.metrics)
+    with (
+        Cache(plan, context.settings.cache_dir, context.note) as cache,
+        Writer(path, metrics=metrics, run_id=context.job_id, kept=left.rows()) as writer,
+    ):
+        left.remember()
         writer.order(targets=tuple(plan.routes), samples=[sample.id for sample in plan.samples])
+        kept = writer.rows
+        cached = _take_over(cache, left.done, writer)
+        context.progress(writer.rows, plan.total, unit="samples", phase="asking")
 
-        def keep(record: Record) -> None:
+        def keep(unit: Unit, record: Record) -> None:
             writer.add(record)
+            cache.keep(unit, record)
             context.progress(writer.rows, plan.total, unit="samples", phase="asking")
 
-        asking = Asking(plan=plan, keep=keep, stopping=lambda: context.stopping)
+        asking = Asking(plan=plan, keep=keep, stopping=lambda: context.stopping, done=left.done)
         try:
             on_loop(asking.run())
         finally:
@@ -70,7 +104,16 @@ def answers(plan: Plan, context: Context) -> pl.DataFrame:
                 writer.add(record)
         frame = with_late_scores(writer.frame(), plan.metrics, plan.samples)
         writer.close(frame)
-    return frame
+    return Answers(records=frame, asked=len(frame) - kept - cached, kept=kept, cached=cached)
+
+
+def _take_over(cache: Cache, done: set[Unit], writer: Writer) -> int:
+    """Add what earlier evaluations were answered; returns how many there were."""
+    before = writer.rows
+    for unit, record in cache.find(frozenset(done)):
+        writer.add(record)
+        done.add(unit)
+    return writer.rows - before
 
 
 def _errors(records: pl.DataFrame) -> dict[str, int]:

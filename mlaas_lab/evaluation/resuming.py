@@ -1,0 +1,87 @@
+"""What earlier attempts of a job left behind, and what of it need not be asked again.
+
+An answer is never asked for twice, and neither is a call that failed for good. What was cancelled or failed with an
+error that may pass is asked again. All of it counts only if the plan is still the one it was made for.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from mlaas_lab import errors
+from mlaas_lab.context import Context
+from mlaas_lab.errors import CallError, DataError, one_line, snake
+from mlaas_lab.evaluation.plan import Plan, Unit
+from mlaas_lab.records import left_behind
+from mlaas_lab.store.folder import read_json, write_json
+
+LASTING = frozenset(
+    snake(name)
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, CallError) and not kind.retryable
+)
+"""Errors that another attempt would only meet again."""
+
+
+class Left:
+    """The rows of earlier attempts that stay; `done` is known once `rows` was read."""
+
+    def __init__(self, plan: Plan, context: Context) -> None:
+        """Nothing is read yet; a first attempt has nothing."""
+        self.done: set[Unit] = set()
+        self._plan = plan
+        self._context = context
+
+    def rows(self) -> Iterator[Mapping[str, Any]]:
+        """Those rows, each unit once."""
+        folder = self._context.folder
+        kept_for = read_json(folder.plan)
+        if self._context.attempt < 2 or kept_for is None:
+            return
+        if kept_for != _described(self._plan):
+            self._context.note(
+                "The data, the targets or what they serve changed since the last attempt: starting anew."
+            )
+            return
+        places = {sample.id: place for place, sample in enumerate(self._plan.samples)}
+        try:
+            for row in left_behind(folder.records):
+                unit = _unit(row, places)
+                if unit is not None and unit not in self.done and _stays(row):
+                    self.done.add(unit)
+                    yield row
+        except DataError as error:
+            self._context.note(f"{one_line(error)} Starting anew.")
+
+    def remember(self) -> None:
+        """Say in the job's folder what the rows that follow were asked for; to be called before the first of them."""
+        write_json(self._context.folder.plan, _described(self._plan))
+
+
+def digest(plan: Plan) -> str:
+    """SHA-256 over all that decides what the records of `plan` say: who is asked, what, how, and how it is scored."""
+    targets = [
+        [name, plan.contents.get(name) or route.url, asdict(route.params(plan.params))]
+        for name, route in plan.routes.items()
+    ]
+    decides = [targets, plan.samples, list(plan.metrics), plan.repeats, plan.stream]
+    return hashlib.sha256(orjson.dumps(decides)).hexdigest()
+
+
+def _described(plan: Plan) -> dict[str, Any]:
+    return {"sha256": digest(plan)}
+
+
+def _unit(row: Mapping[str, Any], places: Mapping[str, int]) -> Unit | None:
+    """What a row is the record of; None for a row that a power failure left half of."""
+    target, sample_id, repeat = row.get("target"), row.get("sample_id"), row.get("repeat")
+    if not isinstance(target, str) or sample_id not in places or not isinstance(repeat, int):
+        return None
+    return Unit(target, places[str(sample_id)], repeat)
+
+
+def _stays(row: Mapping[str, Any]) -> bool:
+    return row.get("output") is not None if row.get("error") is None else row["error"] in LASTING
