@@ -37,6 +37,8 @@ class Eval(Spec):
     """Attempts after the first, for errors that may pass."""
     timeout_s: float = Field(60.0, gt=0)
     """Deadline of one answer in seconds, retries included."""
+    cache: bool = True
+    """Take over answers of temperature 0 that the same weights gave before; `--no-cache` asks everything anew."""
     margin: float | None = Field(None, gt=0)
     """Targets whose difference surely lies within ± margin are `equivalent`; by default none ever are."""
     seed: int = 0
@@ -45,4 +47,10 @@ class Eval(Spec):
     """Columns of a table as fields, as in `question=user,answer=assistant`."""
 
 
-task = Task(spec=Eval, entry="mlaas_lab.evaluation.run:run", view="mlaas_lab.panels.board:views")
+task = Task(
+    spec=Eval,
+    entry="mlaas_lab.evaluation.run:run",
+    view="mlaas_lab.panels.board:views",
+    fresh=lambda spec: not spec.cache,
+    resumable=True,
+)
