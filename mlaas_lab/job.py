@@ -44,9 +44,8 @@ class JobHandle(Shown):
 
     @property
     def job(self) -> Job:
-        """Its row, read now."""
-        if not self._job.state.ended:
-            self._job = self._manager.current(self._job.id)
+        """Its row, read now: one that had ended may have been resumed."""
+        self._job = self._manager.current(self._job.id)
         return self._job
 
     @property
@@ -127,7 +126,8 @@ class JobHandle(Shown):
         Raises:
             UsageError: if its files are gone.
         """
-        return self._manager.resume(self.id)
+        self._manager.resume(self.id)
+        return self
 
     def simulate_preemption(self) -> "JobHandle":
         """Take the machine away from the running job as a cluster would: SIGTERM to its supervisor.
