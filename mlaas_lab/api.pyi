@@ -78,6 +78,7 @@ def eval(
     concurrency: int | None = ...,
     retries: int = ...,
     timeout_s: float = ...,
+    cache: bool = ...,
     margin: float | None = ...,
     seed: int = ...,
     map: str | Mapping[str, str] | None = ...,

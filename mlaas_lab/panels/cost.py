@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from mlaas_lab.panels import Panel
+from mlaas_lab.panels._earlier import earlier, taken_over
 from mlaas_lab.stats.intervals import Floats, Limits
 from mlaas_lab.stats.student import t_quantile
 from mlaas_lab.view import Bar, Bars, Column, Mark, Table, View
@@ -26,16 +27,18 @@ class Spent:
     target: str
     n: int
     """Answers."""
+    n_cached: int
+    """Of them, those that came from the cache: they were paid for earlier."""
     n_error: int
     """Calls without an answer; what they cost is not in any figure."""
     n_unpriced: int
-    """Answers of unknown price."""
+    """Answers of unknown price, cached ones not counted."""
     usd: float | None
-    """All answers together; None unless each has a price."""
+    """What was spent: all answers but cached ones; None unless each of those has a price."""
     usd_priced: float | None
-    """Those that have a price; None when none has."""
+    """Those that have a price; None when none has, and 0 when every answer is a cached one."""
     usd_per_1000: float | None
-    """Mean of the priced answers, times 1,000."""
+    """Mean of the priced answers, cached ones included, times 1,000."""
     ci_low: float | None
     """Of a 95 % interval of `usd_per_1000`; None where the prices cannot tell."""
     ci_high: float | None
@@ -55,17 +58,19 @@ def spending(frame: pl.DataFrame) -> list[Spent]:
 
 def _of(target: str, part: pl.DataFrame) -> Spent:
     answers = part.filter(pl.col("error").is_null())
-    prices = answers["cost_usd"].cast(pl.Float64).fill_nan(None).drop_nulls()
-    priced = int((prices * MICRO).round().cast(pl.Int64).sum()) / MICRO if len(prices) else None
+    now = answers.filter(~taken_over(answers))
+    prices, paid = _prices(answers), _prices(now)
+    spent = _sum(paid) if len(paid) or len(answers) > len(now) == 0 else None
     low, high = _limits(1000 * prices.to_numpy())
     return Spent(
         target=target,
         n=len(answers),
+        n_cached=len(answers) - len(now),
         n_error=len(part) - len(answers),
-        n_unpriced=len(answers) - len(prices),
-        usd=priced if len(prices) == len(answers) else None,
-        usd_priced=priced,
-        usd_per_1000=None if priced is None else 1000 * priced / len(prices),
+        n_unpriced=len(now) - len(paid),
+        usd=spent if len(paid) == len(now) else None,
+        usd_priced=spent,
+        usd_per_1000=1000 * _sum(prices) / len(prices) if len(prices) else None,
         ci_low=low,
         ci_high=high,
         input_tokens=_total(answers, "input_tokens"),
@@ -73,6 +78,14 @@ def _of(target: str, part: pl.DataFrame) -> Spent:
         source=_words(answers, "price_source"),
         date=_words(answers, "price_date"),
     )
+
+
+def _prices(answers: pl.DataFrame) -> pl.Series:
+    return answers["cost_usd"].cast(pl.Float64).fill_nan(None).drop_nulls()
+
+
+def _sum(prices: pl.Series) -> float:
+    return int((prices * MICRO).round().cast(pl.Int64).sum()) / MICRO
 
 
 def _limits(values: Floats) -> Limits:
@@ -109,18 +122,24 @@ def _build(frame: pl.DataFrame) -> View | None:
         if lost
         else []
     )
+    notes += [f"{one} No figure of what was spent holds them." for one in earlier(frame)]
     return View(title="Cost", summary=_said(lines), marks=marks, table=_table(lines), notes=notes)
 
 
 def _said(lines: Sequence[Spent]) -> str:
-    return " ".join(f"{line.target}: {_amount(line)} for {count(line.n)} answers." for line in lines)
+    return " ".join(f"{line.target}: {_amount(line)} for {_number(line)}." for line in lines)
+
+
+def _number(line: Spent) -> str:
+    more = f", and {count(line.n_cached)} from the cache" if line.n_cached else ""
+    return f"{count(line.n - line.n_cached)} answers{more}"
 
 
 def _amount(line: Spent) -> str:
     if line.usd_priced is None:
         return "unpriced" if line.n else "nothing answered"
     if line.n_unpriced:
-        return f"at least {usd(line.usd_priced)}, {count(line.n_unpriced)} of {count(line.n)} unpriced"
+        return f"at least {usd(line.usd_priced)}, {count(line.n_unpriced)} of {count(line.n - line.n_cached)} unpriced"
     return usd(line.usd)
 
 

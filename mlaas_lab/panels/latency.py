@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from mlaas_lab.panels import Panel
+from mlaas_lab.panels._earlier import earlier, taken_over
 from mlaas_lab.stats.intervals import Floats, quantile_limits
 from mlaas_lab.view import Column, Ecdf, Sorted, Table, View
 from mlaas_lab.view.formats import count, number, seconds
@@ -37,6 +38,8 @@ class Latency:
     """Answered requests: what the percentiles stand on."""
     n_error: int
     """Requests without an answer, which have no latency."""
+    n_cached: int
+    """Of the answers, those that came from the cache; their times are those they were measured with."""
     n_streamed: int
     """Answers with a time to first token."""
     retries: int | None
@@ -61,6 +64,7 @@ def _of(target: str, part: pl.DataFrame) -> Latency:
         target=target,
         n=len(values),
         n_error=len(part) - part["error"].null_count(),
+        n_cached=int(taken_over(part).sum()),
         n_streamed=len(ttft),
         retries=_retries(part),
         latency_s=_quantiles(values),
@@ -107,7 +111,7 @@ def _build(frame: pl.DataFrame) -> View | None:
         summary=" ".join(_said(line) for line in lines),
         marks=[Ecdf(title="Share of answers that took no longer", samples=curves, x_title="latency", x_format=seconds)],
         table=_table("Latency", lines),
-        notes=[NOTE],
+        notes=[NOTE, *earlier(frame)],
         children=[_first_tokens(lines)] if any(line.ttft_s for line in lines) else [],
     )
 

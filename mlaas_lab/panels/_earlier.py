@@ -1,0 +1,22 @@
+"""Answers that were taken over from earlier evaluations: which they are, and the words that say so."""
+
+import polars as pl
+
+from mlaas_lab.view.formats import count, when
+
+
+def taken_over(frame: pl.DataFrame) -> pl.Series:
+    """Whether each record came from the cache (n,); tables from before there was one have none that did."""
+    if "cached_at" not in frame.columns:
+        return pl.repeat(False, len(frame), eager=True)
+    return frame["cached_at"].is_not_null()
+
+
+def earlier(frame: pl.DataFrame) -> list[str]:
+    """How many answers came from the cache and since when, as one sentence; none if none did."""
+    n = int(taken_over(frame).sum())
+    if not n:
+        return []
+    answers = frame["error"].null_count()
+    first = float(frame["cached_at"].cast(pl.Float64).drop_nulls().to_numpy().min())
+    return [f"{count(n)} of {count(answers)} answers came from the cache, measured earlier (since {when(first)} UTC)."]
