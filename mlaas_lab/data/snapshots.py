@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,7 +145,8 @@ def _same(folder: Path, manifest: bytes) -> None:
 def _write(folder: Path, parts: dict[str, bytes]) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with ExitStack() as undo:
+        undo.callback(shutil.rmtree, beside)
         for name, text in parts.items():
             with (beside / name).open("wb") as file:
                 file.write(text)
@@ -153,6 +155,4 @@ def _write(folder: Path, parts: dict[str, bytes]) -> None:
             (beside / name).chmod(0o444)
         beside.chmod(0o755)
         beside.rename(folder)
-    except BaseException:
-        shutil.rmtree(beside)
-        raise
+        undo.pop_all()

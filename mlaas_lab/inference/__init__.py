@@ -10,6 +10,7 @@ What prompts many times (an evaluation, a load test) uses `Client` inside one `o
 import asyncio
 import queue
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 
 from mlaas_lab.inference.client import Client, Limits
 from mlaas_lab.inference.loop import background, on_loop
@@ -58,11 +59,10 @@ class Streaming(Iterator[str]):
     def __next__(self) -> str:
         if self._over:
             raise StopIteration
-        try:
+        with ExitStack() as interrupted:
+            interrupted.callback(self.close)
             piece = self._pieces.get()
-        except BaseException:
-            self.close()
-            raise
+            interrupted.pop_all()
         if piece is not None:
             return piece
         self._over = True

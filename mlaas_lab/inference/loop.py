@@ -34,9 +34,9 @@ def on_loop(
         while meanwhile is not None and not wait([future], timeout=every_s).done:
             meanwhile()
         return future.result()
-    except BaseException:
+    finally:
+        # Of what has ended, this changes nothing.
         future.cancel()
-        raise
 
 
 def background() -> asyncio.AbstractEventLoop:
