@@ -141,7 +141,7 @@ def test_threads_take_turns(store):
 
 @pytest.mark.parametrize(
     ("version", "mode"),
-    [((3, 40, 1), "delete"), ((3, 44, 6), "wal"), ((3, 45, 0), "delete"), ((3, 50, 7), "wal"), ((3, 51, 2), "delete"),
+    [((3, 40, 1), "truncate"), ((3, 44, 6), "wal"), ((3, 45, 0), "truncate"), ((3, 50, 7), "wal"), ((3, 51, 2), "truncate"),
      ((3, 51, 3), "wal"), ((3, 54, 1), "wal")],
 )  # fmt: skip
 def test_wal_only_where_its_race_is_mended(version, mode):
