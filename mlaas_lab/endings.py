@@ -17,6 +17,8 @@ from mlaas_lab.view.formats import size
 ABORTED = ("memory allocation of", "bad_alloc", "Cannot allocate memory", "MemoryError")
 """What is left in the log of a process that aborted for want of memory: Rust, C++, C, Python."""
 
+VMSTAT = Path("/proc/vmstat")
+
 
 class Wish(Enum):
     """Who asked the entry to stop."""
@@ -103,7 +105,7 @@ def _from_outside(code: int, folder: JobFolder) -> str:
 def _kills() -> int:
     """Processes that the kernel has killed for want of memory since boot: `oom_kill` in /proc/vmstat."""
     try:
-        lines = Path("/proc/vmstat").read_text().splitlines()
+        lines = VMSTAT.read_text().splitlines()
     except OSError:
         return 0
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
