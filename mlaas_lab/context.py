@@ -151,13 +151,13 @@ STARVED = ("can't allocate memory", "out of memory", "not enough memory")
 """What an allocator's error says, whose class is only a RuntimeError."""
 
 
-def main(path: str, *, inline: bool = False) -> int:
+def main(path: str | JobFolder, *, inline: bool = False) -> int:
     """Run the entry of the job in folder `path`; 0 done, 1 failed, 3 stopped when asked to.
 
     With `inline` the process is somebody else's: signals stay as they are, and errors come out.
     """
     silence()
-    folder = JobFolder(Path(path))
+    folder = path if isinstance(path, JobFolder) else JobFolder(path)
     job = read_json(folder.job)
     settings = Settings.model_validate(job["settings"])
     if not inline:
