@@ -84,6 +84,9 @@ class Supervisor:
 
     def queue(self) -> list[Lease] | None:
         """Wait until the job has what it needs; None if it was cancelled, cannot ever run, or must wait elsewhere."""
+        if self.executor.outlives:
+            # It runs on a cluster, which shares out its own machines.
+            return []
         machine, needs = hardware.machine(self.settings), self.needs()
         recovery, looked_at, said = Recovery(self.settings, self.store), 0.0, None
         if problem := resources.impossible(needs, machine):
