@@ -37,6 +37,8 @@ class Finetune(Spec):
     """Chats per step."""
     pass_size: int | None = Field(None, ge=1)
     """Chats that go through the model at once, to save memory; the step stays the same. By default all of them."""
+    workers: int = Field(1, ge=1)
+    """Processes that share each step's batch; more than one needs executor ray."""
     max_length: int = Field(1024, ge=8)
     """Tokens of a chat that are kept; what comes after is cut off."""
     warmup: float = Field(0.05, ge=0, lt=1)

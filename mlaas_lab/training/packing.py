@@ -56,6 +56,8 @@ class Batch:
 
     def parts(self, chats: int | None) -> Iterator["Batch"]:
         """The same batch in pieces of so many chats; sizes stay those of the whole."""
+        if not len(self.tokens):
+            return
         each = chats or len(self.tokens)
         for tokens, wanted in zip(torch.split(self.tokens, each), torch.split(self.wanted, each), strict=True):
             yield Batch(tokens=tokens, wanted=wanted, size=self.size, learnt=self.learnt)

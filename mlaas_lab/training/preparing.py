@@ -13,6 +13,7 @@ from mlaas_lab.errors import DataError
 from mlaas_lab.models import Model
 from mlaas_lab.tasks.finetune import Finetune
 from mlaas_lab.training import packing
+from mlaas_lab.training.group import Group
 from mlaas_lab.training.loading import Loaded, load
 from mlaas_lab.training.packing import Batches
 from mlaas_lab.training.state import Run
@@ -23,8 +24,8 @@ SMALL_LR, SMALL_EPOCHS = 2e-3, 8
 LR, EPOCHS = 2e-4, 3
 
 
-def prepare(spec: Finetune, context: Context) -> Run:
-    """The training as it stands before its first step.
+def prepare(spec: Finetune, context: Context, group: Group) -> Run:
+    """The training as it stands before its first step, in one of the processes of `group`.
 
     Raises:
         DataError: for data or a base that cannot be trained on.
@@ -50,6 +51,7 @@ def prepare(spec: Finetune, context: Context) -> Run:
     return Run(
         spec=spec,
         context=context,
+        group=group,
         base=base,
         loaded=loaded,
         batches=batches,
@@ -99,6 +101,8 @@ def _batches(spec: Finetune, context: Context, loaded: Loaded, chats: list[Chat]
 
 
 def _key(spec: Finetune, base: Model, datasets: tuple[Dataset, ...]) -> str:
-    options = spec.model_dump(mode="json", exclude={"name", "save_every", "pass_size"})
-    text = json.dumps([options, base.fingerprint, [dataset.sha256 for dataset in datasets]], sort_keys=True)
+    # Data counts by its content, not by where it lies; how a step is divided changes nothing but rounding.
+    options = spec.model_dump(mode="json", exclude={"name", "save_every", "pass_size", "workers", "data", "eval_data"})
+    content = [(dataset.context, dataset.sha256) for dataset in datasets]
+    text = json.dumps([options, base.fingerprint, content], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

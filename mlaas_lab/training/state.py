@@ -18,6 +18,7 @@ from mlaas_lab.schema import JSON
 from mlaas_lab.tasks.finetune import Finetune
 from mlaas_lab.training import checkpoint
 from mlaas_lab.training.checkpoint import Checkpoint
+from mlaas_lab.training.group import Group
 from mlaas_lab.training.loading import Loaded
 from mlaas_lab.training.packing import Batches
 
@@ -30,6 +31,7 @@ class Run:
 
     spec: Finetune
     context: Context
+    group: Group
     base: Model
     loaded: Loaded
     batches: Batches
@@ -64,7 +66,9 @@ def put(model: Any, weights: Weights) -> None:
 
 
 def save(run: Run) -> None:
-    """Write all that the rest of the training depends on."""
+    """Write all that the rest of the training depends on; one of a group does."""
+    if not run.group.leads:
+        return
     tensors = {f"adapter.{name}": weight for name, weight in adapter(run.loaded.model).items()}
     tensors |= {f"best.{name}": weight for name, weight in run.best.items()}
     for index, state in run.optimizer.state_dict()["state"].items():
@@ -91,7 +95,8 @@ def resume(run: Run) -> None:
         return
     if found.facts["key"] != run.key:
         run.context.note("the checkpoint here is of another training: starting anew")
-        checkpoint.clear(run.context.folder.checkpoints)
+        if run.group.leads:
+            checkpoint.clear(run.context.folder.checkpoints)
         return
     put(run.loaded.model, _under("adapter", found))
     run.best = _under("best", found)
