@@ -117,13 +117,13 @@ class Cluster:
         if not asked.get("result"):
             raise Unanswered(str(asked.get("msg"))[:200])
 
-    def log(self, submission: str) -> "Listening":
-        """The job's output from its first byte on.
+    def log(self, submission: str, node: str) -> "Listening":
+        """The job's output from its first byte on; it lies on the node that runs it.
 
         Raises:
             Unanswered: if it cannot be had.
         """
-        asked = urlencode({"submission_id": submission, "lines": -1, "interval": 0.3})
+        asked = urlencode({"node_id": node, "filename": f"job-driver-{submission}.log", "lines": -1, "interval": 0.3})
         connection = self._connect(SENDING_S)
         response = self._asked(connection, "GET", f"/api/v0/logs/stream?{asked}", None, ray_token())
         return Listening(connection, response)

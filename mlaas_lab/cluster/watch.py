@@ -119,10 +119,11 @@ class Watch:
 
     def _listen(self) -> None:
         while not self._over.is_set():
-            with suppress(Unanswered):
-                self._listening = self._cluster.log(self._submission)
-                self._hear(self._listening)
-            self._over.wait(1.0)
+            if node := self._job.get("driver_node_id"):
+                with suppress(Unanswered):
+                    self._listening = self._cluster.log(self._submission, node)
+                    self._hear(self._listening)
+            self._over.wait(LOOK_S)
 
     def _hear(self, log: Listening) -> None:
         """The log begins anew with each connection: what was heard before is passed over."""
