@@ -10,22 +10,19 @@ import signal
 import sys
 import time
 from types import FrameType
-from typing import Any
 
-from mlaas_lab import context, hardware, registry, resources
+from mlaas_lab import context, registry
 from mlaas_lab.endings import Ending, MemoryWatch, Wish, ending
 from mlaas_lab.errors import LabError, StoreError, one_line
 from mlaas_lab.executors import Executor, Running
 from mlaas_lab.processes import adopt_orphans, identity, sweep
-from mlaas_lab.recovery import Recovery
-from mlaas_lab.resources import Blocked, Lease, Needs
 from mlaas_lab.schema import JSON, Endpoint, Job, JobState, Progress
 from mlaas_lab.settings import Settings, silence
 from mlaas_lab.store import Store
 from mlaas_lab.store.folder import JobFolder, read_json, write_json
 from mlaas_lab.tasks import Task
 from mlaas_lab.tracking.sender import Sender
-from mlaas_lab.view.job import blocked
+from mlaas_lab.turn import Turn
 
 POLL_S = 0.1
 BEAT_S = 2.0
@@ -73,58 +70,32 @@ class Supervisor:
             self._start_sending()
         while True:
             if self.running is None:
-                leases = self.queue()
-                if leases is None:
+                environment = self.queue()
+                if environment is None:
                     return self.store.job(self.id).state
-                self.begin(leases)
+                self.begin(environment)
             end = self.supervise()
             self.end(end)
             if not (end.out_of_memory and self.try_smaller(end)):
                 return end.state
 
-    def queue(self) -> list[Lease] | None:
-        """Wait until the job has what it needs; None if it was cancelled, cannot ever run, or must wait elsewhere."""
+    def queue(self) -> dict[str, str] | None:
+        """Wait for the job's turn: variables for its entry; None if it was cancelled, or can never have it."""
         if self.executor.outlives:
             # It runs on a cluster, which shares out its own machines.
-            return []
-        machine, needs = hardware.machine(self.settings), self.needs()
-        recovery, looked_at, said = Recovery(self.settings, self.store), 0.0, None
-        if problem := resources.impossible(needs, machine):
-            self.store.move(self.id, JobState.FAILED, attempt=self.attempt, why=f"{problem}.")
+            return {}
+        turn = Turn(self.job, self.task, self.settings, self.store)
+        if turn.never is not None:
+            self.store.move(self.id, JobState.FAILED, attempt=self.attempt, why=f"{turn.never}.")
             return None
-        while not needs.nothing:
-            given = self.store.grant(self.id, needs, machine, attempt=self.attempt)
-            if isinstance(given, list):
-                return given
-            if (words := self._blocked(given)) != said:
-                self.store.update(self.id, attempt=self.attempt, waiting=words)
-                said = words
+        while (leases := turn.ask()) is None:
             if self._given_up():
                 return None
-            if time.monotonic() - looked_at > BEAT_S:
-                # Whoever is in the way may be dead, and nobody else may be looking.
-                recovery.refresh()
-                looked_at = time.monotonic()
             self.beat()
-            time.sleep(POLL_S * 2)
-        return []
+            time.sleep(POLL_S)
+        return turn.devices(leases)
 
-    def needs(self) -> Needs:
-        """What the task says, unless whoever launched the job said otherwise."""
-        launch = self.job.get("launch") or {}
-        told: Needs = Needs()
-        if self.task.needs:
-            machine = hardware.machine(self.settings)
-            told = registry.resolve(self.task.needs)(self.spec(), self.settings, machine)
-        over = {"threads": launch.get("cpus"), "gpus": launch.get("gpus"), "priority": launch.get("priority")}
-        known = {key: value for key, value in over.items() if value is not None}
-        return Needs(**{**{key: getattr(told, key) for key in told.__dataclass_fields__}, **known})
-
-    def spec(self) -> Any:
-        """The job's options."""
-        return self.task.spec.model_validate(self.job["spec"])
-
-    def begin(self, leases: list[Lease]) -> None:
+    def begin(self, environment: dict[str, str]) -> None:
         """Say that the job runs, start sending, and begin the entry; nothing of an older attempt is left by then."""
         sweep(self.id)
         for left in (self.folder.outcome, self.folder.path / "error.json"):
@@ -132,9 +103,7 @@ class Supervisor:
         mine = identity(os.getpid())
         self.store.move(self.id, JobState.RUNNING, attempt=self.attempt, handle=mine)
         self._start_sending()
-        self.running = self.executor.begin(
-            self.folder, self.job, _granted(leases, hardware.machine(self.settings).gpus)
-        )
+        self.running = self.executor.begin(self.folder, self.job, environment)
         self.store.update(self.id, attempt=self.attempt, handle={**mine, "entry": dict(self.running.handle)})
 
     def supervise(self) -> Ending:
@@ -209,7 +178,9 @@ class Supervisor:
             self._sender.start()
 
     def _smaller(self) -> dict[str, JSON] | None:
-        return None if "adjusted" in self.job else self.task.smaller(self.spec())
+        if "adjusted" in self.job:
+            return None
+        return self.task.smaller(self.task.spec.model_validate(self.job["spec"]))
 
     def _wish(self) -> Wish:
         if self.store.job(self.id).cancel_requested:
@@ -228,10 +199,6 @@ class Supervisor:
                 return True
             case Wish.NOBODY:
                 return False
-
-    def _blocked(self, given: Blocked) -> str:
-        names = {lease.job_id for lease in given.by} | set(given.behind)
-        return blocked(given, {job_id: self.store.job(job_id).name for job_id in names})
 
     def _note_run(self) -> None:
         if self._sender is not None and self._sender.run_id != self._run_id:
@@ -278,13 +245,6 @@ def _inline(supervisor: Supervisor, path: str) -> int:
         raise
     supervisor.end(ending(code, wish=Wish.NOBODY, folder=supervisor.folder, task=supervisor.task, memory=memory))
     return code
-
-
-def _granted(leases: list[Lease], gpus: tuple[int, ...]) -> dict[str, str]:
-    """The devices an entry may see: those it leased, and none where others share them."""
-    if not gpus:
-        return {}
-    return {"CUDA_VISIBLE_DEVICES": ",".join(lease.resource[4:] for lease in leases if lease.resource != "threads")}
 
 
 if __name__ == "__main__":
