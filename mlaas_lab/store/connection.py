@@ -24,7 +24,7 @@ from mlaas_lab.store.migrations import MIGRATIONS
 BUSY_S = 30.0
 """How long a process waits for others; a transaction takes about a millisecond."""
 POLL_S = 0.002
-"""SQLite's own waiting grows to 100 ms a look, which starves one of many writers."""
+"""The longest pause between two looks; SQLite's own grow to 100 ms, by which one of many waits for seconds."""
 CHECKED_BYTES = 64_000_000
 """A file up to here is checked whole at open: 10,000 jobs are 11 MB and take 25 ms. A larger one is only when asked."""
 
@@ -44,7 +44,7 @@ class Database:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             path.touch(mode=0o600)
             path.chmod(0o600)
-            self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         except (sqlite3.Error, OSError, MemoryError) as error:
             raise explained(error, path) from error
         try:
@@ -66,11 +66,11 @@ class Database:
         """
         with self._turn:
             try:
-                self._wait_for_turn()
+                self._run("begin immediate")
                 if not self._log_is_safe and self._asked("pragma journal_mode") == "wal":
                     raise self._log_in_use()
                 yield self._db
-                self._db.execute("commit")
+                self._run("commit")
             except (sqlite3.Error, MemoryError) as error:
                 self._rollback()
                 raise explained(error, self.path) from error
@@ -86,7 +86,7 @@ class Database:
         """
         with self._turn:
             try:
-                return self._db.execute(sql, values).fetchall()
+                return self._run(sql, *values).fetchall()
             except (sqlite3.Error, MemoryError) as error:
                 raise explained(error, self.path) from error
 
@@ -125,7 +125,7 @@ class Database:
         if self._log_is_safe and begun_with_it and self._asked("pragma journal_mode=wal") == "wal":
             return
         try:
-            self._db.execute("pragma journal_mode=truncate")
+            self._run("pragma journal_mode=truncate")
         except sqlite3.Error as error:
             if logged and code(error) in HELD:
                 raise self._log_in_use() from error
@@ -156,28 +156,22 @@ class Database:
         part.replace(kept)
         _sync_folder(kept.parent)
 
-    def _wait_for_turn(self) -> None:
-        """Begin to write as soon as nobody else does."""
+    def _run(self, sql: str, *values: object) -> sqlite3.Cursor:
+        """Run a statement as soon as others let it; a commit that must wait for readers keeps its transaction."""
         deadline = time.monotonic() + BUSY_S
-        self._db.execute("pragma busy_timeout=0")
-        try:
-            while True:
-                try:
-                    self._db.execute("begin immediate")
-                except sqlite3.Error as error:
-                    if code(error) not in HELD or time.monotonic() > deadline:
-                        raise
-                else:
-                    return
-                time.sleep(random.uniform(0, POLL_S))  # noqa: S311 - who goes next is no secret
-        finally:
-            self._db.execute(f"pragma busy_timeout={BUSY_S * 1000:.0f}")
+        while True:
+            try:
+                return self._db.execute(sql, values)
+            except sqlite3.Error as error:
+                if code(error) not in HELD or time.monotonic() > deadline:
+                    raise
+            time.sleep(random.uniform(0, POLL_S))  # noqa: S311 - who goes next is no secret
 
     def _version(self) -> int:
         return int(self._asked("pragma user_version"))
 
     def _asked(self, pragma: str) -> Any:
-        return self._db.execute(pragma).fetchone()[0]
+        return self._run(pragma).fetchone()[0]
 
     def _rollback(self) -> None:
         # A disk that fails may fail here too; then the journal stays, and the next to open the file rolls back.
