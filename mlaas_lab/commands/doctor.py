@@ -20,6 +20,7 @@ from mlaas_lab.schema import JSON
 from mlaas_lab.settings import Settings
 from mlaas_lab.spec import Spec
 from mlaas_lab.store.connection import journal_mode
+from mlaas_lab.store.filesystem import filesystem, is_network
 from mlaas_lab.view import Badge, Column, Shown, Table, Tone, View
 from mlaas_lab.view.formats import size
 
@@ -96,11 +97,14 @@ def _software() -> Iterator[Check]:
 
 
 def _places(settings: Settings, lab: Lab) -> Iterator[Check]:
-    journal = journal_mode(sqlite3.sqlite_version_info)
+    kind = filesystem(settings.store_path)
+    journal = journal_mode(sqlite3.sqlite_version_info, network=is_network(kind))
     try:
         n = len(lab.store.jobs())
-        detail = f"{settings.store_path}, {n} jobs, SQLite {sqlite3.sqlite_version} with journal {journal}"
-        yield Check(name="store", ok=True, detail=detail)
+        detail = f"{settings.store_path}, {n} jobs, SQLite {sqlite3.sqlite_version} with journal {journal}, on {kind}"
+        far = "; a network file system may not keep its locks" if is_network(kind) else ""
+        fix = "set MLAAS_DATA_DIR to a folder on this machine" if far else ""
+        yield Check(name="store", ok=True, detail=detail + far, fix=fix)
     except LabError as error:
         yield Check(name="store", ok=False, detail=error.message, fix=error.next or "")
         return

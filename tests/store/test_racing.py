@@ -108,9 +108,10 @@ def test_a_mended_sqlite_begins_a_file_with_a_log_and_an_affected_one_ends_it(tm
     first = mended(path, monkeypatch)
     first.add(made("a"))
     assert mode(first) == "wal"
-    with monkeypatch.context() as patch, pytest.raises(StoreError, match="write-ahead log, which is not safe here"):
+    with monkeypatch.context() as patch:
         patch.setattr(connection, "BUSY_S", 0.05)
-        mended(path, patch, version=AFFECTED)
+        with pytest.raises(StoreError, match="write-ahead log, which is not safe here"):
+            mended(path, patch, version=AFFECTED)
     first.close()
     second = mended(path, monkeypatch, version=AFFECTED)
     assert mode(second) == "truncate"
