@@ -159,7 +159,7 @@ class Cluster:
             connection.request(verb, path, body, _headers(token))
             response = connection.getresponse()
             if response.status != http.client.OK:
-                text = response.read(2_000).decode(errors="replace").strip()
+                text = response.read(CHUNK_BYTES).decode(errors="replace").strip()
                 last = text.splitlines()[-1] if text else response.reason
                 raise Unanswered(f"it answered {response.status}: {last[:300]}")
             return response
