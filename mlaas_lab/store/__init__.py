@@ -16,6 +16,7 @@ from mlaas_lab.resources import Blocked, Lease, Machine, Needs
 from mlaas_lab.schema import JSON, Endpoint, Job, JobState
 from mlaas_lab.store import leases, rows
 from mlaas_lab.store.connection import Database
+from mlaas_lab.store.history import Happened
 
 ALIVE = (JobState.QUEUED, JobState.RUNNING, JobState.PREEMPTED)
 REUSABLE = (JobState.QUEUED, JobState.RUNNING, JobState.SUCCEEDED)
@@ -55,7 +56,7 @@ class Store:
             if not force:
                 marks = ",".join("?" * len(REUSABLE))
                 found = db.execute(
-                    f"select * from jobs where spec_hash=? and state in ({marks}) order by created_at desc",  # noqa: S608
+                    f"select * from jobs where spec_hash=? and state in ({marks}) order by rowid desc",  # noqa: S608
                     (job.spec_hash, *REUSABLE),
                 ).fetchone()
                 if found:
@@ -63,7 +64,7 @@ class Store:
             values = rows.columns(job)
             names, marks = ",".join(values), ",".join("?" * len(values))
             db.execute(f"insert into jobs ({names}) values ({marks})", tuple(values.values()))  # noqa: S608
-            self._event(db, job.id, job.attempt, job.state, None)
+            self._event(db, job.id, (job.state, job.attempt, job.created_at, None))
         return job
 
     def job(self, job_id: str) -> Job:
@@ -83,9 +84,7 @@ class Store:
         Raises:
             UsageError: if none or several fit.
         """
-        exact = self._db.read(
-            "select * from jobs where id=? or name=? order by created_at desc, rowid desc", text, text
-        )
+        exact = self._db.read("select * from jobs where id=? or name=? order by rowid desc", text, text)
         if exact:
             return rows.job(next((row for row in exact if row["id"] == text), exact[0]))
         near = self._db.read("select * from jobs where substr(id, 1, ?)=?", len(text), text) if text else []
@@ -104,7 +103,7 @@ class Store:
         states: Iterable[JobState] | None = None,
         limit: int | None = None,
     ) -> list[Job]:
-        """Jobs, newest first."""
+        """Jobs, newest first: in the order they were added, whatever the clock said then."""
         where, values = ["1"], list[Any]()
         for column, value in (("task", task), ("name", name)):
             if value is not None:
@@ -114,7 +113,7 @@ class Store:
             wanted = [str(state) for state in states]
             where.append(f"state in ({','.join('?' * len(wanted))})")
             values += wanted
-        order = "order by created_at desc, rowid desc limit ?"
+        order = "order by rowid desc limit ?"
         found = self._db.read(f"select * from jobs where {' and '.join(where)} {order}", *values, limit or -1)  # noqa: S608
         return [rows.job(row) for row in found]
 
@@ -143,7 +142,7 @@ class Store:
                 db.execute("update jobs set ended_at=? where id=?", (now, job_id))
             if handle is not None:
                 db.execute("update jobs set handle=? where id=?", (json.dumps(handle), job_id))
-            self._event(db, job_id, attempt, to, why)
+            self._event(db, job_id, (to, attempt, now, why))
         return self.job(job_id)
 
     def requeue(
@@ -178,7 +177,7 @@ class Store:
                     job_id,
                 ),
             )
-            self._event(db, job_id, attempt + 1, JobState.QUEUED, why)
+            self._event(db, job_id, (JobState.QUEUED, attempt + 1, time.time(), why))
         return self.job(job_id)
 
     def swap(self, job_id: str, *, attempt: int, seen: Mapping[str, JSON], handle: Mapping[str, JSON]) -> bool:
@@ -241,8 +240,7 @@ class Store:
     def endpoints(self) -> list[Endpoint]:
         """Servers of jobs that are alive, newest first."""
         found = self._db.read(
-            "select e.* from endpoints e join jobs j on j.id=e.job_id where j.state='running'"
-            " order by j.created_at desc, j.rowid desc"
+            "select e.* from endpoints e join jobs j on j.id=e.job_id where j.state='running' order by j.rowid desc"
         )
         return [Endpoint(**{**dict(row), "ready": bool(row["ready"])}) for row in found]
 
@@ -250,8 +248,8 @@ class Store:
         """The newest server of that name whose job is alive."""
         return next((endpoint for endpoint in self.endpoints() if endpoint.name == name), None)
 
-    def history(self, job_id: str) -> list[tuple[JobState, int, float, str | None]]:
-        """(state, attempt, at, why) of everything that happened to a job, in order."""
+    def history(self, job_id: str) -> list[Happened]:
+        """Everything that happened to a job, in order; `history.rebuilt` makes its row of it."""
         found = self._db.read("select state, attempt, at, why from events where job_id=? order by seq", job_id)
         return [(JobState(row["state"]), row["attempt"], row["at"], row["why"]) for row in found]
 
@@ -267,6 +265,7 @@ class Store:
             raise StoreError(f"attempt {attempt} of job {job_id} was replaced by attempt {job.attempt}.")
         return job
 
-    def _event(self, db: sqlite3.Connection, job_id: str, attempt: int, state: JobState, why: str | None) -> None:
-        values = (job_id, attempt, time.time(), state, why)
+    def _event(self, db: sqlite3.Connection, job_id: str, happened: Happened) -> None:
+        state, attempt, at, why = happened
+        values = (job_id, attempt, at, state, why)
         db.execute("insert into events (job_id, attempt, at, state, why) values (?,?,?,?,?)", values)
