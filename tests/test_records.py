@@ -181,3 +181,85 @@ except errors.DataError as error:
     assert done.stdout == f"{tmp_path}/r.parquet cannot be written: File too large. Make room, then run it again.\n"
     assert done.stderr == ""
     assert len(records.read(tmp_path / "r.parquet")) > 50, "what fitted is there"
+
+
+class TestPowerFailure:
+    """What is on the disk, and when: seen at the calls that bring it there."""
+
+    @pytest.fixture
+    def calls(self, monkeypatch):
+        """(what, file's name) of every sync, rename and removal, in order."""
+        seen = []
+        fsync, replace, unlink = os.fsync, Path.replace, Path.unlink
+
+        def synced(fd):
+            seen.append(("sync", os.path.basename(os.readlink(f"/proc/self/fd/{fd}"))))
+            fsync(fd)
+
+        def replaced(path, to):
+            seen.append(("rename", Path(to).name))
+            return replace(path, to)
+
+        def unlinked(path, **more):
+            seen.append(("remove", path.name))
+            return unlink(path, **more)
+
+        monkeypatch.setattr("mlaas_lab.records.journal.os.fsync", synced)
+        monkeypatch.setattr(Path, "replace", replaced)
+        monkeypatch.setattr(Path, "unlink", unlinked)
+        return seen
+
+    def test_the_journal_goes_when_the_table_is_on_the_disk(self, tmp_path, calls):
+        folder = tmp_path / "job"
+        folder.mkdir()
+        writer = records.Writer(folder / "r.parquet")
+        assert calls[:3] == [("sync", ".r.jsonl.part"), ("rename", "r.jsonl"), ("sync", "job")]
+        writer.add(answered())
+        calls.clear()
+        writer.close()
+        ending = [call for call in calls if call != ("sync", "r.jsonl")]
+        assert ending == [("sync", ".r.parquet.part"), ("rename", "r.parquet"), ("sync", "job"), ("remove", "r.jsonl")]
+
+    def test_lines_reach_the_disk_soon(self, tmp_path, calls, eventually):
+        writer = records.Writer(tmp_path / "r.parquet")
+        assert ("sync", "r.jsonl") not in calls
+        writer.add(answered())
+        eventually(lambda: ("sync", "r.jsonl") in calls)
+        writer.close()
+
+    def test_a_disk_that_fails_is_not_ignored(self, tmp_path, monkeypatch, eventually):
+        writer = records.Writer(tmp_path / "r.parquet")
+
+        def broken(_fd):
+            raise OSError(5, "Input/output error")
+
+        monkeypatch.setattr("mlaas_lab.records.journal.os.fsync", broken)
+        writer.add(answered())
+        eventually(lambda: writer._journal._failed)
+        with pytest.raises(DataError, match="Input/output error"):
+            writer.add(answered())
+        monkeypatch.undo()
+        writer.close()
+
+
+def test_a_journal_is_never_less_than_its_table(tmp_path):
+    """Killed between the table and the journal's removal: both are there."""
+    path = tmp_path / "r.parquet"
+    records.write(path, [answered()])
+    writer = records.Writer(tmp_path / "other.parquet")
+    writer.add(answered())
+    writer.add(answered(sample_id="s2"))
+    (tmp_path / "other.jsonl").replace(tmp_path / "r.jsonl")
+    assert [row["sample_id"] for row in records.left_behind(path)] == ["s1", "s2"]
+    assert [row["sample_id"] for row in records.left_behind(tmp_path / "none.parquet")] == []
+    writer._journal.close()
+
+
+def test_a_row_that_was_kept_is_what_it_was(tmp_path):
+    first = records.read(
+        records.write(tmp_path / "r.parquet", [answered(), failed(sample_id="s2")], metrics=["m", "k"])
+    )
+    kept = list(records.left_behind(tmp_path / "r.parquet"))
+    with records.Writer(tmp_path / "r.parquet", metrics=["m", "k"], kept=kept) as writer:
+        assert writer.rows == 2
+    assert records.read(tmp_path / "r.parquet").equals(first)
