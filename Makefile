@@ -4,20 +4,24 @@ PYTHON ?= python3
 PIP_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
+RAY := .venv-ray
 PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint .ci/constraints.txt $(PIP_ARGS)
 MADE_FROM := pyproject.toml .ci/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lab bench clean
+.PHONY: help demo test test-ray check lab bench clean
 
 help:  ## Show this
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: $(VENV)/.demo  ## Fine-tune, serve, compare and log, for real, in the quickstart notebook
 	@$(BIN)/python notebooks/execute.py notebooks/01_quickstart.ipynb --to build
 
 test: $(VENV)/.dev  ## Run the tests
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+test-ray: $(RAY)/.ray  ## Run the tests on a Ray cluster of this machine; ARGS='--deaths 5' kills it 20 times
+	@$(RAY)/bin/python -m pytest tests/ray -m ray --timeout 3600 $(ARGS)
 
 check: $(VENV)/.dev  ## Lint, types, layers
 	@$(BIN)/ruff check .
@@ -29,10 +33,10 @@ lab: $(VENV)/.dev  ## Open the quickstart in JupyterLab
 	@$(BIN)/jupyter lab notebooks/01_quickstart.ipynb
 
 bench: $(VENV)/.dev  ## Print the benchmark tables
-	@for name in kernel inference evaluation tracking; do echo; echo "== $$name"; $(BIN)/python tests/benchmarks/$$name.py || exit 1; done
+	@for name in kernel store inference evaluation tracking; do echo; echo "== $$name"; $(BIN)/python tests/benchmarks/$$name.py || exit 1; done
 
 clean:  ## Remove what was made here; jobs and models in your home stay
-	rm -rf $(VENV) build dist .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(RAY) build dist .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find mlaas_lab tests -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -49,3 +53,10 @@ $(VENV)/.dev: $(MADE_FROM) | $(BIN)/python
 	@echo "Installing into $(VENV); this takes a few minutes the first time."
 	@$(PIP) --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
+
+$(RAY)/.ray: $(MADE_FROM)
+	@echo "Installing into $(RAY); this takes a few minutes the first time."
+	@$(PYTHON) -m venv $(RAY)
+	@$(RAY)/bin/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint .ci/constraints.txt \
+	  $(PIP_ARGS) --editable '.[train,ray]' 'pytest>=8.3' 'pytest-timeout>=2.3' 'hypothesis>=6.120'
+	@touch $@
