@@ -3,17 +3,13 @@
 Loading a misfit only warns about some of its weights, and then serves a model that nobody trained.
 """
 
-import json
 import re
-import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from mlaas_lab.errors import DataError
+from mlaas_lab.weights import shapes
 
-Shapes = dict[str, tuple[int, ...]]
-LIMIT_BYTES = 100_000_000
-"""Of a safetensors header, as the format's own reader allows."""
 LORA = re.compile(r"base_model\.model\.(?P<layer>.+)\.lora_(?P<side>[AB])\.weight")
 
 
@@ -23,7 +19,7 @@ def check_fit(name: str, base: Path, adapter: Path) -> None:
     Raises:
         DataError: if they are not, or a file is no safetensors file.
     """
-    have = _shapes(base.glob("*.safetensors"))
+    have = shapes(base.glob("*.safetensors"))
     wanted = list(_lora(adapter))
     if not any(f"{layer}.weight" in have for layer, _ in wanted):
         return  # the file names layers otherwise than the loaded model does; only loading can tell
@@ -42,7 +38,7 @@ def check_fit(name: str, base: Path, adapter: Path) -> None:
 
 def _lora(adapter: Path) -> Iterator[tuple[str, int]]:
     """Layers that the adapter changes, each with a width it has; A is (rank, in), B is (out, rank)."""
-    for name, shape in _shapes([adapter / "adapter_model.safetensors"]).items():
+    for name, shape in shapes([adapter / "adapter_model.safetensors"]).items():
         if (match := LORA.fullmatch(name)) and len(shape) == 2:
             yield match["layer"], shape[1] if match["side"] == "A" else shape[0]
 
@@ -51,19 +47,3 @@ def _block(layer: str) -> str:
     """`model.layers.3` of `model.layers.3.mlp.up_proj`."""
     match = re.match(r".*?\.\d+(?=\.)", layer)
     return match[0] if match else layer
-
-
-def _shapes(files: Iterable[Path]) -> Shapes:
-    return {name: shape for file in files for name, shape in _header(file).items()}
-
-
-def _header(file: Path) -> Shapes:
-    try:
-        with file.open("rb") as source:
-            (size,) = struct.unpack("<Q", source.read(8))
-            if size > LIMIT_BYTES:
-                raise ValueError(f"a header of {size} bytes")
-            tensors = json.loads(source.read(size))
-        return {name: tuple(tensor["shape"]) for name, tensor in tensors.items() if name != "__metadata__"}
-    except (OSError, struct.error, ValueError, AttributeError, LookupError, TypeError) as error:
-        raise DataError(f"{file} is no whole safetensors file: {error}.") from None

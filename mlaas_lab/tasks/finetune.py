@@ -79,6 +79,6 @@ task = Task(
     entry="mlaas_lab.training.lora:train",
     view="mlaas_lab.panels._training:views",
     resumable=True,
-    needs="mlaas_lab.training.forecast:needs",
+    needs="mlaas_lab.forecast:training",
     smaller=_smaller,
 )

@@ -27,4 +27,10 @@ class Serve(Spec):
     """Give up when no answer came after so many seconds."""
 
 
-task = Task(spec=Serve, entry="mlaas_lab.serving._run:serve", tracked=False, service=True)
+task = Task(
+    spec=Serve,
+    entry="mlaas_lab.serving._run:serve",
+    tracked=False,
+    service=True,
+    needs="mlaas_lab.forecast:serving",
+)

@@ -21,5 +21,5 @@ task = Task(
     tracked=False,
     fresh=lambda spec: spec.rebuild,
     resumable=True,
-    needs="mlaas_lab.training.forecast:threads",
+    needs="mlaas_lab.forecast:threads",
 )

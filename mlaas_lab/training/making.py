@@ -4,10 +4,8 @@ Torch is imported only to build.
 """
 
 import hashlib
-import json
 import time
 from math import prod
-from pathlib import Path
 
 from mlaas_lab import registry
 from mlaas_lab.context import Context, Outcome
@@ -15,6 +13,7 @@ from mlaas_lab.models import tiny_path
 from mlaas_lab.schema import JSON
 from mlaas_lab.tasks.tiny import Tiny
 from mlaas_lab.training.recipe import Recipe
+from mlaas_lab.weights import shapes
 
 
 def make(spec: Tiny, context: Context) -> Outcome:
@@ -37,15 +36,8 @@ def make(spec: Tiny, context: Context) -> Outcome:
     result: dict[str, JSON] = {
         "path": str(path),
         "name": f"tiny@{recipe.fingerprint[:8]}" if spec.seed else "tiny",
-        "parameters": _parameters(path / "model.safetensors"),
+        "parameters": sum(map(prod, shapes([path / "model.safetensors"]).values())),
         "sha256": hashlib.sha256((path / "model.safetensors").read_bytes()).hexdigest(),
         "wall_s": wall_s,
     }
     return Outcome(result=result, metrics={"parameters": float(result["parameters"]), "wall_s": wall_s})
-
-
-def _parameters(weights: Path) -> int:
-    """Read from the header: eight bytes of length, then JSON with every tensor's shape."""
-    with weights.open("rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    return sum(prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")

@@ -1,23 +1,23 @@
-"""How much of a machine a training needs, said before it starts and without loading anything.
+"""How much of a machine a job needs, said before it starts and without loading anything.
 
 A forecast for sharing one accelerator, not a measurement: weights from their files' headers, update matrices with
 gradients and AdamW's two moments, activations by Korthikanti et al. 2022 (arXiv 2205.05198, section 4.1), output
-logits, and what a CUDA context takes.
+logits, and what a CUDA context takes. A model whose files are not here has no forecast, and gets a device to itself.
 """
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlaas_lab import models
-from mlaas_lab.errors import LabError
+from mlaas_lab.errors import DataError, LabError
 from mlaas_lab.resources import Machine, Needs
-from mlaas_lab.schema import JSON
 from mlaas_lab.settings import Settings
 from mlaas_lab.spec import Spec
 from mlaas_lab.store.folder import read_json
 from mlaas_lab.tasks.finetune import Finetune
+from mlaas_lab.tasks.serve import Serve
+from mlaas_lab.weights import shapes
 
 CUDA_BYTES = 600 * 2**20
 """Context, kernels and cuBLAS workspace."""
@@ -27,6 +27,10 @@ QUANTISED_BYTES = 0.56
 """Per parameter in 4 bits with double quantisation (Dettmers et al. 2023, section 3)."""
 ACTIVATION_BYTES, KEPT_BYTES = 34, 2
 """Per token, layer and unit of width in 16 bits; all activations, and with activation checkpointing."""
+OUTER = ("lm_head", "model.embed")
+"""Layers without update matrices."""
+SERVED = 1.25
+"""Times the weights, for the keys and values of the requests under way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +45,7 @@ class Shape:
     vocabulary: int
 
 
-def needs(spec: Finetune, settings: Settings, machine: Machine) -> Needs:
+def training(spec: Finetune, settings: Settings, machine: Machine) -> Needs:
     """The threads of the settings, and one accelerator where there is one."""
     if not machine.gpus:
         return threads(spec, settings, machine)
@@ -52,6 +56,15 @@ def needs(spec: Finetune, settings: Settings, machine: Machine) -> Needs:
 def threads(_spec: Spec, settings: Settings, machine: Machine) -> Needs:
     """The threads of the settings: a training keeps them all busy."""
     return Needs(threads=min(settings.threads, machine.threads))
+
+
+def serving(spec: Serve, settings: Settings, machine: Machine) -> Needs:
+    """One accelerator where there is one, by the size of the weights; no threads: an idle server keeps none busy."""
+    if not machine.gpus or spec.device == "cpu":
+        return Needs()
+    sizes = [_size_bytes(name, settings) for name in spec.models]
+    known = [size for size in sizes if size is not None]
+    return Needs(gpus=1, gpu_bytes=int(sum(known) * SERVED) + CUDA_BYTES if len(known) == len(sizes) else None)
 
 
 def gpu_bytes(spec: Finetune, shape: Shape) -> int:
@@ -75,12 +88,15 @@ def _shape(base: str, settings: Settings) -> Shape | None:
     config = read_json(path / "config.json") if isinstance(path, Path) else None
     if config is None:
         return None
-    tensors = [shape for file in sorted(Path(path).glob("*.safetensors")) for shape in _tensors(file)]
-    wide = [shape for name, shape in tensors if len(shape) == 2 and not name.startswith(("lm_head", "model.embed"))]
+    try:
+        tensors = shapes(sorted(Path(path).glob("*.safetensors")))
+    except DataError:
+        return None
+    wide = [sum(shape) for name, shape in tensors.items() if len(shape) == 2 and not name.startswith(OUTER)]
     try:
         return Shape(
-            parameters=sum(math.prod(shape) for _, shape in tensors),
-            linear=sum(sum(shape) for shape in wide),
+            parameters=sum(map(math.prod, tensors.values())),
+            linear=sum(wide),
             width=config["hidden_size"],
             layers=config["num_hidden_layers"],
             vocabulary=config["vocab_size"],
@@ -89,8 +105,13 @@ def _shape(base: str, settings: Settings) -> Shape | None:
         return None
 
 
-def _tensors(weights: Path) -> list[tuple[str, list[int]]]:
-    """Names and shapes from the header: eight bytes of length, then JSON."""
-    with weights.open("rb") as file:
-        header: dict[str, JSON] = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    return [(name, tensor["shape"]) for name, tensor in header.items() if name != "__metadata__"]
+def _size_bytes(name: str, settings: Settings) -> int | None:
+    """Weights of a model, of an adapter with its base, in bytes."""
+    try:
+        model = models.locate(name, settings)
+    except LabError:
+        return None
+    paths = [one.path for one in (model, model.base) if one is not None]
+    if not all(isinstance(path, Path) and path.is_dir() for path in paths):
+        return None
+    return sum(file.stat().st_size for path in paths for file in Path(path).glob("*.safetensors"))
