@@ -21,7 +21,7 @@ test: $(VENV)/.dev  ## Run the tests
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
 test-ray: $(RAY)/.ray  ## Run the tests on a Ray cluster of this machine; ARGS='--deaths 5' kills it 20 times
-	@$(RAY)/bin/python -m pytest tests/ray -m ray --timeout 3600 $(ARGS)
+	@$(RAY)/bin/python -m pytest tests/on_ray -m ray --timeout 3600 $(ARGS)
 
 check: $(VENV)/.dev  ## Lint, types, layers
 	@$(BIN)/ruff check .
