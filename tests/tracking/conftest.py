@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from mlflow_loopback import FaultProxy, MlflowServer, copied
+from faults.proxy import FaultProxy
+from mlflow_loopback import MlflowServer, copied
 
 from mlaas_lab import settings as settings_module
 from mlaas_lab.settings import Settings

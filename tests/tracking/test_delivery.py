@@ -10,7 +10,8 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from mlflow_loopback import Sick, refusal
+from faults.proxy import Sick
+from mlflow_loopback import refusal
 
 from mlaas_lab import tracking
 from mlaas_lab.errors import TrackingError
