@@ -41,6 +41,8 @@ def main(words: Sequence[str] | None = None) -> int:
     front.finish()
     if result is not None:
         _say(json.dumps(result.as_json(), default=str) if as_json else str(result))
+    if warning := getattr(result, "warning", None):
+        print(f"mlaas: {warning}", file=sys.stderr)
     return int(getattr(result, "exit_code", 0))
 
 

@@ -10,10 +10,9 @@ import secrets
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from mlaas_lab import references, registry
+from mlaas_lab import references, registry, tracking
 from mlaas_lab.errors import JobError, UsageError
 from mlaas_lab.processes import find, identity
 from mlaas_lab.recovery import Recovery
@@ -154,23 +153,33 @@ class JobHandle(Shown):
     def __await__(self) -> Generator[Any, None, "JobHandle"]:
         return asyncio.to_thread(self.wait).__await__()
 
+    @property
+    def warning(self) -> str | None:
+        """What is not as it should be although the job ended: MLflow lacks some of it."""
+        return tracking.warning(self._job)
+
+    @property
+    def exit_code(self) -> int:
+        """1 while there is a warning: a script must notice."""
+        return int(self.warning is not None)
+
     def view(self) -> View:
         """A card: state, progress, and the results its task draws."""
         job = self.job
         task: Task = registry.load("task", job.task)
         drawn = registry.resolve(task.view)(self.folder) if task.view else []
         log = self.folder.tail(LOG_LINES) if job.state is JobState.FAILED else []
-        return card(job, results=drawn, outcome=self.outcome, log=log)
+        return card(job, results=drawn, outcome=self.outcome, log=log, waiting=tracking.waits(job))
 
     def line(self) -> str:
         """Where it stands, for a terminal that waits."""
         return line(self.job)
 
     def as_json(self) -> JSON:
-        """`{job_id, state, run_id}` and what the job returned."""
-        job = self.job
-        failed = {"error": job.error} if job.error else {}
-        return {"job_id": job.id, "state": str(job.state), "run_id": job.run_id, **failed, **self.outcome}
+        """`{job_id, state, run_id, undelivered}` and what the job returned."""
+        failed = {"error": job.error} if (job := self.job).error else {}
+        known = {"state": str(job.state), "run_id": job.run_id, "undelivered": tracking.waits(job)}
+        return {"job_id": job.id, **known, **failed, **self.outcome}
 
 
 class JobManager:
@@ -226,7 +235,7 @@ class JobManager:
         self._write(job, folder, launch or {})
         found: Task = registry.load("task", task)
         kept = self.store.add(job, force=force or found.fresh(spec))
-        if kept.state is JobState.SUCCEEDED and not _still_there(JobFolder(kept.folder)):
+        if kept.state is JobState.SUCCEEDED and not JobFolder(kept.folder).complete:
             kept = self.store.add(job, force=True)
         if kept.id != job_id:
             folder.job.unlink()
@@ -281,24 +290,11 @@ class JobManager:
     def endpoints_of(self, job_id: str) -> list[dict[str, JSON]]:
         """What a running job serves, as the command prints it."""
         shown = ("name", "base_url", "model", "engine", "ready")
-        return [
-            {key: value for key, value in asdict(endpoint).items() if key in shown}
-            for endpoint in self.store.endpoints()
-            if endpoint.job_id == job_id
-        ]
+        found = (asdict(endpoint) for endpoint in self.store.endpoints() if endpoint.job_id == job_id)
+        return [{key: endpoint[key] for key in shown} for endpoint in found]
 
     def _write(self, job: Job, folder: JobFolder, launch: Mapping[str, JSON]) -> None:
         kept = ("id", "task", "name", "spec", "spec_hash", "attempt", "created_at", "executor")
-        row = asdict(job)
         asked = {key: value for key, value in launch.items() if value is not None}
         more = {"launch": asked, "settings": self.settings.model_dump(mode="json")}
-        write_json(folder.job, {**{key: row[key] for key in kept}, **more})
-
-
-def _still_there(folder: JobFolder) -> bool:
-    """Whether all that a job made is still on disk."""
-    outcome = read_json(folder.outcome)
-    if outcome is None:
-        return False
-    made = [*outcome["artifacts"], (outcome["adapter"] or {}).get("path"), outcome["result"].get("path")]
-    return all(Path(path).exists() for path in made if path)
+        write_json(folder.job, {**{key: getattr(job, key) for key in kept}, **more})

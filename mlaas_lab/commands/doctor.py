@@ -6,17 +6,18 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 import psutil
 
+from mlaas_lab import tracking
 from mlaas_lab.commands import Command
 from mlaas_lab.errors import LabError
 from mlaas_lab.lab import Lab
-from mlaas_lab.schema import JSON
+from mlaas_lab.schema import JSON, Job
 from mlaas_lab.settings import Settings
 from mlaas_lab.spec import Spec
 from mlaas_lab.store.connection import journal_mode
@@ -100,7 +101,8 @@ def _places(settings: Settings, lab: Lab) -> Iterator[Check]:
     kind = filesystem(settings.store_path)
     journal = journal_mode(sqlite3.sqlite_version_info, network=is_network(kind))
     try:
-        n = len(lab.store.jobs())
+        jobs = lab.store.jobs()
+        n = len(jobs)
         detail = f"{settings.store_path}, {n} jobs, SQLite {sqlite3.sqlite_version} with journal {journal}, on {kind}"
         far = "; a network file system may not keep its locks" if is_network(kind) else ""
         fix = "set MLAAS_DATA_DIR to a folder on this machine" if far else ""
@@ -112,6 +114,18 @@ def _places(settings: Settings, lab: Lab) -> Iterator[Check]:
     fix = "" if free_bytes > ROOM_BYTES else "free some, or set MLAAS_DATA_DIR"
     yield Check(name="disk", ok=free_bytes > ROOM_BYTES, detail=f"{size(free_bytes)} free", fix=fix, needed=False)
     yield Check(name="MLflow store", ok=True, detail=settings.mlflow_uri)
+    yield _outbox(jobs, settings)
+
+
+def _outbox(jobs: Sequence[Job], settings: Settings) -> Check:
+    """What MLflow does not have; only if there is something, MLflow is asked why."""
+    waiting = [n for n in map(tracking.waits, jobs) if n]
+    if not waiting:
+        return Check(name="MLflow outbox", ok=True, detail="nothing waits", needed=False)
+    detail = f"{tracking.words(sum(waiting))}, of {len(waiting)} jobs"
+    why = tracking.trouble(settings)
+    said = f"{detail}. {why}" if why else detail
+    return Check(name="MLflow outbox", ok=False, detail=said, fix="mlaas sync", needed=False)
 
 
 def _features() -> Iterator[Check]:

@@ -1,8 +1,9 @@
 """`jobs`: what ran, runs and waits."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
+from mlaas_lab import tracking
 from mlaas_lab.commands import Command
 from mlaas_lab.lab import Lab
 from mlaas_lab.schema import JSON, Job, JobState
@@ -29,19 +30,28 @@ class JobList(Shown):
     """Jobs as they stood when the command ran."""
 
     jobs: Sequence[Job]
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    """Metrics and results that MLflow does not have yet, by job id; only jobs of which something waits."""
 
     def view(self) -> View:
         """One row a job."""
-        return table(self.jobs)
+        return table(self.jobs, self.waiting)
 
     def as_json(self) -> JSON:
-        """`{jobs: [{id, task, name, state, progress, created_at, run_id, error}]}`."""
-        return {"jobs": [{key: asdict(job)[key] for key in FIELDS} for job in self.jobs]}
+        """`{jobs: [{id, task, name, state, progress, created_at, run_id, error, undelivered}]}`."""
+        rows = [(job, asdict(job)) for job in self.jobs]
+        return {
+            "jobs": [
+                {**{key: row[key] for key in FIELDS}, "undelivered": self.waiting.get(job.id, 0)} for job, row in rows
+            ]
+        }
 
 
 def _run(args: Jobs, lab: Lab) -> JobList:
     states = [args.state] if args.state else None
-    return JobList(lab.jobs.every(states=states, task=args.task, limit=args.limit))
+    found = lab.jobs.every(states=states, task=args.task, limit=args.limit)
+    waiting = {job.id: tracking.waits(job) for job in found}
+    return JobList(found, {job_id: n for job_id, n in waiting.items() if n})
 
 
 command = Command(args=Jobs, run=_run, examples=("jobs", "jobs --state running"))

@@ -71,6 +71,15 @@ class JobFolder:
         """One folder per checkpoint."""
         return self.path / "checkpoints"
 
+    @property
+    def complete(self) -> bool:
+        """Whether the job ended well and all that it made is still on disk."""
+        outcome = read_json(self.outcome)
+        if outcome is None:
+            return False
+        made = [*outcome["artifacts"], (outcome["adapter"] or {}).get("path"), outcome["result"].get("path")]
+        return all(Path(path).exists() for path in made if path)
+
     def tail(self, lines: int = 20, *, limit_bytes: int = 64_000) -> list[str]:
         """The last lines of the log, from at most its last `limit_bytes`."""
         if not self.log.exists():

@@ -1,9 +1,9 @@
 """Results in MLflow: the only package that imports mlflow, and none of it before somebody asks for it.
 
-`outbox` reads what a job left to send, `delivery` sends it, `sender` is the thread that does so while a job runs,
-`runs` reads back. Importing mlflow takes more than a second, and the first use of a database some seconds more (its
-migrations), so a supervisor imports `delivery` in its thread. Everything names its run by id: mlflow's fluent state
-(the active run, the global tracking URI) is never touched.
+`outbox` reads what a job left to send, `waiting` says how much, `delivery` sends it, `sender` is the thread that does
+so while a job runs, `runs` reads back. Importing mlflow takes more than a second, and the first use of a database some
+seconds more (its migrations), so a supervisor imports `delivery` in its thread. Everything names its run by id:
+mlflow's fluent state (the active run, the global tracking URI) is never touched.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlaas_lab import registry
 from mlaas_lab.settings import silence
 from mlaas_lab.tracking.outbox import Delivered, delivered, forget, undelivered
+from mlaas_lab.tracking.waiting import waits, warning, words
 
 if TYPE_CHECKING:
     from mlaas_lab.tracking.delivery import Delivery
@@ -27,6 +28,9 @@ __all__ = [
     "trouble",
     "ui_url",
     "undelivered",
+    "waits",
+    "warning",
+    "words",
 ]
 
 LATER = {"Delivery": "delivery"} | dict.fromkeys(("RunInfo", "records", "run_info", "trouble", "ui_url"), "runs")

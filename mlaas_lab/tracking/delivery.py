@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 from mlflow import MlflowClient
@@ -19,7 +20,7 @@ from mlaas_lab.schema import JSON, JobState
 from mlaas_lab.settings import Settings
 from mlaas_lab.store.folder import JobFolder, read_json
 from mlaas_lab.tracking import ending, opening
-from mlaas_lab.tracking.outbox import Delivered, Parked, Point, batches
+from mlaas_lab.tracking.outbox import Delivered, Parked, Point, batches, settle
 from mlaas_lab.tracking.params import flat, redacted, short
 from mlaas_lab.tracking.server import Refused, Slow, asking, connect
 
@@ -128,6 +129,9 @@ class Delivery:
             return state
         kept = state.offset
         for batch in batches(self._folder, state.offset, size=self._size):
+            noted = bool(batch.points or batch.bad) or batch.end - kept > STRIDE_BYTES
+            if noted:
+                self._settle()
             refused = self._send(state.run_id, batch.points)
             state = replace(
                 state,
@@ -137,7 +141,7 @@ class Delivery:
                 parked=(*state.parked, *batch.bad, *refused),
                 not_finite=_not_finite(batch.points) | state.not_finite,
             )
-            if batch.points or batch.bad or batch.end - kept > STRIDE_BYTES:
+            if noted:
                 self._keep(state)
                 kept = batch.end
         self._size = min(BATCH, self._size * 2)
@@ -241,13 +245,22 @@ class Delivery:
     def _state(self) -> Delivered:
         return Delivered.read(self._folder)
 
+    def _settle(self) -> None:
+        with _writing(self._folder.events):
+            settle(self._folder)
+
     def _keep(self, state: Delivered) -> Delivered:
-        try:
+        with _writing(self._folder.delivered):
             state.write(self._folder)
-        except OSError as error:
-            place = self._folder.delivered
-            raise TrackingError(f"{str(place)!r} cannot be written: {error.strerror or error}.") from error
         return state
+
+
+@contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TrackingError(f"{str(place)!r} cannot be written: {error.strerror or error}.") from error
 
 
 def _not_finite(points: Sequence[Point]) -> dict[str, int]:

@@ -6,8 +6,10 @@ how much is left.
 """
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Self
 
 from mlaas_lab.schema import JSON
@@ -58,6 +60,7 @@ class Delivered:
     def write(self, folder: JobFolder) -> None:
         """Keep it, also through a power failure."""
         write_json(folder.delivered, asdict(self))
+        _sync(folder.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,16 @@ class Batch:
 def delivered(folder: JobFolder) -> Delivered:
     """How far the delivery of the job in `folder` has come."""
     return Delivered.read(folder)
+
+
+def settle(folder: JobFolder) -> None:
+    """Have the lines so far on the disk, before MLflow is told of them.
+
+    After a power failure a job takes again the steps whose lines are lost, and writes them with another time: to MLflow
+    they are other metrics. And an offset that points beyond what is left would pass over the lines written there next.
+    """
+    _sync(folder.events)
+    _sync(folder.path)
 
 
 def undelivered(folder: JobFolder) -> int:
@@ -125,6 +138,15 @@ def point(key: str, value: JSON, *, at_s: float, step: int, end: int = 0) -> Poi
     number = float(value) if abs(value) < 1e308 or isinstance(value, float) else math.inf
     finite = math.isfinite(number)
     return Point(key, number if finite else math.nan, round(at_s * 1000), step, end, finite)
+
+
+def _sync(path: Path) -> None:
+    """Flush a file, or the names in a folder, whoever wrote them."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _take(line: JSON, end: int, points: list[Point], bad: list[Parked]) -> None:

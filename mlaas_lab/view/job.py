@@ -20,12 +20,15 @@ TONES = {
 }
 
 
-def card(job: Job, *, results: Sequence[View], outcome: Mapping[str, JSON], log: Sequence[str]) -> View:
-    """State, progress, results and what to do next."""
+def card(
+    job: Job, *, results: Sequence[View], outcome: Mapping[str, JSON], log: Sequence[str], waiting: int = 0
+) -> View:
+    """State, progress, results and what to do next; `waiting` is what MLflow does not have yet."""
     marks: list[Mark] = []
     if job.progress is not None and not job.state.ended and not job.ready:
         marks.append(bar(job.progress))
-    marks.append(Facts(rows=_facts(job)))
+    left = [("Not in MLflow yet", f"{waiting:,} metrics and results; `sync` sends them")] if waiting else []
+    marks.append(Facts(rows=[*_facts(job), *left]))
     if job.ready and outcome.get("endpoints"):
         marks.append(Facts(rows=[(e["name"], e["base_url"]) for e in outcome["endpoints"]]))
     if job.error and job.state is JobState.FAILED:
@@ -35,13 +38,20 @@ def card(job: Job, *, results: Sequence[View], outcome: Mapping[str, JSON], log:
     return View(title=title(job), badge=state(job), marks=marks, children=results)
 
 
-def table(jobs: Sequence[Job]) -> View:
-    """Many jobs, newest first."""
+def table(jobs: Sequence[Job], waiting: Mapping[str, int] | None = None) -> View:
+    """Many jobs, newest first; `waiting` is what MLflow does not have yet, by job id."""
     if not jobs:
         return View(title="No jobs yet", summary="`finetune --data FILE` starts one; `help` lists the commands.")
     columns: list[Column | str] = ["Job", "Task", "Name", "State", "Progress", "Took", "Error"]
-    rows = [[job.id, job.task, job.name, state(job), _done(job), duration(took_s(job)), job.error] for job in jobs]
-    return View(title="Jobs", table=Table(columns=columns, rows=rows))
+    rows: list[list[Any]] = [
+        [job.id, job.task, job.name, state(job), _done(job), duration(took_s(job)), job.error] for job in jobs
+    ]
+    if not waiting:
+        return View(title="Jobs", table=Table(columns=columns, rows=rows))
+    columns.append(Column(title="Not in MLflow yet", align="right"))
+    rows = [[*row, waiting.get(job.id)] for job, row in zip(jobs, rows, strict=True)]
+    note = "Metrics and results that wait for MLflow are sent by `sync`."
+    return View(title="Jobs", table=Table(columns=columns, rows=rows), notes=[note])
 
 
 def line(job: Job) -> str:

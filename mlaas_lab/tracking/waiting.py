@@ -1,0 +1,38 @@
+"""How much of a job MLflow does not have: what a table of jobs, a shell's exit status and `doctor` say of an outage."""
+
+import time
+
+from mlaas_lab import registry
+from mlaas_lab.schema import Job
+from mlaas_lab.store.folder import JobFolder
+from mlaas_lab.tracking.outbox import Delivered, undelivered
+
+LATE_S = 30.0
+"""What a running job wrote so recently is on its way and waits for nobody."""
+
+
+def waits(job: Job) -> int:
+    """Metrics of `job`, and its end, that its supervisor could not deliver; 0 for a job that has no MLflow run."""
+    folder = JobFolder(job.folder)
+    if not folder.events.exists() or not registry.load("task", job.task).tracked:
+        return 0
+    if not job.state.ended and not _late(folder):
+        return 0
+    return undelivered(folder)
+
+
+def warning(job: Job) -> str | None:
+    """One line about what MLflow lacks of a job that ended; None when it has everything."""
+    waiting = waits(job) if job.state.ended else 0
+    return f"job {job.id}: {words(waiting)}; `mlaas sync` delivers." if waiting else None
+
+
+def words(n: int) -> str:
+    """`812 metrics and results wait for MLflow`."""
+    return "1 metric or result waits for MLflow" if n == 1 else f"{n:,} metrics and results wait for MLflow"
+
+
+def _late(folder: JobFolder) -> bool:
+    lines = (line for _, line in folder.events_from(Delivered.read(folder).offset) if line["event"] == "metrics")
+    oldest = next(lines, None)
+    return oldest is not None and time.time() - float(oldest["at"]) > LATE_S
