@@ -1,17 +1,14 @@
 """What SQLite and the disk say when something goes wrong, in words a user can act on.
 
 `temporary` on a StoreError means that the same call may succeed later without anybody's touching the store: the disk is
-full, memory or file handles are short, or others hold the file. Whoever can wait does so with `patiently`.
+full, memory or file handles are short, or others hold the file. Whoever can wait does so with `patience`.
 """
 
 import errno
 import os
 import sqlite3
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import psutil
 
@@ -25,31 +22,6 @@ SHORT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 HELD = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 DISK = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM})
-
-T = TypeVar("T")
-
-
-def patiently(
-    act: Callable[[], T], *, every_s: float = 2.0, told: Callable[[StoreError], None], given_up: Callable[[], bool]
-) -> T:
-    """What `act` returns, tried again every `every_s` seconds for as long as what is wrong is temporary.
-
-    `told` hears of the first refusal only; once `given_up()` is true the next one is final.
-
-    Raises:
-        StoreError: if it is not temporary, or nobody wants to wait any longer.
-    """
-    first = True
-    while True:
-        try:
-            return act()
-        except StoreError as error:
-            if not error.temporary or given_up():
-                raise
-            if first:
-                told(error)
-            first = False
-        time.sleep(every_s)
 
 
 def code(error: BaseException) -> int:

@@ -3,7 +3,6 @@
 import errno
 import os
 import resource
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -238,39 +237,3 @@ def test_a_file_in_the_folders_place_is_named(tmp_path):
     with pytest.raises(StoreError, match=r"Not a directory|File exists") as caught:
         Store(tmp_path / "file" / "store.sqlite3")
     assert not caught.value.temporary
-
-
-def test_who_can_wait_goes_on_when_there_is_room_again(path):
-    store = Store(path)
-    filling = threading.Event()
-    told: list[StoreError] = []
-
-    def said(error: StoreError) -> None:
-        told.append(error)
-        filling.set()
-
-    def put() -> None:
-        if not filling.is_set():
-            store._db._db.execute(f"pragma max_page_count={store._db.read('pragma page_count')[0][0]}")
-        else:
-            store._db._db.execute("pragma max_page_count=1000000")
-        store.add(made("a", spec={"text": "x" * 100_000}))
-
-    failures.patiently(put, every_s=0.01, told=said, given_up=lambda: False)
-    assert [job.id for job in store.jobs()] == ["a"]
-    assert len(told) == 1
-    assert "bytes are needed" in told[0].message
-    store.close()
-
-
-def test_who_gives_up_or_waits_in_vain_hears_why(path):
-    def full() -> None:
-        raise StoreError("full", temporary=True)
-
-    def replaced() -> None:
-        raise StoreError("replaced")
-
-    with pytest.raises(StoreError, match="full"):
-        failures.patiently(full, every_s=0.01, told=lambda _error: None, given_up=lambda: True)
-    with pytest.raises(StoreError, match="replaced"):
-        failures.patiently(replaced, every_s=60, told=lambda _error: None, given_up=lambda: False)
