@@ -159,9 +159,7 @@ class Cluster:
             connection.request(verb, path, body, _headers(token))
             response = connection.getresponse()
             if response.status != http.client.OK:
-                text = response.read(CHUNK_BYTES).decode(errors="replace").strip()
-                last = text.splitlines()[-1] if text else response.reason
-                raise Unanswered(f"it answered {response.status}: {last[:300]}")
+                raise Unanswered(f"it answered {response.status}: {_reason(response)}")
             return response
 
     def _connect(self, within_s: float) -> http.client.HTTPConnection:
@@ -201,6 +199,17 @@ class Listening:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             return
+
+
+def _reason(response: http.client.HTTPResponse) -> str:
+    """What an error says: the message of a JSON object, else its last line, which is a traceback's best."""
+    text = response.read(CHUNK_BYTES).decode(errors="replace").strip()
+    try:
+        found = json.loads(text)
+        said = str(found["msg"])
+    except (ValueError, KeyError, TypeError):
+        said = text.splitlines()[-1] if text else response.reason
+    return " ".join(said.split())[:300]
 
 
 def _headers(token: str | None) -> dict[str, str]:
