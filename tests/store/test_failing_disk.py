@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from faults.disk import Disk
 from faults.standin import StandIn
-from faults.sweep import FULL, IOERR, NOMEM, Fault, Kind, sweep
+from faults.sweep import FULL, IOERR, NO_HANDLE, NOMEM, Fault, Kind, sweep
 from made_jobs import made
 
 from mlaas_lab.errors import StoreError
@@ -89,17 +89,18 @@ def swept(path: Path, kind: Kind, *, lasting: bool, instead: dict[str, str] | No
         (FULL, True),
         (IOERR, False),
         (NOMEM, False),
+        (NO_HANDLE, False),
         pytest.param(IOERR, True, marks=pytest.mark.long),
         pytest.param(NOMEM, True, marks=pytest.mark.long),
     ],
-    ids=["full", "full-lasting", "ioerr", "nomem", "ioerr-lasting", "nomem-lasting"],
+    ids=["full", "full-lasting", "ioerr", "nomem", "no-handle", "ioerr-lasting", "nomem-lasting"],
 )
 def test_every_call_may_fail(tmp_path, kind, lasting):
     path = tmp_path / "store.sqlite3"
     refusals = swept(path, kind, lasting=lasting)
     assert len(refusals) >= 5
     assert all(str(path) in error.message and error.next for error in refusals)
-    assert {error.temporary for error in refusals} == {kind is not IOERR}
+    assert {error.temporary for error in refusals} == {kind in (FULL, NOMEM)}
     if kind is FULL:
         assert all(f"{ROOM_BYTES:,} bytes are needed" in error.message for error in refusals)
 
