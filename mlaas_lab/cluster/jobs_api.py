@@ -136,15 +136,15 @@ class Cluster:
         """
         return self._json("GET", path)
 
-    def _json(self, verb: str, path: str, body: bytes | None = None, *, within_s: float = ANSWER_S) -> dict[str, Any]:
+    def _json(self, verb: str, path: str, body: bytes | None = None, *, within_s: float = 0) -> dict[str, Any]:
         try:
             found = json.loads(self._call(verb, path, body, within_s=within_s))
         except ValueError:
             raise Unanswered("what answers is no Ray.") from None
         return found if isinstance(found, dict) else {}
 
-    def _call(self, verb: str, path: str, body: bytes | None = None, *, within_s: float = ANSWER_S) -> bytes:
-        with _translated(), self._connected(within_s) as connection:
+    def _call(self, verb: str, path: str, body: bytes | None = None, *, within_s: float = 0) -> bytes:
+        with _translated(), self._connected(within_s or ANSWER_S) as connection:
             return self._asked(connection, verb, path, body, ray_token()).read()
 
     def _status(self, path: str, *, token: str | None) -> int:

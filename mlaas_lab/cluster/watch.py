@@ -40,7 +40,7 @@ class Watch:
         self._job: dict[str, Any] = {}
         self._answered_at = self._heard_at = time.monotonic()
         self._ended_at: float | None = None
-        self._missing = "it has not answered yet."
+        self._missing = f"{cluster.address} does not answer."
         for work in (self._look_on, self._listen):
             threading.Thread(target=work, name=f"mlaas-{submission}", daemon=True).start()
 
@@ -84,7 +84,6 @@ class Watch:
             try:
                 self._look()
             except Unanswered as error:
-                self._missing = error.message
                 self._missing = f"{self._part()} {error.message}"
 
     def _look(self) -> None:
