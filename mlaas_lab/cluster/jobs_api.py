@@ -48,6 +48,13 @@ class Cluster:
         """It is on this machine."""
         return self.host in ("127.0.0.1", "localhost", "::1")
 
+    def answers(self) -> bool:
+        """Whether anything like Ray is there."""
+        try:
+            return self._status("/api/version", token=None) in (http.client.OK, http.client.UNAUTHORIZED)
+        except Unanswered:
+            return False
+
     def check(self) -> None:
         """Make sure that a job may go there.
 

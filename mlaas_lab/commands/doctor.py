@@ -14,6 +14,8 @@ from importlib.util import find_spec
 import psutil
 
 from mlaas_lab import tracking
+from mlaas_lab.cluster.jobs_api import Cluster
+from mlaas_lab.cluster.ports import opened
 from mlaas_lab.commands import Command
 from mlaas_lab.errors import LabError
 from mlaas_lab.lab import Lab
@@ -84,7 +86,7 @@ class Health(Shown):
 
 def _run(_args: Doctor, lab: Lab) -> Health:
     settings = lab.settings
-    return Health((*_software(), *_places(settings, lab), *_features(), *_hardware(settings)))
+    return Health((*_software(), *_places(settings, lab), *_features(), *_hardware(settings), *_cluster(settings)))
 
 
 def _software() -> Iterator[Check]:
@@ -135,6 +137,22 @@ def _features() -> Iterator[Check]:
         fix = f"pip install 'mlaas_lab[{extra}]'" if missing else ""
         detail = f"without {', '.join(missing)}" if missing else here
         yield Check(name=feature, ok=not missing, detail=detail, fix=fix, needed=False)
+
+
+def _cluster(settings: Settings) -> Iterator[Check]:
+    """The Ray cluster of the settings, if one answers."""
+    cluster = Cluster(settings.ray_address)
+    if not cluster.answers():
+        return
+    try:
+        cluster.check()
+        yield Check(name="Ray cluster", ok=True, detail=f"{cluster.address}, with a token", needed=False)
+    except LabError as error:
+        yield Check(name="Ray cluster", ok=False, detail=error.message, fix=error.next or "", needed=False)
+    if cluster.local and (found := [port for port in opened() if port.everywhere]):
+        said = ", ".join(f"{port.part} {port.number}" for port in found)
+        detail = f"listen on every address of this machine: {said}"
+        yield Check(name="Ray ports", ok=False, detail=detail, fix="close them with a firewall", needed=False)
 
 
 def _hardware(settings: Settings) -> Iterator[Check]:
