@@ -106,6 +106,7 @@ def finetune(
     epochs: float | None = ...,
     batch_size: int = ...,
     pass_size: int | None = ...,
+    workers: int = ...,
     max_length: int = ...,
     warmup: float = ...,
     weight_decay: float = ...,
