@@ -59,7 +59,7 @@ def damaged(path: Path, how: str) -> StoreError:
 
 
 def _held(path: Path) -> StoreError:
-    others = ", ".join(_holders(path)) or "a process that this user may not see"
+    others = ", ".join(_holders(path)) or "a process that cannot be named"
     return _refused(path, f"others kept it busy for too long: {others}", "Try again; nothing was lost.", temporary=True)
 
 
@@ -105,9 +105,9 @@ def _probed(folder: Path) -> OSError | None:
 
 def _holders(path: Path) -> list[str]:
     """The other processes that have the file open, as `python (123)`; their command lines are not for showing."""
-    found = []
+    found, place = [], str(path.resolve())
     for process in psutil.process_iter(["name", "open_files"]):
         files = process.info["open_files"] or ()
-        if process.pid != os.getpid() and any(file.path == str(path) for file in files):
+        if process.pid != os.getpid() and any(file.path == place for file in files):
             found.append(f"{process.info['name']} ({process.pid})")
     return found

@@ -2,6 +2,8 @@
 
 import random
 import sqlite3
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -138,13 +140,16 @@ def test_an_affected_sqlite_never_writes_a_log_that_appeared_meanwhile(tmp_path,
 def test_who_waits_too_long_is_told_who_holds_the_store(tmp_path, monkeypatch):
     path = tmp_path / "s.sqlite3"
     store = Store(path)
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("begin immediate")
+    hold = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('begin immediate'); print(flush=True); input()"
+    words = [sys.executable, "-c", hold, str(path)]
+    other = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    other.stdout.readline()
     monkeypatch.setattr(connection, "BUSY_S", 0.05)
     with pytest.raises(StoreError, match="others kept it busy for too long") as caught:
         store.add(made())
+    other.communicate(b"\n")
     assert caught.value.temporary
+    assert f"({other.pid})" in caught.value.message
     assert "locked" not in str(caught.value)
-    other.close()
     store.add(made())
     store.close()
