@@ -20,6 +20,9 @@ demo: $(VENV)/.demo  ## Fine-tune, serve, compare and log, for real, in the quic
 test: $(VENV)/.dev  ## Run the tests
 	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
+test-long: $(VENV)/.dev  ## Run the tests that take hours; stopped and called again it goes on, ARGS=-kNAME runs some
+	@$(BIN)/python -m pytest -m long --timeout 7200 --passed build/long-passed.txt $(ARGS)
+
 test-ray: $(RAY)/.ray  ## Run the tests on a Ray cluster of this machine; ARGS='--deaths 5' kills it 20 times
 	@$(RAY)/bin/python -m pytest tests/on_ray -m ray --timeout 3600 $(ARGS)
 

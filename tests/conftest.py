@@ -1,6 +1,7 @@
 """Every test has a home of its own: no file, key or job of the user is seen or touched."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,39 @@ from mlaas_lab.store import ALIVE
 PLUGINS = Path(__file__).parent / "plugins"
 """Another distribution, with tasks that fail in every way."""
 sys.path.insert(0, str(PLUGINS))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--passed FILE`: what a long run that was stopped need not repeat."""
+    parser.addoption("--passed", type=Path, help="leave out the tests that FILE names, and add those that pass")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.passed:
+        config.pluginmanager.register(Passed(config.option.passed, config.rootpath))
+
+
+class Passed:
+    """The tests that have passed, on disk; those of another state of the code do not count."""
+
+    def __init__(self, path: Path, root: Path) -> None:
+        describe = ["git", "-C", str(root), "describe", "--always", "--dirty"]
+        state = subprocess.run(describe, capture_output=True, text=True, check=False).stdout.strip()
+        self._path = path
+        kept = path.read_text().splitlines() if path.exists() else []
+        self._before = set(kept[1:]) if kept[:1] == [state] else set()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join([state, *sorted(self._before), ""]))
+
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        done = [item for item in items if item.nodeid in self._before]
+        items[:] = [item for item in items if item.nodeid not in self._before]
+        config.hook.pytest_deselected(items=done)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" and report.passed:
+            with self._path.open("a") as file:
+                file.write(f"{report.nodeid}\n")
 
 
 @pytest.fixture(autouse=True)

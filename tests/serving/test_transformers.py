@@ -18,8 +18,6 @@ import pytest
 from mlaas_lab.settings import Settings, environment
 from mlaas_lab.store.folder import JobFolder, write_json
 
-pytestmark = pytest.mark.slow
-
 SUPERVISOR = "import subprocess, sys; subprocess.run([sys.executable, '-m', 'mlaas_lab.context', sys.argv[1]])"
 """Starts the entry and waits, as the real one does; only it is killed without mercy here."""
 QUESTION = "Where is my parcel?"

@@ -107,7 +107,6 @@ def _two_at_once(folder, mode):
     return [(process.communicate()[0].strip(), process.returncode) for process in started]
 
 
-@pytest.mark.slow
 class TestFirstUse:
     def test_two_supervisors_at_once_both_succeed(self, tmp_path):
         (one, first), (two, second) = _two_at_once(tmp_path / "shared", "ours")
