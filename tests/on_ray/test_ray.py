@@ -107,10 +107,10 @@ def test_two_workers_stop_and_go_on_as_one(ray_lab, options, control, long_event
     assert ray_lab.store.job(job.id).state is JobState.CANCELLED
     reached = len(steps(job))
     assert reached < STEPS
-    row = json.loads(job.folder.job.read_text())
-    row["spec"]["workers"] = 1
-    job.folder.job.write_text(json.dumps(row))
-    again = ray_lab.jobs.resume(job.id).wait(300)
+    alone = {**job.job.spec, "workers": 1}
+    following = ray_lab.store.requeue(job.id, attempt=1, why="with one worker", spec=alone, by_hand=True)
+    ray_lab.jobs._recovery.launch(following, seen=following.handle)
+    again = ray_lab.jobs.get(job.id).wait(300)
     assert steps(again) == list(range(1, STEPS + 1))
     assert again.outcome["loss"] == pytest.approx(control.outcome["loss"], abs=1e-5)
 
