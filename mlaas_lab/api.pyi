@@ -147,6 +147,7 @@ def logs(
 def resume(
     job: str | JobHandle,
     *,
+    ray_address: str = ...,
     wait: bool = ...,
     detach: bool = ...,
 ) -> JobHandle: ...

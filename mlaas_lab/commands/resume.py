@@ -5,6 +5,7 @@ from mlaas_lab.errors import UsageError
 from mlaas_lab.job import JobHandle
 from mlaas_lab.lab import Lab
 from mlaas_lab.spec import Arg, JobId, Spec
+from mlaas_lab.store.folder import JobFolder, read_json, write_json
 
 
 class Resume(Spec):
@@ -12,15 +13,26 @@ class Resume(Spec):
 
     job: JobId = Arg()
     """Id, unique prefix or name."""
+    ray_address: str = ""
+    """Jobs API of the Ray cluster to go on at; by default that of the attempt before."""
     wait: bool = False
     """Wait for it; the shell does so anyway."""
     detach: bool = False
     """Return at once; a notebook does so anyway."""
 
 
+def _move(folder: JobFolder, address: str) -> None:
+    """Have the next attempt go to another cluster."""
+    job = read_json(folder.job)
+    if job is not None:
+        write_json(folder.job, {**job, "launch": {**(job.get("launch") or {}), "ray_address": address}})
+
+
 def _run(args: Resume, lab: Lab) -> JobHandle:
     if args.wait and args.detach:
         raise UsageError("--wait and --detach say the opposite.")
+    if args.ray_address:
+        _move(lab.jobs.get(args.job).folder, args.ray_address)
     return lab.waited(lab.jobs.resume(args.job), True if args.wait else False if args.detach else None)
 
 

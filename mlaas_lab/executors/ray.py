@@ -30,6 +30,8 @@ from mlaas_lab.store.folder import JobFolder, write_json
 
 GRACE_S = 8
 """Between Ray's SIGTERM and its SIGKILL."""
+PLAIN = {"RAY_COLOR_PREFIX": "0", "RAY_DEDUP_LOGS": "0"}
+"""A log is read as text, and whole."""
 GONE_S = 6.0
 """How long a killed entry may take to go."""
 REFUSED = ("RUNTIME_ENV_SETUP_FAILURE", "JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE", "JOB_SUPERVISOR_ACTOR_START_TIMEOUT")
@@ -170,7 +172,7 @@ def _send(job: dict[str, JSON], cluster: Cluster, settings: Settings) -> None:
         "metadata": {"mlaas_job": job["id"], "mlaas_attempt": str(job["attempt"])},
         "runtime_env": {
             "working_dir": f"gcs://{parcel.name}",
-            "env_vars": {**SILENT, "RAY_JOB_STOP_WAIT_TIME_S": str(GRACE_S)},
+            "env_vars": {**SILENT, **PLAIN, "RAY_JOB_STOP_WAIT_TIME_S": str(GRACE_S)},
         },
         **_resources(job),
     }
