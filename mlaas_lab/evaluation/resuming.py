@@ -1,7 +1,7 @@
 """What earlier attempts of a job left behind, and what of it need not be asked again.
 
-An answer is never asked for twice, and neither is a call that failed for good. What was cancelled or failed with an
-error that may pass is asked again. All of it counts only if the plan is still the one it was made for.
+An answer is never asked for twice, and neither is a prompt that was refused. What was cancelled or failed in any other
+way is asked again. All of it counts only if the plan is still the one it was made for.
 """
 
 import hashlib
@@ -11,19 +11,14 @@ from typing import Any
 
 import orjson
 
-from mlaas_lab import errors
 from mlaas_lab.context import Context
-from mlaas_lab.errors import CallError, DataError, one_line, snake
+from mlaas_lab.errors import ContentFiltered, DataError, InvalidRequest, one_line, snake
 from mlaas_lab.evaluation.plan import Plan, Unit
 from mlaas_lab.records import left_behind
 from mlaas_lab.store.folder import read_json, write_json
 
-LASTING = frozenset(
-    snake(name)
-    for name, kind in vars(errors).items()
-    if isinstance(kind, type) and issubclass(kind, CallError) and not kind.retryable
-)
-"""Errors that another attempt would only meet again."""
+LASTING = frozenset(snake(error.__name__) for error in (InvalidRequest, ContentFiltered))
+"""Errors that follow from the prompt: it would only meet them again. A key, a quota or a name may have been mended."""
 
 
 class Left:

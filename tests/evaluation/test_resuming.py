@@ -55,12 +55,12 @@ def test_errors_that_may_pass_are_asked_again_and_lasting_ones_stay(tmp_path, co
         wanted = spec(data=data, targets=(target(server),), retries=0, concurrency=1)
         first = run(wanted, context).result
         assert (first["asked"], first["kept"]) == (20, 0)
-        passing = [prompts(server)[0], prompts(server)[3]]
+        passing = [prompts(server)[n] for n in (0, 2, 3)]
         second = run(wanted, again()).result
     assert sorted(prompts(server, 20)) == sorted(passing)
-    assert (second["asked"], second["kept"], second["cached"]) == (2, 18, 0)
-    assert second["errors"] == {"content_filtered": 1, "invalid_request": 1, "not_found": 1}
-    assert second["samples_per_s"] == pytest.approx(2 / second["wall_s"])
+    assert (second["asked"], second["kept"], second["cached"]) == (3, 17, 0)
+    assert second["errors"] == {"content_filtered": 1, "invalid_request": 1}
+    assert second["samples_per_s"] == pytest.approx(3 / second["wall_s"])
 
 
 def test_a_job_that_was_stopped_goes_on_from_its_table(tmp_path, context, again, spec):
@@ -149,15 +149,7 @@ def test_a_table_that_cannot_be_read_starts_anew(tmp_path, context, again, spec,
 
 
 def test_errors_are_told_apart():
-    assert {
-        "auth_failed",
-        "content_filtered",
-        "invalid_request",
-        "not_found",
-        "provider_bug",
-        "quota_exceeded",
-    } <= LASTING
-    assert LASTING.isdisjoint({"rate_limited", "overloaded", "timed_out", "unreachable", "truncated", "cancelled"})
+    assert {"content_filtered", "invalid_request"} == LASTING
 
 
 class TestPowerFailure:
