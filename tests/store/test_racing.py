@@ -41,7 +41,7 @@ def test_racing_processes_lose_nothing_and_see_no_lock(tmp_path):
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_eight_processes_race_for_minutes(tmp_path):
-    said = raced(tmp_path / "s.sqlite3", processes=8, operations=5000)
+    said = raced(tmp_path / "s.sqlite3", processes=8, operations=15_000)
     assert not any("locked" in one.words for one in said)
 
 
