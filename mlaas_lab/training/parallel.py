@@ -19,8 +19,8 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 import mlaas_lab
 from mlaas_lab import errors, models
-from mlaas_lab.context import Context, Dataset, Outcome, Stopped
-from mlaas_lab.errors import JobError, LabError, one_line
+from mlaas_lab.context import STARVED, Context, Dataset, Outcome, Stopped
+from mlaas_lab.errors import JobError, LabError, OutOfMemory
 from mlaas_lab.schema import JSON
 from mlaas_lab.settings import Settings
 from mlaas_lab.store.folder import JobFolder, read_json, write_json
@@ -53,11 +53,15 @@ def train(spec: Finetune, context: Context) -> Outcome:
     try:
         _run(_trainer(spec, context, launch, ending), context, ending)
     except TrainingFailedError as error:
-        raise JobError(f"a worker died: {one_line(error)[:300]}") from None
+        # Whoever failed first has said so, if it could; the others only lost him.
+        if "error" not in read_json(ending):
+            raise _died(str(error)) from None
     finally:
         shutil.rmtree(context.folder.path / TRAIN, ignore_errors=True)
         ray.shutdown()
-    return _outcome(read_json(ending))
+    said = read_json(ending)
+    ending.unlink()
+    return _outcome(said)
 
 
 def _trainer(spec: Finetune, context: Context, launch: dict[str, JSON], ending: Path) -> TorchTrainer:
@@ -120,7 +124,10 @@ def work(told: dict[str, Any]) -> None:
     except Stopped:
         said: dict[str, JSON] = {"stopped": True}
     except LabError as error:
-        said = {"error": {"kind": type(error).__name__, "message": error.message, "next": error.next}}
+        said = {"kind": type(error).__name__, "message": error.message, "next": error.next}
+        write_json(ending, {"error": said})
+        # The others wait for this one: they are freed by its end.
+        raise
     else:
         said = {"outcome": asdict(outcome)} if group.leads else {}
     if group.leads:
@@ -165,6 +172,13 @@ def _parcel() -> Path:
 
 def _wish(ending: Path, *, stop: bool) -> None:
     write_json(ending, {"stop": stop})
+
+
+def _died(said: str) -> LabError:
+    """What became of a worker that could not say it."""
+    if any(sign in said.lower() for sign in STARVED):
+        return OutOfMemory(" ".join(said.split())[-300:])
+    return JobError(f"a worker died: {' '.join(said.split())[:300]}")
 
 
 def _outcome(said: dict[str, JSON]) -> Outcome:
