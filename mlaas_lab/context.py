@@ -3,6 +3,7 @@
 An entry writes lines and files, nothing else: no store, no MLflow, no executor. The supervisor reads the lines.
 """
 
+import errno
 import json
 import os
 import signal
@@ -144,9 +145,20 @@ class Context:
         return rate if self._rate is None else 0.8 * self._rate + 0.2 * rate
 
     def _write(self, line: dict[str, Any]) -> None:
-        self._events.write(json.dumps({"at": time.time(), **line}).encode() + b"\n")
+        """Append a whole line; on a full disk wait until there is room again, since a metric cannot be had twice."""
+        left = json.dumps({"at": time.time(), **line}).encode() + b"\n"
+        while left:
+            try:
+                left = left[self._events.write(left) :]
+            except OSError as error:
+                if error.errno not in FULL or self.stopping:
+                    raise
+                time.sleep(ROOM_EVERY_S)
 
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+ROOM_EVERY_S = 1.0
+"""How often a full disk is tried again."""
 STARVED = ("can't allocate memory", "out of memory", "not enough memory")
 """What an allocator's error says, whose class is only a RuntimeError."""
 

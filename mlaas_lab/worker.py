@@ -20,6 +20,7 @@ from mlaas_lab.schema import JSON, Endpoint, Job, JobState, Progress
 from mlaas_lab.settings import Settings, silence
 from mlaas_lab.store import Store
 from mlaas_lab.store.folder import JobFolder, read_json, write_json
+from mlaas_lab.store.patience import patient
 from mlaas_lab.tasks import Task
 from mlaas_lab.tracking.sender import Sender
 from mlaas_lab.turn import Turn
@@ -43,8 +44,10 @@ class Supervisor:
         self.settings = Settings.model_validate(self.job["settings"])
         self.task: Task = registry.load("task", self.job["task"])
         self.executor: Executor = registry.load("executor", self.job["executor"])
-        self.store = Store(self.settings.store_path)
         self.stopping = False
+        self.store = patient(
+            Store(self.settings.store_path), told=lambda error: _say(str(error)), given_up=lambda: self.stopping
+        )
         self.running: Running | None = None
         self._read_to = folder.events.stat().st_size if folder.events.exists() else 0
         self._sender: Sender | None = None
@@ -145,7 +148,7 @@ class Supervisor:
             return False
         self.job = {**self.job, "attempt": following.attempt, "spec": spec, "adjusted": {**change, "why": end.why}}
         write_json(self.folder.job, self.job)
-        print(f"{end.why}. Going on with {said}.", flush=True)  # noqa: T201 - this process writes the job's log
+        _say(f"{end.why}. Going on with {said}.")
         self.take()
         return True
 
@@ -231,6 +234,10 @@ def main(path: str, *, inline: bool = False) -> int:
         supervisor.end(Ending(state=JobState.FAILED, why=one_line(error)))
         return 1
     return 0 if state is not JobState.FAILED else 1
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - this process writes the job's log
 
 
 def _inline(supervisor: Supervisor, path: str) -> int:
