@@ -125,14 +125,19 @@ class _Work:
         self._store, self._seed, self._made = store, seed, 0
         self._chance = random.Random(seed)
 
-    def one(self) -> tuple[str, str]:
-        """Do something; the operation and the job."""
-        store, name = self._store, f"shared{self._chance.randrange(SHARED)}"
+    def next(self) -> tuple[str, str]:
+        """What to do now: the operation and the job."""
         operation = self._chance.choices(("add", "move", "update", "cancel", "job", "jobs"), (2, 4, 4, 1, 4, 1))[0]
+        if operation != "add":
+            return operation, f"shared{self._chance.randrange(SHARED)}"
+        self._made += 1
+        return operation, f"own{self._seed}-{self._made}"
+
+    def do(self, operation: str, name: str) -> None:
+        """Do it."""
+        store = self._store
         match operation:
             case "add":
-                self._made += 1
-                name = f"own{self._seed}-{self._made}"
                 store.add(_job(name), force=True)
             case "move":
                 steps = NEXT[store.job(name).state] - {JobState.SUCCEEDED}
@@ -145,7 +150,6 @@ class _Work:
                 store.job(name)
             case "jobs":
                 store.jobs(limit=20)
-        return operation, name
 
 
 def _say(operation: str, job: str, took_s: float, words: str = "") -> None:
@@ -160,16 +164,17 @@ def main(path: str, seed: int, operations: int, way: str) -> None:
         connection.BUSY_S = 0
     while n < operations or not operations:
         n += 1
+        operation, job = work.next()
         if way == "acknowledges too early":
-            _say("add", f"own{seed}-{work._made + 1}", 0.0)
+            _say(operation, job, 0.0)
         began = time.perf_counter()
         try:
-            operation, job = work.one()
+            work.do(operation, job)
         except StoreError as error:
             kind = "refused" if any(words in error.message for words in REFUSALS) else "error"
             _say(kind, "", time.perf_counter() - began, error.message)
         else:
-            if way != "acknowledges too early" or operation == "move":
+            if way != "acknowledges too early":
                 _say(operation, job, time.perf_counter() - began)
 
 

@@ -83,7 +83,7 @@ def test_a_thousand_killed_writers_leave_what_was_acknowledged(tmp_path):
 
 
 def test_an_acknowledgement_that_comes_too_early_is_caught(tmp_path):
-    said, _ = killed(tmp_path / "s.sqlite3", 10, way=WAYS[1])
+    said, _ = killed(tmp_path / "s.sqlite3", 20, way=WAYS[1])
     assert differences(tmp_path / "s.sqlite3", said, exact=False)
 
 
