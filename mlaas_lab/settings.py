@@ -141,7 +141,8 @@ class Preferences:
             first = error.errors()[0]
             name = str(first["loc"][0])
             raise UsageError(f"{name} = {first['input']!r} in {found[name].origin}: {first['msg'].lower()}.") from None
-        places = {n: getattr(settings, n).expanduser().absolute() for n in ("data_dir", "cache_dir")}
+        named = {name: getattr(settings, name) for name in ("data_dir", "cache_dir", "ray_storage")}
+        places = {name: path.expanduser().absolute() for name, path in named.items() if path is not None}
         return settings.model_copy(update={**places, "tracking_uri": _absolute(settings.tracking_uri)})
 
     def _found(self) -> dict[str, Origin]:
