@@ -71,9 +71,9 @@ class MlflowServer:
             connection.close()
 
 
-def refusal(message: str, code: str = "INVALID_PARAMETER_VALUE") -> Sick:
+def refusal(message: str, code: str = "INVALID_PARAMETER_VALUE", *, status: int = 400) -> Sick:
     """MLflow's own way to say no."""
-    return Sick(status=400, body=json.dumps({"error_code": code, "message": message}))
+    return Sick(status=status, body=json.dumps({"error_code": code, "message": message}))
 
 
 def copied(template: Path, to: Path) -> None:

@@ -171,8 +171,10 @@ class Delivery:
     def _finish(self, state: Delivered, job: JobState) -> Delivered:
         run_id = str(state.run_id)
         if state.ended_at is None:
-            # Noted before it is sent: a repeat must carry the same time, or final metrics would double.
-            state = self._keep(replace(state, ended_at=time.time()))
+            # Noted before they are sent: a repeat must carry the same time, or final metrics would double.
+            now = time.time()
+            final_at = (state.final_at or now) if self._folder.outcome.exists() else None
+            state = self._keep(replace(state, ended_at=now, final_at=final_at))
         for part in ending.parts(self._folder, state):
             if part.name in state.done:
                 continue

@@ -69,7 +69,7 @@ def portable(folder: Path) -> Iterator[Path]:
 def _metrics(metrics: dict[str, JSON], state: Delivered, client: MlflowClient, run_id: str) -> None:
     """Final numbers, at the last step, so that they are the newest of their names."""
     made = [
-        point(key, value, at_s=state.ended_at or 0, step=state.last_step)
+        point(key, value, at_s=state.final_at or 0, step=state.last_step)
         for key, value in metrics.items()
         if value is not None
     ]

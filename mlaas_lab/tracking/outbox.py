@@ -43,6 +43,8 @@ class Delivered:
     refused: str | None = None
     """Why the run as a whole takes nothing any more: somebody deleted it. Only `sync` asks again."""
     ended_at: float | None = None
+    final_at: float | None = None
+    """The time of the final metrics. It outlives the attempt: one whose end was sent, but not noted, ends again."""
     done: tuple[str, ...] = ()
     """Parts of the job's end that have been sent."""
     not_finite: dict[str, int] = field(default_factory=dict)
@@ -113,8 +115,9 @@ def undelivered(folder: JobFolder) -> int:
 
 
 def forget(folder: JobFolder) -> None:
-    """Start over: all is sent again, to a new run if the old one was deleted. The time of the end stays as it was."""
-    Delivered(ended_at=Delivered.read(folder).ended_at).write(folder)
+    """Start over: all is sent again, to a new run if the old one was deleted. The times of the end stay."""
+    kept = Delivered.read(folder)
+    Delivered(ended_at=kept.ended_at, final_at=kept.final_at).write(folder)
 
 
 def batches(folder: JobFolder, offset: int, *, size: int = 1000) -> Iterator[Batch]:

@@ -6,6 +6,7 @@ decides when to come back.
 """
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,9 @@ DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 FOR_GOOD = frozenset({"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST"})
 """MLflow's error codes of 400, and of 404 for a run; a 404 without its code is a wrong address."""
+
+PASSING = re.compile(r"QueuePool|PendingRollback|InterfaceError|DatabaseError|timed out")
+"""MLflow calls BAD_REQUEST whatever SQLAlchemy raises; these say how its database is now, which passes."""
 
 UPLOAD_S = 60
 """How long an artifact's request may stand still."""
@@ -143,7 +147,8 @@ def _first_use(uri: str, scheme: str) -> Iterator[None]:
 def _kind(error: MlflowException) -> type[TrackingError]:
     if isinstance(error.__cause__, requests.exceptions.Timeout) or "Read timed out" in str(error):
         return Slow
-    return Refused if error.error_code in FOR_GOOD else TrackingError
+    for_good = error.error_code in FOR_GOOD and not (error.error_code == "BAD_REQUEST" and PASSING.search(str(error)))
+    return Refused if for_good else TrackingError
 
 
 def _said(uri: str, error: Exception) -> str:

@@ -23,6 +23,8 @@ class Sick:
     """Wait before the server sees it."""
     lost: bool = False
     """The server does what it is asked, and its answer never arrives."""
+    half: bool = False
+    """The server does what it is asked, and its answer ends in the middle."""
 
 
 class FaultProxy:
@@ -32,6 +34,8 @@ class FaultProxy:
         """Forwards to `port` of loopback."""
         self.sick: Callable[[str, str], Sick | None] = lambda _method, _path: None
         self.ledger: list[str] = []
+        self.bodies: list[bytes] = []
+        """What each of these carried."""
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -40,6 +44,7 @@ class FaultProxy:
             def _handle(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 proxy.ledger.append(f"{self.command} {self.path.partition('?')[0]}")
+                proxy.bodies.append(body)
                 sick = proxy.sick(self.command, self.path) or Sick()
                 if sick.status is not None:
                     self._answer(sick.status, sick.body.encode(), "text/html")
@@ -50,7 +55,7 @@ class FaultProxy:
                     self.close_connection = True
                     self.connection.shutdown(socket.SHUT_RDWR)
                     return
-                self._answer(status, text, kind)
+                self._answer(status, text, kind, half=sick.half)
 
             def _forward(self, port: int, body: bytes) -> tuple[int, bytes, str]:
                 upstream = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -64,13 +69,16 @@ class FaultProxy:
                 finally:
                     upstream.close()
 
-            def _answer(self, status: int, text: bytes, kind: str) -> None:
+            def _answer(self, status: int, text: bytes, kind: str, *, half: bool = False) -> None:
                 try:
                     self.send_response(status)
                     self.send_header("Content-Type", kind)
                     self.send_header("Content-Length", str(len(text)))
                     self.end_headers()
-                    self.wfile.write(text)
+                    self.wfile.write(text[: len(text) // 2] if half else text)
+                    if half:
+                        self.close_connection = True
+                        self.connection.shutdown(socket.SHUT_WR)
                 except OSError:
                     self.close_connection = True
 

@@ -110,3 +110,33 @@ def stored() -> Callable[..., list[tuple[str, int, float]]]:
         return [(row.key, row.step, row.value) for key in keys for row in client.get_metric_history(run_id, key)]
 
     return read
+
+
+@pytest.fixture
+def curves() -> Callable[..., list[tuple[str, int, float, int]]]:
+    """(key, step, value, time in ms) of every row that MLflow has of a run."""
+
+    def read(run_id: str, settings: Settings) -> list[tuple[str, int, float, int]]:
+        from mlaas_lab.tracking.server import connect
+
+        client = connect(settings)
+        rows = [row for key in client.get_run(run_id).data.metrics for row in client.get_metric_history(run_id, key)]
+        return [(row.key, row.step, row.value, row.timestamp) for row in rows]
+
+    return read
+
+
+@pytest.fixture
+def measured() -> Callable[[JobFolder], list[tuple[str, int, float, int]]]:
+    """The same as the job itself wrote it down, read as plain JSON."""
+
+    def read(folder: JobFolder) -> list[tuple[str, int, float, int]]:
+        lines = [json.loads(line) for line in folder.events.read_bytes().split(b"\n") if line.endswith(b"}")]
+        said = [line for line in lines if line["event"] == "metrics"]
+        return [
+            (key, line["step"], value, round(line["at"] * 1000))
+            for line in said
+            for key, value in line["values"].items()
+        ]
+
+    return read

@@ -111,9 +111,15 @@ class TestServerIsSick:
             Sick(status=404, body="<html>nginx</html>"),
             Sick(status=200, body="<html>please log in</html>"),
             LOST_REPLY,
+            Sick(half=True),
+            refusal("(sqlite3.OperationalError) database or disk is full", "TEMPORARILY_UNAVAILABLE", status=503),
+            refusal("QueuePool limit of size 5 overflow 10 reached, connection timed out", "BAD_REQUEST"),
             Sick(delay_s=2.5),
         ],
-        ids=["500", "429", "401", "503", "wrong address", "login page", "lost reply", "slow"],
+        ids=[
+            *("500", "429", "401", "503", "wrong address", "login page"),
+            *("lost reply", "half a reply", "its disk is full", "its pool is empty", "slow"),
+        ],
     )
     def test_heals_without_loss(self, sick, proxy, job, log, remote, stored, request):
         folder = job(request.node.callspec.id.replace(" ", "-"))
@@ -134,6 +140,28 @@ class TestServerIsSick:
         done = _patiently(lambda: delivery.finish(JobState.SUCCEEDED))
         assert (done.sent, done.parked, done.finished) == (620, (), True)
         _exactly(stored(done.run_id, remote), said)
+
+    def test_without_keeping_what_failed_it_would_be_lost(self, proxy, job, log, remote, stored):
+        folder = job("fire-and-forget")
+        said = log(folder, 0, 300)
+        delivery = Delivery(folder, remote)
+        delivery.start()
+        send = delivery._send
+
+        def forgetful(run_id, points):
+            try:
+                return send(run_id, points)
+            except TrackingError:
+                return []
+
+        delivery._send = forgetful
+        proxy.sick = lambda _method, path: Sick(status=500) if "log-batch" in path else None
+        delivery.drain()
+        proxy.sick = lambda _method, _path: None
+        said |= log(folder, 300, 310)
+        done = delivery.finish(JobState.SUCCEEDED)
+        assert done.finished
+        assert len(said - set(stored(done.run_id, remote))) == 600
 
     def test_a_server_that_fails_gets_smaller_requests(self, proxy, job, log, remote):
         folder = job("smaller")

@@ -145,8 +145,8 @@ def test_the_time_of_the_end_must_be_noted_first(ended, local, monkeypatch, stor
     """Sabotaged: a clock read at each try doubles the final metrics."""
     done = Delivery(ended, local).finish(JobState.SUCCEEDED)
     kept = tracking.delivered(ended)
-    for ended_at, rows in ((kept.ended_at, 42), (None, 44)):
-        delivery_module.replace(kept, finished=False, done=(), ended_at=ended_at).write(ended)
+    for at, rows in ((kept.ended_at, 42), (None, 44)):
+        delivery_module.replace(kept, finished=False, done=(), ended_at=at, final_at=at).write(ended)
         Delivery(ended, local).finish(JobState.SUCCEEDED)
         assert len(stored(done.run_id, local)) == rows
 

@@ -66,8 +66,8 @@ def test_what_is_written_is_read(job):
     assert Delivered.read(folder) == state
 
 
-def test_forget_keeps_only_the_time_of_the_end(job):
+def test_forget_keeps_only_the_times_of_the_end(job):
     folder = job()
-    Delivered(run_id="r", offset=7, ended_at=3.0, finished=True).write(folder)
+    Delivered(run_id="r", offset=7, ended_at=3.0, final_at=2.0, finished=True).write(folder)
     forget(folder)
-    assert Delivered.read(folder) == Delivered(ended_at=3.0)
+    assert Delivered.read(folder) == Delivered(ended_at=3.0, final_at=2.0)

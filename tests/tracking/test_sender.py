@@ -1,5 +1,6 @@
 """The sender never makes anybody wait: not the loop that logs, not the end of the job."""
 
+import contextlib
 import socket
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 
 from mlaas_lab import tracking
 from mlaas_lab.context import Context
+from mlaas_lab.errors import TrackingError
 from mlaas_lab.schema import JobState
 from mlaas_lab.tracking.sender import Sender
 
@@ -39,6 +41,19 @@ def test_delivers_while_the_job_runs_and_when_it_ends(job, log, local):
     assert tracking.undelivered(folder) == 0
 
 
+def _worst_stall(folder, settings, deliver=lambda: None):
+    """Longest time that logging a step took, over 3 s; and how many steps."""
+    context = Context(folder, settings, job_id="stalled", name="clinc")
+    worst, step, end = 0.0, 0, time.monotonic() + 3
+    while time.monotonic() < end:
+        began = time.monotonic()
+        context.log(step, loss=1.0)
+        deliver()
+        worst, step = max(worst, time.monotonic() - began), step + 1
+        time.sleep(0.005)
+    return worst, step
+
+
 def test_an_outage_stalls_neither_the_loop_nor_the_end(job, settings, silent, capsys):
     folder = job("stalled")
     import mlaas_lab.tracking.delivery  # noqa: F401 - its import alone would be the longest stall here
@@ -46,23 +61,28 @@ def test_an_outage_stalls_neither_the_loop_nor_the_end(job, settings, silent, ca
     away = settings.model_copy(update={"tracking_uri": silent})
     sender = Sender(folder, away)
     sender.start()
-    context = Context(folder, away, job_id="stalled", name="clinc")
-    worst, end = 0.0, time.monotonic() + 4
-    step = 0
-    while time.monotonic() < end:
-        began = time.monotonic()
-        context.log(step, loss=1.0)
-        worst, step = max(worst, time.monotonic() - began), step + 1
-        time.sleep(0.005)
+    worst, steps = _worst_stall(folder, away)
     assert worst < 1, "a request to the deaf server would take 2 s"
     assert sender.trouble is not None
     began = time.monotonic()
     sender.finish(JobState.SUCCEEDED, within_s=1)
     assert time.monotonic() - began < 10
-    assert tracking.undelivered(folder) == step
+    assert tracking.undelivered(folder) == steps
     sender.join(20)
     assert not sender.is_alive()  # in a kernel it would go on for ever
     assert capsys.readouterr().out.count("does not answer in time") == 1
+
+
+def test_control_a_loop_that_sends_for_itself_stalls(job, settings, silent):
+    folder = job("stalled")
+    away = settings.model_copy(update={"tracking_uri": silent})
+    delivery = tracking.Delivery(folder, away)
+
+    def deliver():
+        with contextlib.suppress(TrackingError):
+            delivery.drain()
+
+    assert _worst_stall(folder, away, deliver)[0] > 1.5
 
 
 def test_a_deleted_run_ends_the_thread(job, log, local):
