@@ -49,7 +49,9 @@ class Recovery:
             if self._alive(job):
                 return job
             return self._lost(job)
-        except StoreError:
+        except StoreError as error:
+            if error.temporary:
+                raise
             # It wrote its end between our two looks, or somebody else saw it first.
             return self._store.job(job.id)
 

@@ -117,6 +117,10 @@ class Store:
         found = self._db.read(f"select * from jobs where {' and '.join(where)} {order}", *values, limit or -1)  # noqa: S608
         return [rows.job(row) for row in found]
 
+    def count(self) -> int:
+        """How many jobs there are."""
+        return int(self._db.read("select count(*) from jobs")[0][0])
+
     def move(
         self, job_id: str, to: JobState, *, attempt: int, why: str | None = None, handle: dict[str, JSON] | None = None
     ) -> Job:
@@ -143,7 +147,7 @@ class Store:
             if handle is not None:
                 db.execute("update jobs set handle=? where id=?", (json.dumps(handle), job_id))
             self._event(db, job_id, (to, attempt, now, why))
-        return self.job(job_id)
+            return self._found(db, job_id)
 
     def requeue(
         self, job_id: str, *, attempt: int, why: str, by_hand: bool = False, spec: Mapping[str, JSON] | None = None
@@ -178,7 +182,7 @@ class Store:
                 ),
             )
             self._event(db, job_id, (JobState.QUEUED, attempt + 1, time.time(), why))
-        return self.job(job_id)
+            return self._found(db, job_id)
 
     def swap(self, job_id: str, *, attempt: int, seen: Mapping[str, JSON], handle: Mapping[str, JSON]) -> bool:
         """Set the handle of a job that is alive if it still is the one that was seen; of two that try, one does."""
@@ -235,7 +239,7 @@ class Store:
         """Leave word for the supervisor; works while a cell runs and when the kernel is dead."""
         with self._db.write() as db:
             db.execute("update jobs set cancel_requested=1 where id=?", (job_id,))
-        return self.job(job_id)
+            return self._found(db, job_id)
 
     def endpoints(self) -> list[Endpoint]:
         """Servers of jobs that are alive, newest first."""

@@ -54,6 +54,8 @@ def attempts(db: Connection) -> None:
     db.execute("alter table jobs add column beat integer not null default 0")
     db.execute("alter table jobs add column waiting text")
     db.execute("alter table jobs add column requeues integer not null default 0")
+    # Jobs are listed by when they were added, which is the order of rowid, since a clock may be set back.
+    db.execute("drop index jobs_by_age")
 
 
 @MIGRATIONS.append

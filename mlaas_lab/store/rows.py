@@ -5,6 +5,7 @@ import sqlite3
 from dataclasses import asdict
 from typing import Any
 
+from mlaas_lab.errors import StoreError
 from mlaas_lab.schema import Job, JobState, Progress
 
 
@@ -22,17 +23,26 @@ def columns(job: Job) -> dict[str, Any]:
 
 
 def job(row: sqlite3.Row) -> Job:
-    """The job in `row`."""
+    """The job in `row`.
+
+    Raises:
+        StoreError: if the row cannot be read: the disk gave back something else than was written.
+    """
     values = dict(row)
-    progress = json.loads(values["progress"]) if values["progress"] else None
-    return Job(
-        **{
-            **values,
-            "spec": json.loads(values["spec"]),
-            "state": JobState(values["state"]),
-            "progress": Progress(**progress) if progress else None,
-            "ready": bool(values["ready"]),
-            "handle": json.loads(values["handle"]),
-            "cancel_requested": bool(values["cancel_requested"]),
-        }
-    )
+    try:
+        progress = json.loads(values["progress"]) if values["progress"] else None
+        return Job(
+            **{
+                **values,
+                "spec": json.loads(values["spec"]),
+                "state": JobState(values["state"]),
+                "progress": Progress(**progress) if progress else None,
+                "ready": bool(values["ready"]),
+                "handle": json.loads(values["handle"]),
+                "cancel_requested": bool(values["cancel_requested"]),
+            }
+        )
+    except (ValueError, TypeError) as error:
+        raise StoreError(
+            f"the row of job {values['id']!r} is damaged: {error}.", next="`doctor` names the store and its backups."
+        ) from None
