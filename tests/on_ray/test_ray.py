@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from loopback import Fault, Loopback
 from safetensors.torch import load_file
 
 from mlaas_lab.cluster.jobs_api import Cluster
@@ -147,6 +148,26 @@ def test_evaluation_is_the_same(ray_lab, chats):
     assert Path(there.outcome["records"]).exists()
     outcome = json.loads(there.folder.outcome.read_text())
     assert outcome["datasets"][0]["path"] == str(chats), "as the user named it"
+
+
+def test_a_killed_evaluation_asks_nothing_twice(ray_lab, cluster, chats, long_eventually):
+    def evaluate(server: Loopback, executor: str) -> JobHandle:
+        target = f"openai/m?base_url={server.base_url}"
+        spec = build(Eval, {"data": chats, "targets": target, "concurrency": 1})
+        return ray_lab.submit("eval", spec, executor=executor, force=True, wait=False)
+
+    with Loopback(faults=[Fault(delay_s=0.1)] * 40) as server, Loopback() as other:
+        job = evaluate(server, "ray")
+        long_eventually(lambda: len(server.requests) >= 12, 120)
+        cluster.kill("driver")
+        long_eventually(lambda: ray_lab.store.job(job.id).state not in RUNS, 30)
+        asked = len(server.requests)
+        assert asked < 40
+        again = ray_lab.jobs.resume(job.id).wait(120)
+        whole = evaluate(other, "process").wait(120)
+        assert len(server.requests) <= 41, "only what was in flight is asked again"
+    assert [line["mean"] for line in again.outcome["summary"]] == [line["mean"] for line in whole.outcome["summary"]]
+    assert [line["n"] for line in again.outcome["summary"]] == [40, 40]
 
 
 def test_storage_elsewhere_comes_home(ray_lab, options, tmp_path, monkeypatch):
