@@ -1,6 +1,8 @@
 """How an entry ended is told from outside, out-of-memory in all its voices too, and answered once."""
 
+import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +16,38 @@ from mlaas_lab.tasks import Task
 Toy = registry.load("task", "toy_long").spec
 
 
-@pytest.mark.parametrize("memory", ["python", "allocator", "abort"])
+CGROUPS = Path("/sys/fs/cgroup/memory")
+
+
+@pytest.fixture
+def cgroup(monkeypatch):
+    """A memory cgroup of 300 MB for the entry, where this user may make one."""
+    if not os.access(CGROUPS, os.W_OK) or not (CGROUPS / "memory.limit_in_bytes").exists():
+        pytest.skip("only root may limit memory by a cgroup")
+    folder = CGROUPS / f"mlaas-test-{os.getpid()}"
+    folder.mkdir()
+    (folder / "memory.limit_in_bytes").write_text("300000000")
+    monkeypatch.setenv("TOY_CGROUP", str(folder))
+    yield
+    folder.rmdir()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("memory", ["python", "allocator", "system"])
+def test_fifty_times_out_of_memory(lab, cgroup, memory):
+    peaks = []
+    for n in range(50):
+        handle = lab.submit("toy_long", Toy(memory=memory, portion=8, steps=1 + n))
+        assert handle.result(120) == {"counted": 1 + n, "attempt": 2}
+        why = lab.store.history(handle.id)[2][3]
+        assert why.startswith("out of memory: ")
+        peaks.append(why.rpartition("had ")[2])
+        assert read_json(handle.folder.job)["adjusted"]["portion"] == 4
+    print(f"\n{memory}: 50 of 50 recognised and answered once, peaks {min(peaks)} to {max(peaks)}")
+
+
+@pytest.mark.parametrize("memory", ["python", "abort"])
 def test_out_of_memory_is_recognised_and_answered_once_with_half(lab, memory):
     handle = lab.submit("toy_long", Toy(memory=memory, portion=8, steps=2))
     assert handle.result(60) == {"counted": 2, "attempt": 2}

@@ -100,16 +100,17 @@ def starve(how: str) -> None:
     """Run out of memory, each time as another part of the system says it."""
     match how:
         case "python":
-            raise MemoryError
+            bytearray(1 << 60)
         case "allocator":
-            raise RuntimeError(
-                "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory"
-            )
+            import torch
+
+            torch.empty(1 << 60)
         case "abort":
             print("memory allocation of 68719476736 bytes failed", file=sys.stderr, flush=True)
             os.abort()
         case "system":
-            time.sleep(600)
+            Path(os.environ["TOY_CGROUP"], "cgroup.procs").write_text(str(os.getpid()))
+            print(len(bytearray(600_000_000)))
 
 
 def needs(spec: Toy, settings: object, machine: object) -> Needs:
