@@ -1,6 +1,7 @@
 """Where growing results are shown while one waits: a terminal's line, a notebook's output.
 
-Both redraw at most four times a second and only what changed; the last state is always drawn.
+Both redraw at most four times a second and only what changed; the last state is always drawn. All outputs of a kernel
+share one pace, so that many jobs, or one with a large card, do not flood the browser.
 """
 
 import shutil
@@ -14,6 +15,39 @@ from mlaas_lab.view import Shown
 EVERY_S = 0.25
 QUIET_EVERY_S = 5.0
 """Where lines cannot be drawn over (a log file), one is written this often."""
+
+MESSAGES_PER_S = 40
+BYTES_PER_S = 80_000
+"""One drawing weighs at most 120 kB, so that no second sees more than 200 kB."""
+
+
+class Pace:
+    """How often a kernel may send drawings; a large one is followed by a longer pause."""
+
+    def __init__(self) -> None:
+        """The first may go at once."""
+        self._turn = threading.Lock()
+        self._next_at = 0.0
+
+    @property
+    def ready(self) -> bool:
+        """Whether a drawing may be sent now."""
+        return time.monotonic() >= self._next_at
+
+    def sent(self, data: dict[str, str]) -> float:
+        """Put off the next drawing by what this one weighs; when its own turn is, by the monotonic clock."""
+        size = sum(len(text.encode()) for text in data.values())
+        with self._turn:
+            mine = max(self._next_at, time.monotonic())
+            self._next_at = mine + max(1 / MESSAGES_PER_S, size / BYTES_PER_S)
+        return mine
+
+    def wait(self, data: dict[str, str]) -> None:
+        """Take a turn, and return when it has come."""
+        time.sleep(max(0.0, self.sent(data) - time.monotonic()))
+
+
+PACE = Pace()
 
 
 class Terminal:
@@ -63,10 +97,11 @@ class Notebook:
         from IPython.display import display
 
         now = time.monotonic()
-        if now - self._drawn_at < EVERY_S:
+        if now - self._drawn_at < EVERY_S or not PACE.ready:
             return
         self._drawn_at = now
         data = shown._repr_mimebundle_()
+        PACE.sent(data)
         if self._handle is None:
             self._handle = display(data, raw=True, display_id=True)
         else:
@@ -75,7 +110,9 @@ class Notebook:
     def finish(self, shown: Shown | None) -> None:
         """Draw the final state where the growing one was; it is not shown a second time as the cell's result."""
         if self._handle is not None and shown is not None:
-            self._handle.update(shown._repr_mimebundle_(), raw=True)
+            data = shown._repr_mimebundle_()
+            PACE.wait(data)
+            self._handle.update(data, raw=True)
             shown.drawn = True
 
 
@@ -98,7 +135,9 @@ def _follow(shown: Any) -> None:
     """
     from IPython.display import display
 
-    handle = display(shown._repr_mimebundle_(), raw=True, display_id=True)
+    data = shown._repr_mimebundle_()
+    PACE.sent(data)
+    handle = display(data, raw=True, display_id=True)
     if not shown.settled:
         threading.Thread(target=_keep, args=(shown, handle), name=f"mlaas-follow-{shown.id}", daemon=True).start()
 
@@ -109,6 +148,7 @@ def _keep(shown: Any, handle: Any) -> None:
         done = shown.settled
         now = shown._repr_mimebundle_()
         if now != last:
+            PACE.wait(now)
             handle.update(now, raw=True)
             last = now
         if done:

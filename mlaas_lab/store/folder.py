@@ -10,6 +10,10 @@ from pathlib import Path
 
 from mlaas_lab.schema import JSON
 
+LONGEST = 500
+"""Characters of a line in a tail: a progress bar without line ends is one line of megabytes."""
+HEAD = 200
+
 
 class JobFolder:
     """Paths inside `data_dir/jobs/ID`."""
@@ -81,12 +85,13 @@ class JobFolder:
         return all(Path(path).exists() for path in made if path)
 
     def tail(self, lines: int = 20, *, limit_bytes: int = 64_000) -> list[str]:
-        """The last lines of the log, from at most its last `limit_bytes`."""
+        """The last lines of the log, from at most its last `limit_bytes`; of a long one, its beginning and its end."""
         if not self.log.exists():
             return []
         with self.log.open("rb") as file:
             file.seek(max(0, self.log.stat().st_size - limit_bytes))
-            return file.read().decode(errors="replace").splitlines()[-lines:]
+            found = file.read(limit_bytes).decode(errors="replace").splitlines()[-lines:]
+        return [line if len(line) <= LONGEST else f"{line[:HEAD]} … {line[HEAD - LONGEST :]}" for line in found]
 
     def events_from(self, offset: int = 0) -> Iterator[tuple[int, JSON]]:
         """Whole event lines after byte `offset`, each with the offset that follows it."""

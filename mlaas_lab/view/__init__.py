@@ -60,6 +60,9 @@ __all__ = [
 NOTEBOOK_WIDTH = 100
 """Characters in a line of the text that a notebook keeps beside the HTML."""
 
+NOTEBOOK_CHARS = 20_000
+"""Of that text; who reads the HTML never sees it, and the notebook's file keeps both."""
+
 
 class Shown(ABC):
     """Anything a command returns: it can be seen in a cell, read in a terminal and piped as JSON."""
@@ -87,4 +90,7 @@ class Shown(ABC):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002
         view = self.view()
-        return {"text/plain": to_text(view, width=NOTEBOOK_WIDTH), "text/html": to_html(view)}
+        text = to_text(view, width=NOTEBOOK_WIDTH)
+        if len(text) > NOTEBOOK_CHARS:
+            text = f"{text[:NOTEBOOK_CHARS]}\n… {len(text) - NOTEBOOK_CHARS:,} more characters"
+        return {"text/plain": text, "text/html": to_html(view)}
