@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mlaas_lab.resources import GIB, THREADS, Blocked
@@ -26,7 +27,7 @@ def card(
     """State, progress, results and what to do next; `waiting` is what MLflow does not have yet."""
     marks: list[Mark] = []
     if job.progress is not None and not job.state.ended and not job.ready:
-        marks.append(bar(job.progress))
+        marks.append(bar(job.progress if job.state is JobState.RUNNING else replace(job.progress, rate=None)))
     left = [("Not in MLflow yet", f"{waiting:,} metrics and results; `sync` sends them")] if waiting else []
     marks.append(Facts(rows=[*_facts(job), *left]))
     if job.ready and outcome.get("endpoints"):
@@ -42,10 +43,8 @@ def table(jobs: Sequence[Job], waiting: Mapping[str, int] | None = None) -> View
     """Many jobs, newest first; `waiting` is what MLflow does not have yet, by job id."""
     if not jobs:
         return View(title="No jobs yet", summary="`finetune --data FILE` starts one; `help` lists the commands.")
-    columns: list[Column | str] = ["Job", "Task", "Name", "State", "Progress", "Took", "Error"]
-    rows: list[list[Any]] = [
-        [job.id, job.task, job.name, state(job), _done(job), duration(took_s(job)), job.error] for job in jobs
-    ]
+    columns: list[Column | str] = ["Job", "Task", "Name", "State", "Progress", "Took", "Why"]
+    rows: list[list[Any]] = [_row(job) for job in jobs]
     if not waiting:
         return View(title="Jobs", table=Table(columns=columns, rows=rows))
     columns.append(Column(title="Not in MLflow yet", align="right"))
@@ -130,6 +129,11 @@ def _facts(job: Job) -> list[tuple[str, Any]]:
     elif job.state is not JobState.SUCCEEDED:
         facts.append(("Go on", f"resume {job.id}"))
     return facts
+
+
+def _row(job: Job) -> list[Any]:
+    why = job.error or job.waiting
+    return [job.id, job.task, job.name, state(job), _done(job), duration(took_s(job)), why]
 
 
 def _done(job: Job) -> str:
