@@ -45,13 +45,24 @@ def chats_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One MLflow for all: to make its tables takes longer than a fine-tune."""
+    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+
+
+@pytest.fixture(autouse=True)
+def tracked(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLAAS_TRACKING_URI", database)
+
+
 @pytest.fixture
-def spec(toy: Path, chats_file: Path) -> Finetune:
+def spec(tracked: None, toy: Path, chats_file: Path) -> Finetune:
     return Finetune.model_validate({"base": str(toy), "data": chats_file, "name": "colours", **OPTIONS})
 
 
 @pytest.fixture
-def undisturbed(lab: Lab, spec: Finetune) -> Control:
+def undisturbed(tracked: None, lab: Lab, spec: Finetune) -> Control:
     """Run once for all tests of this file."""
     if not _control:
         began = time.monotonic()
