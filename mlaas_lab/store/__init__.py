@@ -14,7 +14,7 @@ from typing import Any
 from mlaas_lab.errors import StoreError, UsageError, did_you_mean
 from mlaas_lab.resources import Blocked, Lease, Machine, Needs
 from mlaas_lab.schema import JSON, Endpoint, Job, JobState
-from mlaas_lab.store import leases, rows
+from mlaas_lab.store import forgetting, leases, rows
 from mlaas_lab.store.connection import Database
 from mlaas_lab.store.history import Happened
 
@@ -240,6 +240,15 @@ class Store:
         with self._db.write() as db:
             db.execute("update jobs set cancel_requested=1 where id=?", (job_id,))
             return self._found(db, job_id)
+
+    def forget(self, job_id: str, *, attempt: int) -> bool:
+        """Delete a job that has ended, with its history; False if it is alive, or a newer attempt has been made."""
+        with self._db.write() as db:
+            job = self._found(db, job_id)
+            if job.attempt != attempt or not job.state.ended:
+                return False
+            forgetting.forget(db, job_id)
+        return True
 
     def endpoints(self) -> list[Endpoint]:
         """Servers of jobs that are alive, newest first."""

@@ -15,7 +15,7 @@ from mlaas_lab.tracking.waiting import waits, warning, words
 
 if TYPE_CHECKING:
     from mlaas_lab.tracking.delivery import Delivery
-    from mlaas_lab.tracking.runs import RunInfo, records, run_info, trouble, ui_url
+    from mlaas_lab.tracking.runs import RunInfo, records, registered, run_info, trouble, ui_url
 
 __all__ = [
     "Delivered",
@@ -24,6 +24,7 @@ __all__ = [
     "delivered",
     "forget",
     "records",
+    "registered",
     "run_info",
     "trouble",
     "ui_url",
@@ -33,7 +34,9 @@ __all__ = [
     "words",
 ]
 
-LATER = {"Delivery": "delivery"} | dict.fromkeys(("RunInfo", "records", "run_info", "trouble", "ui_url"), "runs")
+LATER = {"Delivery": "delivery"} | dict.fromkeys(
+    ("RunInfo", "records", "registered", "run_info", "trouble", "ui_url"), "runs"
+)
 """Names that cost an import of mlflow, and the file each is in."""
 
 # Whoever imports any file of this package does so before mlflow, which reads these variables when it is imported.

@@ -111,6 +111,26 @@ def records(run_id: str, settings: Settings) -> Path:
     return place
 
 
+def registered(settings: Settings) -> frozenset[str]:
+    """Ids of the runs whose model somebody has registered.
+
+    Raises:
+        TrackingError: if MLflow cannot be asked.
+    """
+    client = connect(settings)
+    found: set[str] = set()
+    token: str | None = None
+    with asking(settings.mlflow_uri, timeout_s=READ_S):
+        while True:
+            page = client.search_model_versions(page_token=token)
+            for version in page:
+                model = client.get_logged_model(version.model_id) if version.model_id else None
+                found |= {run_id for run_id in (version.run_id, model and model.source_run_id) if run_id}
+            token = page.token
+            if not token:
+                return frozenset(found)
+
+
 def ui_url(run_id: str, settings: Settings, *, experiment_id: str | None = None) -> str | None:
     """The page of a run in MLflow's UI; None when the tracking URI is a database and no UI's address is set.
 
