@@ -12,6 +12,7 @@ from mlaas_lab.commands.doctor import Health
 from mlaas_lab.commands.help import HelpText
 from mlaas_lab.commands.jobs import JobList
 from mlaas_lab.commands.logs import LogTail
+from mlaas_lab.commands.prune import Pruned
 from mlaas_lab.commands.sync import Synced
 from mlaas_lab.commands.version import Versions
 from mlaas_lab.data.report import Report
@@ -143,6 +144,14 @@ def logs(
     *,
     lines: int = ...,
 ) -> LogTail: ...
+
+def prune(
+    *,
+    what: str | Sequence[str] = ...,
+    older_than: str = ...,
+    keep: int = ...,
+    yes: bool = ...,
+) -> Pruned: ...
 
 def resume(
     job: str | JobHandle,

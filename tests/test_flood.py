@@ -112,9 +112,9 @@ def test_flood_is_whole_on_disk_and_a_trickle_in_the_notebook(page, lab, mb):
 
     traffic = page.run(
         f"from IPython.display import display\n"
-        f"display(get_ipython().run_line_magic('mlaas', 'noisy --mb 20 --no-lines --name line --fails'))\n"
-        f"display(get_ipython().run_line_magic('mlaas', 'noisy --mb 10 --events 100000 --name events'))\n"
-        f"%mlaas noisy --mb {mb} --name lines --wait",
+        f"display(get_ipython().run_line_magic('mlaas', 'toy_noisy --mb 20 --no-lines --name line --fails'))\n"
+        f"display(get_ipython().run_line_magic('mlaas', 'toy_noisy --mb 10 --events 100000 --name events'))\n"
+        f"%mlaas toy_noisy --mb {mb} --name lines --wait",
         until=ended,
     )
     traffic.jobs_bytes = largest
