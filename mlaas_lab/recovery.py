@@ -59,10 +59,13 @@ class Recovery:
         """Start the supervisor of an attempt that has none; False if somebody else does."""
         kept = {"entry": seen["entry"]} if "entry" in seen else {}
         mine: dict[str, JSON] = {**kept, "launcher": identity(os.getpid())}
-        if not self._store.swap(job.id, attempt=job.attempt, seen=seen, handle=mine):
+        if seen != mine and not self._store.swap(job.id, attempt=job.attempt, seen=seen, handle=mine):
             return False
         folder, started = JobFolder(job.folder), False
-        write_json(folder.job, {**read_json(folder.job), "attempt": job.attempt, "spec": dict(job.spec)})
+        before = read_json(folder.job)
+        now = {**before, "attempt": job.attempt, "spec": dict(job.spec)}
+        if now != before:
+            write_json(folder.job, now)
         try:
             handle = _executor(job).launch(folder, mark=f"{job.id}.{job.attempt}")
             started = True

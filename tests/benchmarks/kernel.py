@@ -1,4 +1,4 @@
-"""What the kernel pays: loading the extension, and submitting a job.
+"""What the kernel pays: loading the extension, submitting a job, and coming back to one.
 
 python tests/benchmarks/kernel.py
 """
@@ -42,7 +42,37 @@ began = time.perf_counter()
 shell.run_cell("job = %mlaas toy --steps 1")
 print(time.perf_counter() - began)
 """
+START = """
+from mlaas_lab import registry
+from mlaas_lab.lab import Lab
+print(Lab().submit("toy", registry.load("task", "toy").spec(steps=10_000, pause_s=0.02)).id)
+"""
+COME_BACK = """
+import time, IPython, ipywidgets
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+began = time.perf_counter()
+shell.run_line_magic("load_ext", "mlaas_lab")
+shell.run_cell("job = %mlaas attach")
+shell.user_ns["job"]._repr_html_()
+print(time.perf_counter() - began)
+"""
 RUNS = 7
+
+
+def come_back(runs: int = 20) -> list[float]:
+    """What it takes in a new kernel, imports included, to see the card of a job that runs."""
+    with tempfile.TemporaryDirectory() as home:
+        environment = {**os.environ, "HOME": home, "PYTHONPATH": str(Path(__file__).parents[1] / "plugins")}
+
+        def run(script: str) -> str:
+            done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+            return done.stdout.strip().splitlines()[-1]
+
+        job_id = run(START)
+        took = [float(run(COME_BACK)) for _ in range(runs)]
+        subprocess.run([sys.executable, "-m", "mlaas_lab.cli", "cancel", job_id], capture_output=True, env=environment)
+    return took
 
 
 def seconds(script: str, runs: int = RUNS) -> list[float]:
@@ -64,6 +94,7 @@ def main() -> None:
         ("%load_ext mlaas_lab, beyond IPython and ipywidgets", seconds(LOAD), 0.150),
         ("submit a job", seconds(SUBMIT, 3), 0.300),
         ("first `%mlaas` of a kernel, imports included", seconds(FIRST), None),
+        ("card of a running job in a new kernel, imports included", come_back(), 2.0),
     ]
     print(f"{'':55}{'median':>10}{'worst':>10}{'promised':>10}")
     for name, took, promised in rows:
