@@ -139,10 +139,13 @@ def remove(piece: Piece, settings: Settings, store: Store) -> bool:
 
 
 def size(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder; a link counts as itself."""
-    if path.is_symlink() or not path.is_dir():
-        return path.lstat().st_size
-    return sum(size(inner) for inner in path.iterdir())
+    """Bytes of a file, or of all files in a folder; a link counts as itself, and what vanishes meanwhile not at all."""
+    try:
+        if path.is_symlink() or not path.is_dir():
+            return path.lstat().st_size
+        return sum(size(inner) for inner in path.iterdir())
+    except FileNotFoundError:
+        return 0
 
 
 def _of_jobs(settings: Settings, jobs: Sequence[Job]) -> Iterator[Piece]:
@@ -195,7 +198,11 @@ def _of_cache(settings: Settings) -> Iterator[Piece]:
 
 
 def _piece(kind: Kind, path: Path) -> Piece:
-    return Piece(kind=kind, path=path, size_bytes=size(path), at=path.lstat().st_mtime)
+    try:
+        at = path.lstat().st_mtime
+    except FileNotFoundError:
+        at = time.time()
+    return Piece(kind=kind, path=path, size_bytes=size(path), at=at)
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -69,8 +69,12 @@ def _bases(settings: Settings, adapters: Sequence[Job]) -> dict[Path, str]:
     found: dict[Path, str] = {}
     for job in adapters:
         folder, why = JobFolder(job.folder).adapter, f"the adapter of job {job.id} stands on it"
-        card: Mapping[str, JSON] = (read_json(folder / CARD) or {}).get("base") or {}
-        written = (read_json(folder / "adapter_config.json") or {}).get("base_model_name_or_path")
+        try:
+            card: Mapping[str, JSON] = (read_json(folder / CARD) or {}).get("base") or {}
+            written = (read_json(folder / "adapter_config.json") or {}).get("base_model_name_or_path")
+        except ValueError:
+            found |= dict.fromkeys(_models(settings), f"the adapter of job {job.id} does not say what it stands on")
+            continue
         if str(card.get("name", "")).partition("@")[0] == TINY:
             found[tiny_path(settings, str(card.get("fingerprint", "")))] = why
         for place in (card.get("source"), written):

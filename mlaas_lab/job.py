@@ -23,7 +23,7 @@ from mlaas_lab.store import Store
 from mlaas_lab.store.folder import JobFolder, read_json, write_json
 from mlaas_lab.tasks import Task
 from mlaas_lab.view import Shown, View
-from mlaas_lab.view.job import card, line
+from mlaas_lab.view.job import COUNTED, card, line
 
 LOG_LINES = 12
 
@@ -169,7 +169,7 @@ class JobHandle(Shown):
         task: Task = registry.load("task", job.task)
         drawn = registry.resolve(task.view)(self.folder) if task.view else []
         log = self.folder.tail(LOG_LINES) if job.state is JobState.FAILED else []
-        return card(job, results=drawn, outcome=self.outcome, log=log, waiting=tracking.waits(job))
+        return card(job, results=drawn, outcome=self.outcome, log=log, waiting=tracking.waits(job, most=COUNTED))
 
     def line(self) -> str:
         """Where it stands, for a terminal that waits."""

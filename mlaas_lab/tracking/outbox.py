@@ -54,10 +54,13 @@ class Delivered:
 
     @classmethod
     def read(cls, folder: JobFolder) -> Self:
-        """As it was last written; all fresh if it never was."""
-        kept = read_json(folder.delivered) or {}
-        parked = tuple(Parked(**one) for one in kept.pop("parked", ()))
-        return cls(**{**kept, "done": tuple(kept.get("done", ())), "parked": parked})
+        """As it was last written; all fresh if it never was, or if the disk damaged it: repeats do no harm."""
+        try:
+            kept = read_json(folder.delivered) or {}
+            parked = tuple(Parked(**one) for one in kept.pop("parked", ()))
+            return cls(**{**kept, "done": tuple(kept.get("done", ())), "parked": parked})
+        except (ValueError, TypeError, AttributeError):
+            return cls()
 
     def write(self, folder: JobFolder) -> None:
         """Keep it, also through a power failure."""
@@ -107,11 +110,15 @@ def settle(folder: JobFolder) -> None:
     _sync(folder.path)
 
 
-def undelivered(folder: JobFolder) -> int:
-    """Metrics that wait in the outbox, and one more for an end that waits."""
+def undelivered(folder: JobFolder, *, most: int | None = None) -> int:
+    """Metrics that wait in the outbox, and one more for an end that waits; past `most` it is not counted further."""
     state = Delivered.read(folder)
-    waiting = sum(len(batch.points) for batch in batches(folder, state.offset))
-    return waiting + (folder.outcome.exists() and not state.finished)
+    waiting = int(folder.outcome.exists() and not state.finished)
+    for batch in batches(folder, state.offset):
+        waiting += len(batch.points)
+        if most is not None and waiting > most:
+            break
+    return waiting
 
 
 def forget(folder: JobFolder) -> None:

@@ -11,14 +11,17 @@ LATE_S = 30.0
 """What a running job wrote so recently is on its way and waits for nobody."""
 
 
-def waits(job: Job) -> int:
-    """Metrics of `job`, and its end, that its supervisor could not deliver; 0 for a job that has no MLflow run."""
+def waits(job: Job, *, most: int | None = None) -> int:
+    """Metrics of `job`, and its end, that its supervisor could not deliver; 0 for a job that has no MLflow run.
+
+    What is drawn again and again need not count a long outage to its end: past `most` it stops.
+    """
     folder = JobFolder(job.folder)
     if not folder.events.exists() or not registry.load("task", job.task).tracked:
         return 0
     if not job.state.ended and not _late(folder):
         return 0
-    return undelivered(folder)
+    return undelivered(folder, most=most)
 
 
 def warning(job: Job) -> str | None:

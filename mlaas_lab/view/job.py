@@ -21,6 +21,10 @@ TONES = {
 }
 
 
+COUNTED = 1000
+"""Of what waits for MLflow, so much is counted each time a card is drawn."""
+
+
 def card(
     job: Job, *, results: Sequence[View], outcome: Mapping[str, JSON], log: Sequence[str], waiting: int = 0
 ) -> View:
@@ -28,7 +32,8 @@ def card(
     marks: list[Mark] = []
     if job.progress is not None and not job.state.ended and not job.ready:
         marks.append(bar(job.progress if job.state is JobState.RUNNING else replace(job.progress, rate=None)))
-    left = [("Not in MLflow yet", f"{waiting:,} metrics and results; `sync` sends them")] if waiting else []
+    known = f"more than {COUNTED:,}" if waiting > COUNTED else f"{waiting:,}"
+    left = [("Not in MLflow yet", f"{known} metrics and results; `sync` sends them")] if waiting else []
     marks.append(Facts(rows=[*_facts(job), *left]))
     if job.ready and outcome.get("endpoints"):
         marks.append(Facts(rows=[(e["name"], e["base_url"]) for e in outcome["endpoints"]]))

@@ -224,6 +224,21 @@ def test_base_of_an_adapter_stays(lab, made, monkeypatch, protected):
     assert not (models / "tiny-bbbb").exists()
 
 
+def test_adapter_that_does_not_say_its_base_holds_all(lab, made):
+    folder = made("j1")
+    (folder.adapter / CARD).write_text('{"base": ')
+    model = lab.settings.cache_dir / "models" / "tiny-bbbb"
+    model.mkdir(parents=True)
+    ages(model, OLD_D)
+    shown = run(lab, "--what", "cache", "--yes")
+    assert stays(shown) == {"tiny-bbbb": "the adapter of job j1 does not say what it stands on"}
+    assert model.exists()
+
+
+def test_what_vanishes_while_it_is_looked_at_counts_nothing(tmp_path):
+    assert disk.size(tmp_path / "gone") == 0
+
+
 def test_cache_that_a_job_may_come_back_to_stays(lab, made):
     frame, other = (lab.settings.cache_dir / "frames" / name for name in ("a.jsonl", "b.jsonl"))
     frame.parent.mkdir(parents=True)

@@ -59,6 +59,22 @@ def test_undelivered_counts_metrics_and_the_end(job, log):
     assert undelivered(folder) == 0
 
 
+def test_counting_stops_where_nobody_reads_on(job, log):
+    folder = job()
+    log(folder, 0, 3000)
+    assert undelivered(folder) == 6000
+    assert undelivered(folder, most=1500) == 2000, "whole requests"
+
+
+def test_damaged_note_is_none(job, log):
+    folder = job()
+    log(folder, 0, 10)
+    for damage in ("", "{", "[1]", '{"offset": 3, "what": 1}', '{"parked": [{"a": 1}]}'):
+        folder.delivered.write_text(damage)
+        assert Delivered.read(folder) == Delivered()
+        assert undelivered(folder) == 20
+
+
 def test_what_is_written_is_read(job):
     folder = job()
     state = Delivered(run_id="r", offset=7, parked=(Parked(what="a", reason="b", offset=3),), not_finite={"loss": 4})
