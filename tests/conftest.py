@@ -33,7 +33,7 @@ class Passed:
     def __init__(self, path: Path, root: Path) -> None:
         describe = ["git", "-C", str(root), "describe", "--always", "--dirty"]
         state = subprocess.run(describe, capture_output=True, text=True, check=False).stdout.strip()
-        self._path = path
+        self._path = path.absolute()
         kept = path.read_text().splitlines() if path.exists() else []
         self._before = set(kept[1:]) if kept[:1] == [state] else set()
         path.parent.mkdir(parents=True, exist_ok=True)
