@@ -6,6 +6,7 @@ It imports neither torch nor, before the thread needs it, mlflow.
 """
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -135,6 +136,9 @@ class Supervisor:
             self._note_run()
         state = JobState.PREEMPTED if end.out_of_memory and self._smaller() else end.state
         self.store.move(self.id, state, attempt=self.attempt, why=end.why)
+        if state is JobState.SUCCEEDED:
+            # Several times the adapter's size, and nothing goes on from them once the store says that it succeeded.
+            shutil.rmtree(self.folder.checkpoints, ignore_errors=True)
 
     def try_smaller(self, end: Ending) -> bool:
         """Go on with options that need less memory, once; whether there are any."""

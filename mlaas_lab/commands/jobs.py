@@ -9,7 +9,7 @@ from mlaas_lab.lab import Lab
 from mlaas_lab.schema import JSON, Job, JobState
 from mlaas_lab.spec import Spec
 from mlaas_lab.view import Shown, View
-from mlaas_lab.view.job import table
+from mlaas_lab.view.job import COUNTED, table
 
 FIELDS = ("id", "task", "name", "state", "progress", "created_at", "run_id", "error")
 
@@ -31,7 +31,7 @@ class JobList(Shown):
 
     jobs: Sequence[Job]
     waiting: Mapping[str, int] = field(default_factory=dict)
-    """Metrics and results that MLflow does not have yet, by job id; only jobs of which something waits."""
+    """Metrics and results that MLflow lacks, by job id, where it lacks any; past `COUNTED` it is at least so many."""
 
     def view(self) -> View:
         """One row a job."""
@@ -50,7 +50,7 @@ class JobList(Shown):
 def _run(args: Jobs, lab: Lab) -> JobList:
     states = [args.state] if args.state else None
     found = lab.jobs.every(states=states, task=args.task, limit=args.limit)
-    waiting = {job.id: tracking.waits(job) for job in found}
+    waiting = {job.id: tracking.waits(job, most=COUNTED) for job in found}
     return JobList(found, {job_id: n for job_id, n in waiting.items() if n})
 
 

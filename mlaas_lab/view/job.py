@@ -32,8 +32,7 @@ def card(
     marks: list[Mark] = []
     if job.progress is not None and not job.state.ended and not job.ready:
         marks.append(bar(job.progress if job.state is JobState.RUNNING else replace(job.progress, rate=None)))
-    known = f"more than {COUNTED:,}" if waiting > COUNTED else f"{waiting:,}"
-    left = [("Not in MLflow yet", f"{known} metrics and results; `sync` sends them")] if waiting else []
+    left = [("Not in MLflow yet", f"{_left(waiting)} metrics and results; `sync` sends them")] if waiting else []
     marks.append(Facts(rows=[*_facts(job), *left]))
     if job.ready and outcome.get("endpoints"):
         marks.append(Facts(rows=[(e["name"], e["base_url"]) for e in outcome["endpoints"]]))
@@ -53,9 +52,15 @@ def table(jobs: Sequence[Job], waiting: Mapping[str, int] | None = None) -> View
     if not waiting:
         return View(title="Jobs", table=Table(columns=columns, rows=rows))
     columns.append(Column(title="Not in MLflow yet", align="right"))
-    rows = [[*row, waiting.get(job.id)] for job, row in zip(jobs, rows, strict=True)]
+    rows = [[*row, _left(waiting.get(job.id))] for job, row in zip(jobs, rows, strict=True)]
     note = "Metrics and results that wait for MLflow are sent by `sync`."
     return View(title="Jobs", table=Table(columns=columns, rows=rows), notes=[note])
+
+
+def _left(waiting: int | None) -> str | None:
+    if waiting is None:
+        return None
+    return f"more than {COUNTED:,}" if waiting > COUNTED else f"{waiting:,}"
 
 
 def line(job: Job) -> str:

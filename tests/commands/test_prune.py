@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlaas_lab import disk, holds
+from mlaas_lab import disk, holds, registry
 from mlaas_lab.cli import main
 from mlaas_lab.commands import prune
 from mlaas_lab.commands.prune import command
@@ -131,6 +131,20 @@ def test_checkpoints_go_when_nothing_goes_on_from_them(lab, made):
     assert shown.freed_bytes == 10_000
     assert all(folder.log.exists() and folder.adapter.exists() for folder in (done, failed))
     assert run(lab, "--yes").freed_bytes == 0
+
+
+@pytest.mark.parametrize("ends", [JobState.SUCCEEDED, JobState.CANCELLED])
+def test_success_takes_the_checkpoints_with_it(lab, eventually, ends):
+    spec = registry.load("task", "toy_long").spec(steps=10 if ends is JobState.SUCCEEDED else 10_000, pause_s=0.1)
+    handle = lab.submit("toy_long", spec)
+    (handle.folder.checkpoints / "step-00000001").mkdir(parents=True)
+    eventually(lambda: handle.state is JobState.RUNNING, 30)
+    if ends is JobState.CANCELLED:
+        handle.cancel()
+    assert handle.wait_end(60)
+    if ends is JobState.SUCCEEDED:
+        eventually(lambda: not handle.folder.checkpoints.exists(), 10)
+    assert (handle.state, handle.folder.checkpoints.exists()) == (ends, ends is JobState.CANCELLED)
 
 
 def test_job_that_goes_leaves_neither_folder_nor_row(lab, made):
