@@ -5,6 +5,8 @@ PIP_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 RAY := .venv-ray
+# Without bytecode on disk every process that a test starts would compile its libraries anew.
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint .ci/constraints.txt $(PIP_ARGS)
 MADE_FROM := pyproject.toml .ci/constraints.txt
 
