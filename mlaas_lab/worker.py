@@ -68,19 +68,20 @@ class Supervisor:
 
     def run(self) -> JobState:
         """Supervise until the job has ended, or somebody else must go on."""
-        job = self.take()
+        job, running = self.take(), None
         if job.state is JobState.RUNNING:
-            self.running = self.executor.again(self.folder, job.handle["entry"])
+            running = self.executor.again(self.folder, job.handle["entry"])
             self._start_sending()
         while True:
-            if self.running is None:
+            if running is None:
                 environment = self.queue()
                 if environment is None:
                     return self.store.job(self.id).state
-                self.begin(environment)
-            end = self.supervise()
-            self.end(end)
+                running = self.begin(environment)
+            end, running = self.supervise(running), None
+            self.deliver(end.state)
             if not (end.out_of_memory and self.try_smaller(end)):
+                self.end(end)
                 return end.state
 
     def queue(self) -> dict[str, str] | None:
@@ -99,7 +100,7 @@ class Supervisor:
             time.sleep(POLL_S)
         return turn.devices(leases)
 
-    def begin(self, environment: dict[str, str]) -> None:
+    def begin(self, environment: dict[str, str]) -> Running:
         """Say that the job runs, start sending, and begin the entry; nothing of an older attempt is left by then."""
         sweep(self.id)
         for left in (self.folder.outcome, self.folder.path / "error.json"):
@@ -109,51 +110,50 @@ class Supervisor:
         self._start_sending()
         self.running = self.executor.begin(self.folder, self.job, environment)
         self.store.update(self.id, attempt=self.attempt, handle={**mine, "entry": dict(self.running.handle)})
+        return self.running
 
-    def supervise(self) -> Ending:
+    def supervise(self, running: Running) -> Ending:
         """Watch the entry until it ended; kill it when it was asked to stop and does not."""
-        if self.running is None:
-            raise StoreError(f"job {self.id} was never begun.")
         memory, wish, asked_at = MemoryWatch(), Wish.NOBODY, 0.0
-        while (code := self.running.poll()) is None:
+        while (code := running.poll()) is None:
             self.read_lines()
             self.beat()
             if wish is Wish.NOBODY and (wish := self._wish()) is not Wish.NOBODY:
                 asked_at = time.monotonic()
-                self.running.stop()
+                running.stop()
             if wish is not Wish.NOBODY and time.monotonic() - asked_at > GRACE_S:
-                self.running.kill()
+                running.kill()
             time.sleep(POLL_S)
         sweep(self.id)
         self.running = None
         return ending(code, wish=wish, folder=self.folder, task=self.task, memory=memory)
 
-    def end(self, end: Ending) -> None:
-        """Deliver what there is, then write how the attempt ended."""
+    def deliver(self, state: JobState) -> None:
+        """Bring home what the entry wrote last, and send what there is."""
         self.read_lines()
         if self._sender is not None:
-            self._sender.finish(end.state, within_s=DELIVER_S)
+            self._sender.finish(state, within_s=DELIVER_S)
             self._note_run()
-        state = JobState.PREEMPTED if end.out_of_memory and self._smaller() else end.state
-        self.store.move(self.id, state, attempt=self.attempt, why=end.why)
-        if state is JobState.SUCCEEDED:
+
+    def end(self, end: Ending) -> None:
+        """Write how the job ended."""
+        self.store.move(self.id, end.state, attempt=self.attempt, why=end.why)
+        if end.state is JobState.SUCCEEDED:
             # Several times the adapter's size, and nothing goes on from them once the store says that it succeeded.
             shutil.rmtree(self.folder.checkpoints, ignore_errors=True)
 
     def try_smaller(self, end: Ending) -> bool:
         """Go on with options that need less memory, once; whether there are any."""
-        change = self._smaller()
+        change = None if "adjusted" in self.job else self.task.smaller(self.task.spec.model_validate(self.job["spec"]))
         if change is None:
             return False
-        spec = {**self.job["spec"], **change}
+        spec, why = {**self.job["spec"], **change}, str(end.why)
         said = ", ".join(f"--{key.replace('_', '-')} {value}" for key, value in change.items())
-        following = self.store.requeue(self.id, attempt=self.attempt, why=f"{end.why}; again with {said}", spec=spec)
-        if following is None:
-            return False
-        self.job = {**self.job, "attempt": following.attempt, "spec": spec, "adjusted": {**change, "why": end.why}}
+        then = f"again with {said}"
+        following = self.store.restart(self.id, attempt=self.attempt, why=why, then=then, spec=spec)
+        self.job = {**self.job, "attempt": following.attempt, "spec": spec, "adjusted": {**change, "why": why}}
         write_json(self.folder.job, self.job)
-        _say(f"{end.why}. Going on with {said}.")
-        self.take()
+        _say(f"{why}. Going on with {said}.")
         return True
 
     def read_lines(self) -> None:
@@ -183,11 +183,6 @@ class Supervisor:
         if self.task.tracked:
             self._sender = Sender(self.folder, self.settings)
             self._sender.start()
-
-    def _smaller(self) -> dict[str, JSON] | None:
-        if "adjusted" in self.job:
-            return None
-        return self.task.smaller(self.task.spec.model_validate(self.job["spec"]))
 
     def _wish(self) -> Wish:
         if self.store.job(self.id).cancel_requested:
@@ -235,6 +230,7 @@ def main(path: str, *, inline: bool = False) -> int:
         return 1
     except LabError as error:
         # The executor could not begin.
+        supervisor.deliver(JobState.FAILED)
         supervisor.end(Ending(state=JobState.FAILED, why=one_line(error)))
         return 1
     return 0 if state is not JobState.FAILED else 1
@@ -252,9 +248,12 @@ def _inline(supervisor: Supervisor, path: str) -> int:
     try:
         code = context.main(path, inline=True)
     except BaseException as error:
+        supervisor.deliver(JobState.FAILED)
         supervisor.end(Ending(state=JobState.FAILED, why=one_line(error)))
         raise
-    supervisor.end(ending(code, wish=Wish.NOBODY, folder=supervisor.folder, task=supervisor.task, memory=memory))
+    end = ending(code, wish=Wish.NOBODY, folder=supervisor.folder, task=supervisor.task, memory=memory)
+    supervisor.deliver(end.state)
+    supervisor.end(end)
     return code
 
 

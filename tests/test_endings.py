@@ -57,7 +57,7 @@ def test_out_of_memory_is_recognised_and_answered_once_with_half(lab, memory):
     whys = [why for _, _, _, why in lab.store.history(handle.id) if why]
     assert whys[0].startswith("out of memory: ")
     assert "at its peak it had" in whys[0]
-    assert whys[1].endswith("again with --portion 4")
+    assert whys[1] == "again with --portion 4"
     assert lab.submit("toy_long", Toy(memory=memory, portion=8, steps=2)).id == handle.id, "it is the job asked for"
 
 

@@ -7,7 +7,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -170,19 +170,25 @@ class Store:
                 return None
             if JobState.QUEUED not in NEXT[job.state]:
                 raise StoreError(f"job {job_id} is {job.state} and cannot go on.")
-            db.execute(
-                "update jobs set state=?, attempt=?, requeues=?, spec=?, handle='{}', error=null, ended_at=null,"
-                " cancel_requested=0, ready=0 where id=?",
-                (
-                    JobState.QUEUED,
-                    attempt + 1,
-                    0 if by_hand else job.requeues + 1,
-                    json.dumps(dict(job.spec if spec is None else spec)),
-                    job_id,
-                ),
-            )
-            self._event(db, job_id, (JobState.QUEUED, attempt + 1, time.time(), why))
-            return self._found(db, job_id)
+            requeues = 0 if by_hand else job.requeues + 1
+            return self._again(db, replace(job, requeues=requeues, spec=spec or job.spec, handle={}), why)
+
+    def restart(self, job_id: str, *, attempt: int, why: str, then: str, spec: Mapping[str, JSON]) -> Job:
+        """Preempt a running attempt, because of `why`, and queue the next with `spec`, under the same supervisor.
+
+        One step, so that nobody else has it go on meanwhile; `then` says what will be different.
+
+        Raises:
+            StoreError: if it does not run, or a newer attempt has taken over.
+        """
+        with self._db.write() as db:
+            job = self._fenced(db, job_id, attempt)
+            if job.state is not JobState.RUNNING:
+                raise StoreError(f"job {job_id} is {job.state} and cannot be started anew.")
+            leases.release(db, job_id)
+            self._event(db, job_id, (JobState.PREEMPTED, attempt, time.time(), why))
+            handle = {key: value for key, value in job.handle.items() if key != "entry"}
+            return self._again(db, replace(job, spec=spec, handle=handle), then)
 
     def swap(self, job_id: str, *, attempt: int, seen: Mapping[str, JSON], handle: Mapping[str, JSON]) -> bool:
         """Set the handle of a job that is alive if it still is the one that was seen; of two that try, one does."""
@@ -271,6 +277,16 @@ class Store:
         if row is None:
             raise StoreError(f"job {job_id} is not in the store.")
         return rows.job(row)
+
+    def _again(self, db: sqlite3.Connection, job: Job, why: str) -> Job:
+        """The next attempt of `job`, queued, with the rest of it as given."""
+        fresh = replace(
+            job, state=JobState.QUEUED, attempt=job.attempt + 1, error=None, ended_at=None, cancel_requested=False
+        )
+        values = rows.columns(replace(fresh, ready=False))
+        db.execute(f"update jobs set {','.join(f'{name}=?' for name in values)} where id=?", (*values.values(), job.id))  # noqa: S608
+        self._event(db, job.id, (fresh.state, fresh.attempt, time.time(), why))
+        return fresh
 
     def _fenced(self, db: sqlite3.Connection, job_id: str, attempt: int) -> Job:
         job = self._found(db, job_id)
