@@ -19,8 +19,8 @@ help:  ## Show this
 demo: $(VENV)/.demo  ## Fine-tune, serve, compare and log, for real, in the quickstart notebook
 	@$(BIN)/python notebooks/execute.py notebooks/01_quickstart.ipynb --to build
 
-test: $(VENV)/.dev  ## Run the tests
-	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+test: $(VENV)/.dev  ## Run the tests; ARGS=tests/FILE runs some
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term)
 
 test-long: $(VENV)/.dev  ## Run the tests that take hours; stopped and called again it goes on, ARGS=-kNAME runs some
 	@$(BIN)/python -m pytest -m long --timeout 7200 --passed build/long-passed.txt $(ARGS)
