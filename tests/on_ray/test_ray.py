@@ -40,6 +40,12 @@ def steps(job: JobHandle) -> list[int]:
     return [line["step"] for line in lines if line["event"] == "metrics" and "loss" in line["values"]]
 
 
+def losses(job: JobHandle) -> dict[int, float]:
+    """The loss of each step."""
+    lines = [line for _, line in job.folder.events_from() if line["event"] == "metrics" and "loss" in line["values"]]
+    return {line["step"]: line["values"]["loss"] for line in lines}
+
+
 def weights(job: JobHandle) -> dict:
     return load_file(job.folder.adapter / "adapter_model.safetensors")
 
@@ -71,6 +77,8 @@ def test_every_death_is_named_and_the_job_goes_on(cluster, ray_lab, options, con
         again = ray_lab.jobs.resume(job.id).wait(300)
         assert again.job.attempt == 2
         assert steps(again) == list(range(1, STEPS + 1)), "each step once"
+        first = next((n for n, loss in losses(control).items() if losses(again).get(n) != loss), None)
+        assert first is None, f"{kind}: the loss of step {first} is another than in the unbroken training"
         assert again.outcome["adapter"]["sha256"] == control.outcome["adapter"]["sha256"], kind
         with capsys.disabled():
             print(f"\n{kind}: {ended.state} after {took_s:.1f} s at step {at}: {said}", flush=True)
