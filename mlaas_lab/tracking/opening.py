@@ -41,6 +41,9 @@ def tags(job: Mapping[str, JSON]) -> list[RunTag]:
     found = {f"{VERSION}{name}": _version(name) for name in ("mlaas_lab", *LIBRARIES)}
     python = ".".join(map(str, sys.version_info[:3]))
     own = {"mlaas.state": "running", "mlaas.attempt": str(job["attempt"]), f"{VERSION}python": python}
+    if adjusted := job.get("adjusted"):
+        # Params cannot be changed; a run whose options had to be must say so.
+        own["mlaas.adjusted"] = ", ".join(f"{key}: {value}" for key, value in adjusted.items())
     return [RunTag(key, value) for key, value in {**own, **found}.items() if value is not None]
 
 

@@ -1,6 +1,7 @@
 """What a job leaves in MLflow when it ends, also when the delivery of the end is cut anywhere."""
 
 import errno
+import json
 import os
 from pathlib import Path
 
@@ -175,6 +176,8 @@ def test_a_second_attempt_goes_on_in_the_same_run(job, log, local, stored):
     said = log(folder, 0, 5)
     first = Delivery(folder, local).finish(JobState.FAILED)
     job("again", attempt=2)
+    written = json.loads(folder.job.read_text())
+    write_json(folder.job, {**written, "adjusted": {"pass_size": 8, "why": "out of memory"}})
     said |= log(folder, 5, 9)
     delivery = Delivery(folder, local)
     delivery.start()
@@ -182,7 +185,8 @@ def test_a_second_attempt_goes_on_in_the_same_run(job, log, local, stored):
     second = delivery.finish(JobState.SUCCEEDED)
     assert second.run_id == first.run_id
     assert set(stored(second.run_id, local)) == said
-    assert tracking.run_info(second.run_id, local).tags["mlaas.attempt"] == "2"
+    tags = tracking.run_info(second.run_id, local).tags
+    assert (tags["mlaas.attempt"], tags["mlaas.adjusted"]) == ("2", "pass_size: 8, why: out of memory")
 
 
 def test_a_full_disk_is_named_and_loses_nothing(job, log, local, monkeypatch, stored):
