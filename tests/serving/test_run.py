@@ -68,6 +68,11 @@ def serve_until(context: Context, spec: Serve, *, event: str = "ready", within_s
         stopper.join()
 
 
+def started() -> list[psutil.Process]:
+    """What this process started and still runs; a zombie of another test has ended."""
+    return [one for one in psutil.Process().children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
+
+
 def is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -92,7 +97,7 @@ def test_endpoints_are_announced_then_ready_then_gone(context, toys, monkeypatch
     ]
     assert [p["n"] for p in lines(context, "progress")] == [0, 1, 2]
     assert is_free(port_of(context))
-    assert psutil.Process().children(recursive=True) == []
+    assert started() == []
 
 
 def test_a_given_port_is_used(context, toys, monkeypatch):
@@ -144,21 +149,21 @@ def test_a_model_that_cannot_be_loaded(context, toys, monkeypatch):
     use(monkeypatch, stub("--refuse"))
     with pytest.raises(JobError, match=r"'served-base' does not answer: HTTP 500: .*out of memory"):
         _run.serve(Serve(models=(str(toys / "base"),)), context)
-    assert psutil.Process().children(recursive=True) == []
+    assert started() == []
 
 
 def test_no_answer_in_time(context, toys, monkeypatch):
     use(monkeypatch, stub("--after", "60"))
     with pytest.raises(JobError, match=r"^no answer within 0.5 s.\n?(loading)?"):
         _run.serve(Serve(models=(str(toys / "base"),), ready_within_s=0.5), context)
-    assert psutil.Process().children(recursive=True) == []
+    assert started() == []
 
 
 def test_stopped_while_starting(context, toys, monkeypatch):
     use(monkeypatch, stub("--after", "60"))
     with pytest.raises(Stopped):
         serve_until(context, Serve(models=(str(toys / "base"),)), event="progress")
-    assert psutil.Process().children(recursive=True) == []
+    assert started() == []
 
 
 def test_no_supervisor_no_server(context, toys, monkeypatch):
@@ -166,7 +171,7 @@ def test_no_supervisor_no_server(context, toys, monkeypatch):
     monkeypatch.setattr(_run, "_PARENT", -1)
     with pytest.raises(Stopped):
         _run.serve(Serve(models=(str(toys / "base"),)), context)
-    assert psutil.Process().children(recursive=True) == []
+    assert started() == []
 
 
 def test_adapter_beside_another_base(context, toys):
