@@ -14,6 +14,7 @@ from pathlib import Path
 
 import mlaas_lab
 from mlaas_lab import registry
+from mlaas_lab.data.snapshots import MANIFEST
 from mlaas_lab.errors import DataError
 from mlaas_lab.schema import JSON
 from mlaas_lab.spec import Spec, options
@@ -73,6 +74,9 @@ def _sources(files: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
             yield f"{package.name}/{path.relative_to(package)}", path
     for source, name in sorted(files.items(), key=lambda pair: pair[1]):
         root = Path(source)
+        if not root.exists() and (root.parent / MANIFEST).is_file():
+            # `SNAPSHOT/test` is no file: the part of a snapshot, which its manifest vouches for.
+            root, name = root.parent, str(Path(name).parent)
         for path in sorted(root.rglob("*")) if root.is_dir() else [root]:
             if path.is_file():
                 yield str(Path(name) / path.relative_to(root)) if path != root else name, path
