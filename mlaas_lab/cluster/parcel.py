@@ -73,10 +73,17 @@ def _sources(files: Mapping[str, str]) -> Iterator[tuple[str, Path]]:
         if path.is_file() and path.suffix != ".pyc" and "labextension" not in path.parts:
             yield f"{package.name}/{path.relative_to(package)}", path
     for source, name in sorted(files.items(), key=lambda pair: pair[1]):
-        root = Path(source)
-        if not root.exists() and (root.parent / MANIFEST).is_file():
-            # `SNAPSHOT/test` is no file: the part of a snapshot, which its manifest vouches for.
-            root, name = root.parent, str(Path(name).parent)
-        for path in sorted(root.rglob("*")) if root.is_dir() else [root]:
-            if path.is_file():
-                yield str(Path(name) / path.relative_to(root)) if path != root else name, path
+        yield from _data(Path(source), Path(name))
+
+
+def _data(source: Path, place: Path) -> Iterator[tuple[str, Path]]:
+    """The files of one dataset, by their names in the parcel."""
+    if not source.exists() and (source.parent / MANIFEST).is_file():
+        # `SNAPSHOT/test` is no file: the part of a snapshot, which its manifest vouches for.
+        source, place = source.parent, place.parent
+    if not source.is_dir():
+        yield str(place), source
+        return
+    for path in sorted(source.rglob("*")):
+        if path.is_file():
+            yield str(place / path.relative_to(source)), path
