@@ -133,8 +133,8 @@ class Context:
         self._write({"event": "ready"})
 
     def note(self, text: str) -> None:
-        """A line for the log."""
-        print(text, flush=True)
+        """A line for the log, in one piece: where others write to the same output, nothing comes between."""
+        print(f"{text}\n", end="", flush=True)
 
     def _smoothed(self, n: int, phase: str, now: float) -> float | None:
         before_phase, before_n, before = self._last
