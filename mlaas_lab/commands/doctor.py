@@ -1,10 +1,8 @@
 """`doctor`: what is here, what is missing, and the command that adds it."""
 
-import os
 import platform
 import shutil
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +11,7 @@ from importlib.util import find_spec
 
 import psutil
 
-from mlaas_lab import tracking
+from mlaas_lab import hardware, tracking
 from mlaas_lab.cluster.jobs_api import Cluster
 from mlaas_lab.cluster.ports import opened
 from mlaas_lab.commands import Command
@@ -157,28 +155,19 @@ def _cluster(settings: Settings) -> Iterator[Check]:
 
 def _hardware(settings: Settings) -> Iterator[Check]:
     memory = size(psutil.virtual_memory().total)
-    detail = f"{os.cpu_count()} CPU threads, {settings.threads} a job, {memory} memory"
+    detail = f"{hardware.threads()} CPU threads, {settings.threads} a job, {memory} memory"
     yield Check(name="machine", ok=True, detail=detail)
-    gpus = _gpus()
+    try:
+        gpus = [f"{device.name}, {size(device.memory_bytes)}" for device in hardware.accelerators(settings)]
+    except LabError as error:
+        yield Check(name="GPU", ok=False, detail=error.message, fix=error.next or "", needed=False)
+        return
     yield Check(
         name="GPU",
         ok=bool(gpus),
         detail=", ".join(gpus) or "none seen; everything runs on the CPU with small models",
         needed=False,
     )
-
-
-def _gpus() -> list[str]:
-    """Names and memory as the driver's own tool says; asking torch would open the device in this process."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return []
-    query = [tool, "--query-gpu=name,memory.total", "--format=csv,noheader"]
-    try:
-        said = subprocess.run(query, capture_output=True, text=True, timeout=10, check=False)
-    except subprocess.TimeoutExpired:
-        return []
-    return said.stdout.strip().splitlines() if said.returncode == 0 else []
 
 
 def _version(library: str) -> str | None:

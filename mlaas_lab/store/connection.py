@@ -65,18 +65,19 @@ class Database:
                 transaction stays. Its `temporary` says whether waiting helps.
         """
         with self._turn:
+            done = False
             try:
                 self._run("begin immediate")
                 if not self._log_is_safe and self._asked("pragma journal_mode") == "wal":
                     raise self._log_in_use()
                 yield self._db
                 self._run("commit")
+                done = True
             except (sqlite3.Error, MemoryError) as error:
-                self._rollback()
                 raise explained(error, self.path) from error
-            except BaseException:
-                self._rollback()
-                raise
+            finally:
+                if not done:
+                    self._rollback()
 
     def read(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """Rows of a query.
