@@ -13,6 +13,8 @@ from typing import Any
 
 import orjson
 
+from mlaas_lab.durable import settle
+
 SYNC_S = 0.5
 """How much work a power failure may cost, in seconds."""
 
@@ -33,7 +35,7 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-        sync_folder(path.parent)
+        settle(path.parent)
         self._file = path.open("ab")
         self._new = False
         self._failed: OSError | None = None
@@ -87,12 +89,3 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
                 continue
             if isinstance(row, dict):
                 yield row
-
-
-def sync_folder(path: Path) -> None:
-    """Make sure that files which were created or renamed in `path` are found there after a power failure."""
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -9,9 +9,10 @@ from typing import Any, Self
 import orjson
 import polars as pl
 
+from mlaas_lab.durable import settle
 from mlaas_lab.errors import DataError
 from mlaas_lab.records.columns import COLUMNS, schema
-from mlaas_lab.records.journal import Journal, rows, sync_folder
+from mlaas_lab.records.journal import Journal, rows
 from mlaas_lab.records.row import row
 from mlaas_lab.schema import Record
 
@@ -36,7 +37,7 @@ def save(frame: pl.DataFrame, path: Path) -> None:
         with beside.open("rb") as file:
             os.fsync(file.fileno())
         beside.replace(path)
-        sync_folder(path.parent)
+        settle(path.parent)
     except (OSError, pl.exceptions.PolarsError) as error:
         beside.unlink(missing_ok=True)
         raise _unwritable(path, error) from error

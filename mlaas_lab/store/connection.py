@@ -6,7 +6,6 @@ Write-ahead logging is used only where SQLite's WAL-reset race is mended (3.51.3
 this machine; and only in files that began with it, so that an older SQLite never finds itself in a log by surprise.
 """
 
-import os
 import random
 import sqlite3
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
+from mlaas_lab.durable import settle
 from mlaas_lab.errors import StoreError
 from mlaas_lab.store.failures import HELD, code, damaged, explained
 from mlaas_lab.store.filesystem import filesystem, is_network
@@ -155,7 +155,7 @@ class Database:
         with closing(sqlite3.connect(self.path)) as source, closing(sqlite3.connect(part)) as copy:
             source.backup(copy)
         part.replace(kept)
-        _sync_folder(kept.parent)
+        settle(kept.parent)
 
     def _run(self, sql: str, *values: object) -> sqlite3.Cursor:
         """Run a statement as soon as others let it; a commit that must wait for readers keeps its transaction."""
@@ -198,12 +198,3 @@ def journal_mode(version: tuple[int, ...], *, network: bool = False) -> str:
     """`wal` where the reset race is mended and the file is on this machine, else `truncate`."""
     mended = version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
     return "wal" if mended and not network else "truncate"
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have a renamed file still be there after a power failure."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from mlaas_lab.durable import settle
 from mlaas_lab.schema import JSON
 
 LONGEST = 500
@@ -123,6 +124,7 @@ def write_json(path: Path, value: JSON) -> None:
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
+    settle(path.parent)
 
 
 def read_json(path: Path) -> JSON:

@@ -6,12 +6,11 @@ how much is left.
 """
 
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Self
 
+from mlaas_lab.durable import settle as flush
 from mlaas_lab.schema import JSON
 from mlaas_lab.store.folder import JobFolder, read_json, write_json
 
@@ -65,7 +64,6 @@ class Delivered:
     def write(self, folder: JobFolder) -> None:
         """Keep it, also through a power failure."""
         write_json(folder.delivered, asdict(self))
-        _sync(folder.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +104,8 @@ def settle(folder: JobFolder) -> None:
     After a power failure a job takes again the steps whose lines are lost, and writes them with another time: to MLflow
     they are other metrics. And an offset that points beyond what is left would pass over the lines written there next.
     """
-    _sync(folder.events)
-    _sync(folder.path)
+    flush(folder.events)
+    flush(folder.path)
 
 
 def undelivered(folder: JobFolder, *, most: int | None = None) -> int:
@@ -148,15 +146,6 @@ def point(key: str, value: JSON, *, at_s: float, step: int, end: int = 0) -> Poi
     number = float(value) if abs(value) < 1e308 or isinstance(value, float) else math.inf
     finite = math.isfinite(number)
     return Point(key, number if finite else math.nan, round(at_s * 1000), step, end, finite)
-
-
-def _sync(path: Path) -> None:
-    """Flush a file, or the names in a folder, whoever wrote them."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _take(line: JSON, end: int, points: list[Point], bad: list[Parked]) -> None:

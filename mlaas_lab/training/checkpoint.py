@@ -16,6 +16,7 @@ from pathlib import Path
 from safetensors.torch import load, save
 from torch import Tensor
 
+from mlaas_lab.durable import settle as _settle
 from mlaas_lab.errors import JobError
 from mlaas_lab.schema import JSON
 
@@ -99,15 +100,6 @@ def _put(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _settle(folder: Path) -> None:
-    """Have the names in `folder` on disk, not only the files."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _rename(source: Path, target: Path) -> None:

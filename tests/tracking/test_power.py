@@ -8,9 +8,9 @@ from folder_power import PoweredFolder, PowerFailure
 
 from mlaas_lab.context import Context
 from mlaas_lab.schema import JobState
+from mlaas_lab.store import folder as store_folder
 from mlaas_lab.store.folder import JobFolder, write_json
 from mlaas_lab.tracking import delivery as delivery_module
-from mlaas_lab.tracking import outbox
 from mlaas_lab.tracking.delivery import Delivery
 
 KEPT, CAME_TO, STEPS = 5, 15, 25
@@ -74,17 +74,9 @@ def test_control_lines_that_are_sent_before_they_are_safe(broken_promises, monke
 
 
 def test_control_a_rename_that_is_not_synced(broken_promises, monkeypatch):
-    real = outbox._sync
-    monkeypatch.setattr(outbox, "_sync", lambda path: None if path.is_dir() and _renaming() else real(path))
+    monkeypatch.setattr(store_folder, "settle", lambda path: None)
     doubled = [broken_promises(f"unnamed-{at}", at)[1] for at in range(12, 22)]
     assert sum(doubled) > 0, "the time of the end was forgotten after it was sent"
-
-
-def _renaming() -> bool:
-    """Whether `Delivered.write` asks."""
-    import sys
-
-    return sys._getframe(2).f_code.co_name == "write"
 
 
 def test_delivery_syncs_once_a_batch(job, log, local, monkeypatch):
