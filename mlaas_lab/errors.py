@@ -92,6 +92,10 @@ class CallError(LabError):
     retryable = False
     attempts: tuple[Any, ...] = ()
     """A `schema.Attempt` per request on the wire; set by the client."""
+    usage: Any = None
+    """`schema.Usage` that is billed although there is no answer, as far as the vendor said so."""
+    exchange: Any = None
+    """`schema.Exchange`: the last answer as it came; set by the client."""
 
     def __init__(
         self,

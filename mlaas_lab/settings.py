@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -32,6 +34,7 @@ SILENT = {
 """Nothing phones home: what we and the processes we start set, unless the user did."""
 
 PREFIX = "MLAAS_"
+BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")
 
 
 class Settings(BaseModel):
@@ -171,6 +174,20 @@ class Preferences:
 def secret(name: str) -> str | None:
     """A key from the environment; never shown, logged or stored."""
     return os.environ.get(name) or None
+
+
+def proxy(url: str) -> str | None:
+    """The proxy that the environment (or the system) names for `url`; None: none, or `no_proxy` excepts it."""
+    parts = urlsplit(url)
+    if not parts.hostname or proxy_bypass(parts.netloc):
+        return None
+    found = getproxies()
+    return found.get(parts.scheme) or found.get("all")
+
+
+def certificates() -> str | None:
+    """The bundle of certificate authorities that the environment names, under any of the usual names."""
+    return next((path for name in BUNDLES if (path := os.environ.get(name))), None)
 
 
 def ray_token() -> str | None:

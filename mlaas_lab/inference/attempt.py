@@ -1,40 +1,36 @@
-"""One request on the wire, stamped at five places, and what its failure is called.
+"""One request on the wire, stamped at five places, with what it leads to: further exchanges, an answer, an error.
 
-The stamp of the connection comes from the connector, because aiohttp's tracing hooks cost a fifth of the throughput. No
-text that leaves here holds a key: vendors like to repeat it.
+The stamp of the connection comes from the connector, because aiohttp's tracing hooks cost a fifth of the throughput.
 """
 
 import asyncio
 import contextlib
-import ipaddress
-import os
-import socket
 import time
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Protocol
+from urllib.parse import urlsplit
 
 import aiohttp
-from aiohttp.abc import ResolveResult
 from yarl import URL
 
-from mlaas_lab.errors import AuthFailed, CallError, NotFound, ProviderBug, Truncated, Unreachable
-from mlaas_lab.inference.retry import asked_s
+from mlaas_lab.errors import CallError, ProviderBug
+from mlaas_lab.inference.deadline import Silence
+from mlaas_lab.inference.failures import Speaker
+from mlaas_lab.inference.network import HEADERS, running
 from mlaas_lab.inference.route import Route
-from mlaas_lab.schema import Attempt
-from mlaas_lab.signing import Request, blanked
-from mlaas_lab.wires import Ending, Fault, Faulted
+from mlaas_lab.inference.words import origin
+from mlaas_lab.schema import Attempt, Exchange
+from mlaas_lab.signing import Request
+from mlaas_lab.wires import Ending, Faulted, Follow, Reader
 
-HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "mlaas_lab"}
 REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id")
-CONNECT_S = 10.0
-"""A host that has not accepted a connection by then is not there."""
 LINGER_S = 0.5
 """How long the rest of a body is waited for after its end mark, so that the connection can be used again."""
 MOST_FAULT_BYTES = 2**16
-MOST_FAULT_CHARACTERS = 400
+MOST_FOLLOWED = 10_000
+"""Exchanges of one attempt; the call's deadline comes first."""
 
 _EPOCH = time.time() - time.perf_counter()
 
@@ -56,6 +52,10 @@ class Stamps:
     status: int | None = None
     request_id: str | None = None
 
+    def connected(self) -> None:
+        """A connection is at hand."""
+        self.connected_at = self.connected_at or now()
+
     def attempt(self, error: str | None = None) -> Attempt:
         """What happened, once it has ended; `error` is its class in snake case."""
         return Attempt(
@@ -70,6 +70,16 @@ class Stamps:
 
 
 @dataclass(slots=True, kw_only=True)
+class Line:
+    """How one client reaches one route."""
+
+    speaker: Speaker
+    http: aiohttp.ClientSession | None
+    """None for a provider that answers in this process."""
+    proxy: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
 class Call:
     """One call while it runs: what every attempt sends, and the attempts so far."""
 
@@ -77,10 +87,20 @@ class Call:
     body: bytes
     stream: bool
     on_delta: Callable[[str], None] | None
+    token: str = ""
     attempts: list[Attempt] = field(default_factory=list)
     running: Stamps | None = None
     shown: bool = False
     """Text was handed out, and cannot be taken back."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Of the last exchange."""
+    chunks: list[bytes] = field(default_factory=list)
+    """Of the last exchange."""
+
+    def exchange(self, speaker: Speaker) -> Exchange | None:
+        """The last one, as it came but for keys."""
+        status = self.running.status if self.running else None
+        return None if status is None else speaker.exchange(status, self.headers.items(), b"".join(self.chunks))
 
 
 class _Source(Protocol):
@@ -88,74 +108,84 @@ class _Source(Protocol):
         """What has arrived; empty at the end."""
 
 
-_running: ContextVar[Stamps] = ContextVar("stamps of the attempt that this task makes")
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Stamps the moment when a connection is at hand."""
-
-    async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ASYNC109 - aiohttp's signature
-        connection = await super().connect(req, traces, timeout)
-        _running.get().connected_at = now()
-        return connection
-
-
-class _Public(aiohttp.ThreadedResolver):
-    """Finds public addresses only: a vendor's name that leads into this network is not followed."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await super().resolve(host, port, family)
-        public = [place for place in found if ipaddress.ip_address(place["host"]).is_global]
-        if not public:
-            raise OSError(f"{host} leads to a private address")
-        return public
-
-
-def session(*, private: bool) -> aiohttp.ClientSession:
-    """Connections for every route that may, or may not, lead to private addresses."""
-    connector = _Connector(limit=0, resolver=None if private else _Public())
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
-    return aiohttp.ClientSession(
-        connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), headers=HEADERS
-    )
-
-
-async def exchange(call: Call, stamps: Stamps, http: aiohttp.ClientSession | None) -> tuple[Ending, str]:
-    """Send `call` once and read its answer; `http` is None for a provider that answers in this process.
+async def exchange(call: Call, stamps: Stamps, line: Line, silence: Silence) -> tuple[Ending, str]:
+    """Send `call` once and read its answer.
 
     Raises:
         CallError: whatever went wrong.
     """
+    speaker = line.speaker
     try:
-        if http is None:
-            return await _read(call, stamps, _InProcess(call, stamps))
-        return await _post(call, stamps, http)
+        reader = call.route.api.wire.reader(call.stream)
+        if line.http is None:
+            ending, text = await _read(call, stamps, _InProcess(call, stamps), reader, silence)
+        else:
+            ending, text = await _post(call, stamps, line, reader, silence)
+        if isinstance(ending, Follow):
+            raise ProviderBug("the answer never ends.")
+        return ending, text
     except Faulted as error:
-        raise _refused(call.route, error.fault, stamps, None) from None
+        # The exchange itself went well: what it says is what counts.
+        raise speaker.refused(error.fault, status=stamps.status or 200, request_id=stamps.request_id) from None
     except CallError as error:
         error.status, error.request_id = error.status or stamps.status, error.request_id or stamps.request_id
-        if not error.message.startswith(call.route.name):
-            error.message = _said(call.route, error.message)
+        speaker.named(error)
         raise
     except (aiohttp.ClientError, OSError, UnicodeError) as error:
         # None: aiohttp's exceptions hold the request's headers, and so the key.
-        raise _broken(call.route, error, stamps) from None
+        raise speaker.broken(error, status=stamps.status, request_id=stamps.request_id) from None
 
 
-async def _post(call: Call, stamps: Stamps, http: aiohttp.ClientSession) -> tuple[Ending, str]:
+async def _post(
+    call: Call, stamps: Stamps, line: Line, reader: Reader, silence: Silence
+) -> tuple[Ending | Follow, str]:
     route = call.route
-    url = route.stream_url if call.stream else route.url
-    headers = route.sign.headers(Request(url=url, headers=HEADERS, body=call.body)) if route.sign else None
-    _running.set(stamps)
-    async with http.post(_url(url), data=call.body, headers=headers, allow_redirects=False) as response:
-        stamps.first_byte_at = now()
+    url, body, method = route.stream_url if call.stream else route.url, call.body, "POST"
+    said = [""]
+    follow: Follow | None = None
+    for _ in range(MOST_FOLLOWED):
+        headers = {**HEADERS, **route.headers} if follow is None else {"Accept": follow.accept}
+        asked = Request(
+            url=url, headers=headers, body=body, method=method, target=route.place, at=now(), token=call.token
+        )
+        signed = {**headers, **route.sign.headers(asked, route.keys)} if route.sign else headers
+        ending, text = await _one(call, stamps, line, _Asked(asked, signed, reader), silence)
+        said.append(text)
+        if not isinstance(ending, Follow):
+            break
+        await asyncio.sleep(ending.after_s)
+        follow, url, reader, body, method = ending, _followed(ending.url, route), ending.reader, b"", "GET"
+    return ending, "".join(said)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    request: Request
+    signed: dict[str, str]
+    reader: Reader
+
+
+async def _one(call: Call, stamps: Stamps, line: Line, asked: _Asked, silence: Silence) -> tuple[Ending | Follow, str]:
+    if line.http is None:
+        raise RuntimeError("an exchange needs a connection")
+    request = asked.request
+    running.set(stamps)
+    async with line.http.request(
+        request.method,
+        _url(request.url),
+        data=request.body or None,
+        headers=asked.signed,
+        allow_redirects=False,
+        proxy=line.proxy,
+    ) as response:
+        stamps.first_byte_at = stamps.first_byte_at or now()
         stamps.status = response.status
+        call.headers = response.headers
+        call.chunks = []
         stamps.request_id = next((response.headers[name] for name in REQUEST_IDS if name in response.headers), None)
-        if response.status != 200:
-            raise await _failed(route, response, stamps)
-        read = await _read(call, stamps, response.content)
+        if not 200 <= response.status < 300:
+            raise await _failed(call, response, line.speaker)
+        read = await _read(call, stamps, response.content, asked.reader, silence)
         if not response.content.at_eof():
             with contextlib.suppress(TimeoutError, aiohttp.ClientError):
                 async with asyncio.timeout(LINGER_S):
@@ -163,11 +193,24 @@ async def _post(call: Call, stamps: Stamps, http: aiohttp.ClientSession) -> tupl
         return read
 
 
-async def _read(call: Call, stamps: Stamps, source: _Source) -> tuple[Ending, str]:
-    reader = call.route.provider.wire.reader(call.stream)
+async def _failed(call: Call, response: aiohttp.ClientResponse, speaker: Speaker) -> CallError:
+    size = 0
+    while size < MOST_FAULT_BYTES and (chunk := await response.content.readany()):
+        call.chunks.append(chunk)
+        size += len(chunk)
+    request_id = call.running.request_id if call.running else None
+    return speaker.answered(response, b"".join(call.chunks), request_id)
+
+
+async def _read(
+    call: Call, stamps: Stamps, source: _Source, reader: Reader, silence: Silence
+) -> tuple[Ending | Follow, str]:
     pieces: list[str] = []
     while chunk := await source.readany():
         arrived_at = now()
+        if call.stream:
+            silence.heard()
+        call.chunks.append(chunk)
         for delta in reader.feed(chunk):
             stamps.first_token_at = stamps.first_token_at or arrived_at
             pieces.append(delta.text)
@@ -178,7 +221,20 @@ async def _read(call: Call, stamps: Stamps, source: _Source) -> tuple[Ending, st
             break
     stamps.ended_at = now()
     ending = reader.close()
-    return ending, "".join(pieces) + ending.text
+    return ending, "".join(pieces) + ("" if isinstance(ending, Follow) else ending.text)
+
+
+def _followed(url: str, route: Route) -> str:
+    """`url`, if the key may go there.
+
+    Raises:
+        ProviderBug: if it is anybody else's.
+    """
+    parts = urlsplit(url)
+    vouched = parts.scheme == "https" and any((parts.hostname or "").endswith(end) for end in route.hosts)
+    if not vouched and origin(url) != origin(route.url):
+        raise ProviderBug(f"the answer is said to be at {parts.hostname}, which is not the vendor's.")
+    return url
 
 
 class _InProcess:
@@ -200,66 +256,3 @@ class _InProcess:
 @lru_cache(maxsize=256)
 def _url(text: str) -> URL:
     return URL(text, encoded=True)
-
-
-async def _failed(route: Route, response: aiohttp.ClientResponse, stamps: Stamps) -> CallError:
-    """The error behind any status but 200."""
-    if 300 <= response.status < 400:
-        host = URL(response.headers.get("Location", "")).host or "another path"
-        return NotFound(
-            f"{route.name}: it redirects to {_said(None, host)}, which is not followed.", status=response.status
-        )
-    body = b""
-    while len(body) < MOST_FAULT_BYTES and (chunk := await response.content.readany()):
-        body += chunk
-    return _refused(route, route.provider.wire.fault(body), stamps, asked_s(response.headers))
-
-
-def _refused(route: Route, fault: Fault, stamps: Stamps, retry_after_s: float | None) -> CallError:
-    status = stamps.status or 200
-    kind = route.provider.error(fault, status)
-    shown = fault.status or status
-    said = fault.message if shown == 200 else f"{shown} {fault.message}"
-    return kind(
-        _said(route, said),
-        next=_mended(kind, route),
-        status=shown,
-        code=fault.code,
-        retry_after_s=retry_after_s,
-        request_id=stamps.request_id,
-    )
-
-
-def _mended(kind: type[CallError], route: Route) -> str | None:
-    if kind is not AuthFailed:
-        return None
-    if route.sign is None:
-        return "Name the environment variable with its key: key_env=NAME."
-    return f"Check the key in {', '.join(route.sign.keys)}."
-
-
-def _broken(route: Route, error: Exception, stamps: Stamps) -> CallError:
-    """The error behind a connection that failed."""
-    told = " ".join(str(error).split()) or type(error).__name__
-    kind: type[CallError] = Unreachable
-    if isinstance(error, aiohttp.ClientPayloadError) or (stamps.status is not None and isinstance(error, OSError)):
-        kind, told = Truncated, "the connection broke within the answer"
-    elif isinstance(error, aiohttp.ClientResponseError):
-        kind, told = ProviderBug, f"it does not speak HTTP: {error.message}"
-    elif isinstance(error, aiohttp.ServerDisconnectedError):
-        told = "the connection was closed without an answer"
-    elif isinstance(error, TimeoutError):
-        told = f"no connection within {CONNECT_S:g} s"
-    elif isinstance(error, aiohttp.ClientConnectorError):
-        cause = error.os_error
-        why = os.strerror(cause.errno) if cause.errno and cause.errno > 0 else cause.strerror or str(cause)
-        told = f"no connection to {error.host}:{error.port}: {why}"
-    return kind(_said(route, told), status=stamps.status, request_id=stamps.request_id)
-
-
-def _said(route: Route | None, text: str) -> str:
-    """Text from outside as one line of ours: short, printable, without a key."""
-    text = blanked(text, route.sign) if route else text
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    text = text if len(text) <= MOST_FAULT_CHARACTERS else text[:MOST_FAULT_CHARACTERS] + "…"
-    return f"{route.name}: {text.rstrip('.')}." if route else text

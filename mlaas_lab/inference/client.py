@@ -7,16 +7,21 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import aiohttp
 import orjson
 
-from mlaas_lab.errors import CallError, InvalidRequest, TimedOut, snake
-from mlaas_lab.inference.attempt import Call, Stamps, exchange, now, session
-from mlaas_lab.inference.deadline import Deadline, Deadlines
+from mlaas_lab.errors import AuthFailed, CallError, InvalidRequest, RateLimited, TimedOut, snake
+from mlaas_lab.inference.attempt import Call, Line, Stamps, exchange, now
+from mlaas_lab.inference.deadline import Alarm, Deadlines, Silences
+from mlaas_lab.inference.failures import Speaker
+from mlaas_lab.inference.network import between, session
+from mlaas_lab.inference.pace import Pace
 from mlaas_lab.inference.retry import pause_s
 from mlaas_lab.inference.route import Route
+from mlaas_lab.inference.tokens import Tokens
+from mlaas_lab.inference.words import pace
 from mlaas_lab.schema import Completion, Message
 from mlaas_lab.wires import Params, Prompt
 
@@ -31,26 +36,43 @@ class Limits:
     """Attempts after the first, for errors that may pass."""
     timeout_s: float = 60.0
     """Deadline of the whole call, retries and pauses included; waiting for one's turn is not."""
+    stall_s: float = 30.0
+    """A stream that says nothing for so long is given up."""
+
+
+@dataclass(kw_only=True)
+class _Lane:
+    """What the calls to one target share."""
+
+    turns: asyncio.Semaphore
+    pace: Pace
+    line: Line
 
 
 class Client:
     """Prompts targets; one per event loop, as `async with Client(limits) as client`."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        """Connections are opened when they are needed."""
+    def __init__(self, limits: Limits | None = None, *, keep_exchanges: bool = False) -> None:
+        """Connections are opened when they are needed; with `keep_exchanges` every answer holds what really came."""
         self.limits = limits or Limits()
+        self._keep_exchanges = keep_exchanges
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
-        self._turns: dict[str, asyncio.Semaphore] = {}
+        self._lanes: dict[str, _Lane] = {}
+        self._tokens = Tokens()
         self._deadlines: Deadlines | None = None
+        self._silences: Silences | None = None
 
     async def __aenter__(self) -> Self:
+        self._deadlines = Deadlines(self.limits.timeout_s)
+        self._silences = Silences(self.limits.stall_s)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._deadlines is not None:
-            self._deadlines.close()
+        for watch in (self._deadlines, self._silences):
+            if watch is not None:
+                watch.close()
         for http in self._sessions.values():
             await http.close()
 
@@ -69,36 +91,50 @@ class Client:
             route: from `resolve`.
             messages: the chat so far.
             params: how to sample.
-            stream: whether to ask for a stream, which alone has a time to first token.
+            stream: whether to ask for a stream, which alone has a time to first token; not every target has one.
             on_delta: called on the loop with each piece of text as it arrives. Once it was called, a stream that
                 breaks is not tried again: what was handed out cannot be taken back.
 
         Raises:
             CallError: what went wrong, with `attempts`.
         """
-        prompt = Prompt(model=route.model, messages=tuple(messages))
-        call = Call(route=route, body=_body(route, prompt, params, stream), stream=stream, on_delta=on_delta)
-        async with self._turn(route):
+        stream = stream and route.api.streams
+        params = route.params(params or Params())
+        call = Call(route=route, body=_body(route, messages, params, stream), stream=stream, on_delta=on_delta)
+        lane = self._lane(route)
+        async with lane.turns:
+            reserved = await lane.pace.turn(size_bytes=len(call.body), max_tokens=params.max_tokens)
+            done: Completion | None = None
             try:
-                with self._deadline() as deadline:
-                    return await self._retried(call, deadline)
+                with _open(self._deadlines).start() as deadline:
+                    done = await self._retried(call, lane, deadline)
+                    return done
             except TimeoutError:
-                if call.running is not None:
-                    call.attempts.append(call.running.attempt(snake(TimedOut.__name__)))
-                late = TimedOut(f"{route.name}: no answer within {self.limits.timeout_s:g} s.")
-                late.attempts = tuple(call.attempts)
-                raise late from None
+                raise self._late(call) from None
+            finally:
+                lane.pace.settle(reserved, _used(done))
 
-    def _deadline(self) -> Deadline:
-        if self._deadlines is None:
-            self._deadlines = Deadlines(self.limits.timeout_s)
-        return self._deadlines.start()
+    def _late(self, call: Call) -> TimedOut:
+        if call.running is not None:
+            call.attempts.append(call.running.attempt(snake(TimedOut.__name__)))
+        late = TimedOut(f"{call.route.name}: no answer within {self.limits.timeout_s:g} s.")
+        late.attempts = tuple(call.attempts)
+        return late
 
-    def _turn(self, route: Route) -> asyncio.Semaphore:
-        name = route.name
-        if name not in self._turns:
-            self._turns[name] = asyncio.Semaphore(self.limits.concurrency or route.concurrency)
-        return self._turns[name]
+    def _lane(self, route: Route) -> _Lane:
+        lane = self._lanes.get(route.name)
+        if lane is None:
+            rpm, tpm = pace(route.target)
+            lane = self._lanes[route.name] = _Lane(
+                turns=asyncio.Semaphore(self.limits.concurrency or route.concurrency),
+                pace=Pace(rpm=rpm, tpm=tpm),
+                line=Line(
+                    speaker=Speaker(route=route),
+                    http=self._http(route),
+                    proxy=between(route.url, private=route.private),
+                ),
+            )
+        return lane
 
     def _http(self, route: Route) -> aiohttp.ClientSession | None:
         if route.provider.reply is not None:
@@ -107,28 +143,40 @@ class Client:
             self._sessions[route.private] = session(private=route.private)
         return self._sessions[route.private]
 
-    async def _retried(self, call: Call, deadline: Deadline) -> Completion:
+    async def _retried(self, call: Call, lane: _Lane, deadline: Alarm) -> Completion:
+        renewed = False
         while True:
             try:
-                return await self._attempt(call)
+                return await self._attempt(call, lane)
             except CallError as error:
                 error.attempts = tuple(call.attempts)
-                if not error.retryable or call.shown or len(call.attempts) > self.limits.retries:
+                left = self.limits.retries - len(call.attempts) + 1
+                if isinstance(error, AuthFailed) and not renewed and left > 0 and self._tokens.refused(call.route):
+                    renewed = True
+                    continue
+                if not error.retryable or call.shown or left <= 0:
                     raise
                 pause = pause_s(len(call.attempts), error.retry_after_s)
                 if pause >= deadline.left_s:
                     error.next = error.next or f"The next try, in {pause:.3g} s, would be past the deadline."
                     raise
+                if isinstance(error, RateLimited):
+                    lane.pace.hold(pause)
             await asyncio.sleep(pause)
 
-    async def _attempt(self, call: Call) -> Completion:
+    async def _attempt(self, call: Call, lane: _Lane) -> Completion:
         stamps = call.running = Stamps(started_at=now())
+        silence = _open(self._silences).start()
         try:
-            ending, text = await exchange(call, stamps, self._http(call.route))
+            if lane.line.http is not None and call.route.sign is not None and call.route.sign.exchange is not None:
+                call.token = await self._tokens.token(lane.line.speaker, lane.line.http, at=stamps.started_at)
+            with silence:
+                ending, text = await exchange(call, stamps, lane.line, silence)
         except CallError as error:
-            call.attempts.append(stamps.attempt(snake(type(error).__name__)))
-            call.running = None
-            raise
+            raise self._failed(call, lane, error) from None
+        except TimeoutError:
+            told = f"{call.route.name}: the stream fell silent for {self.limits.stall_s:g} s."
+            raise self._failed(call, lane, TimedOut(told, status=stamps.status)) from None
         call.attempts.append(stamps.attempt())
         return Completion(
             text=text,
@@ -137,11 +185,37 @@ class Client:
             model=ending.model,
             attempts=tuple(call.attempts),
             request_id=stamps.request_id,
+            exchange=call.exchange(lane.line.speaker) if self._keep_exchanges else None,
         )
 
+    def _failed(self, call: Call, lane: _Lane, error: CallError) -> CallError:
+        if call.running is not None:
+            call.attempts.append(call.running.attempt(snake(type(error).__name__)))
+        if self._keep_exchanges:
+            error.exchange = call.exchange(lane.line.speaker)
+        call.running = None
+        return error
 
-def _body(route: Route, prompt: Prompt, params: Params | None, stream: bool) -> bytes:
+
+def _body(route: Route, messages: Sequence[Message], params: Params, stream: bool) -> bytes:
+    prompt = Prompt(model=route.model, messages=tuple(messages))
     try:
-        return orjson.dumps(route.provider.wire.body(prompt, route.params(params or Params()), stream))
+        body = route.api.wire.body(prompt, params, stream)
+        return orjson.dumps({**body, **route.fields} if route.fields else body)
     except orjson.JSONEncodeError as error:
         raise InvalidRequest(f"{route.name}: the prompt cannot be sent: {error}.") from None
+
+
+def _used(done: Completion | None) -> int | None:
+    if done is None or done.usage.input_tokens is None or done.usage.output_tokens is None:
+        return None
+    return done.usage.input_tokens + done.usage.output_tokens
+
+
+Watch = TypeVar("Watch")
+
+
+def _open(watch: Watch | None) -> Watch:
+    if watch is None:
+        raise RuntimeError("a Client is used within `async with`")
+    return watch

@@ -19,7 +19,7 @@ from mlaas_lab.errors import (
     RateLimited,
     TimedOut,
 )
-from mlaas_lab.schema import Target
+from mlaas_lab.schema import JSON, Target
 from mlaas_lab.signing import Sign
 from mlaas_lab.wires import Fault, Wire
 
@@ -28,7 +28,7 @@ class Address(Protocol):
     """Where a target is prompted; a function where that depends on the target."""
 
     def __call__(self, target: Target, *, stream: bool) -> str:
-        """The URL."""
+        """The URL of a target with every parameter filled in; its `base_url`, if there is one, stands in front."""
 
 
 STATUSES: Mapping[int, type[CallError]] = {
@@ -53,20 +53,50 @@ CODES: Mapping[str, type[CallError]] = {
 }
 """Codes that many vendors share; they win over the status."""
 
+WORD = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+"""A parameter that becomes part of a host's name or a path: nothing that could lead elsewhere."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class Provider:
-    """Where a vendor lives, how it signs, which wire it speaks."""
+class Parameter:
+    """A word of a target that an address, a body or a signature reads: `?region=eu-central-1`."""
+
+    name: str
+    about: str
+    """What it says, in a few words."""
+    example: str
+    env: tuple[str, ...] = ()
+    """Environment variables that give it where the target does not; the first that is set."""
+    default: str | None = None
+    required: bool = False
+    """Without it, nobody can be asked."""
+    pattern: str = WORD
+    """Regular expression that the whole value must match."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Api:
+    """One way into a vendor: a wire, an address, a signature."""
 
     wire: Wire
     url: str | Address = ""
-    sign: Sign | None = None
+    sign: Sign | tuple[Sign, ...] = ()
+    """Of several, the first whose keys are set."""
+    fields: Callable[[Target], Mapping[str, JSON]] = lambda _target: {}
+    """What the body holds besides what the wire writes."""
+    headers: Callable[[Target], Mapping[str, str]] = lambda _target: {}
+    """What every request says besides its signature."""
     codes: Mapping[str, type[CallError]] = field(default_factory=dict)
     """The vendor's own error codes; they win over CODES."""
-    params: tuple[str, ...] = ()
-    """Parameters of a target that `url` reads, besides those that every target may have."""
-    reply: Callable[[bytes], Iterator[bytes]] | None = None
-    """Answers a request body in this process, in the wire's form, instead of anything over HTTP."""
+    streams: bool = True
+    """Answers can be had piece by piece."""
+    checked: str = ""
+    """What its contract was checked against: `SDK`, `specification`, `example` or `documentation`, and which."""
+
+    @property
+    def signs(self) -> tuple[Sign, ...]:
+        """The signatures, in the order in which they are tried."""
+        return self.sign if isinstance(self.sign, tuple) else (self.sign,)
 
     def address(self, target: Target, *, stream: bool) -> str:
         """The URL that `target` is prompted at."""
@@ -83,3 +113,40 @@ class Provider:
         if 400 <= status < 500:
             return InvalidRequest
         return Overloaded if status >= 500 else ProviderBug
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provider(Api):
+    """A vendor: its first way in, the others by name (`?api=native`), and what a user must know of it."""
+
+    title: str
+    """The vendor's name for it."""
+    semconv: str = ""
+    """OpenTelemetry's `gen_ai.provider.name`, where it has one; else the provider's own name is used."""
+    apis: Mapping[str, Api] = field(default_factory=dict)
+    parameters: tuple[Parameter, ...] = ()
+    regions: tuple[str, ...] = ()
+    """Those that were known when this was written; others are tried as they are."""
+    hosts: tuple[str, ...] = ()
+    """Ends of host names that its key may go to besides the host of its own address."""
+    emulator: str = ""
+    """Which emulator speaks for it; empty: that of its own name."""
+    reply: Callable[[bytes], Iterator[bytes]] | None = None
+    """Answers a request body in this process, in the wire's form, instead of anything over HTTP."""
+
+
+def at(target: Target, host: str, path: str) -> str:
+    """`path` at the target's own `base_url`, or else at `host`, both without a slash at the end."""
+    return (target.get("base_url") or host).rstrip("/") + path
+
+
+def region(*env: str, default: str | None = None, example: str, required: bool = True) -> Parameter:
+    """The parameter `region`, from the target or one of `env`."""
+    return Parameter(
+        name="region",
+        about="where it is asked",
+        env=env,
+        default=default,
+        example=example,
+        required=required and default is None,
+    )

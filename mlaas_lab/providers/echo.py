@@ -36,4 +36,4 @@ def _event(data: dict[str, Any]) -> bytes:
     return b"data: " + orjson.dumps(data) + b"\n\n"
 
 
-provider = Provider(wire=openai_chat.wire, reply=_reply)
+provider = Provider(title="Echo, in this process", wire=openai_chat.wire, reply=_reply, checked="example: it is ours")

@@ -1,13 +1,17 @@
-"""How a request proves who sends it. Keys come from `settings.secret`, when the request leaves, and stay nowhere else.
+"""How a request proves who sends it. Keys are read when the request leaves, and stay nowhere else.
 
 Whether a request may be signed at all, because it goes to the key's own host, is the client's business.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from mlaas_lab.errors import AuthFailed
+from mlaas_lab.schema import Target
 from mlaas_lab.settings import secret
+
+Keys = Callable[[str], str]
+"""The secret that an environment variable of this name holds; raises AuthFailed where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +22,44 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     method: str = "POST"
+    target: Target = field(default_factory=lambda: Target(model="any"))
+    """With every parameter filled in, such as the region that a signature covers."""
+    at: float = 0.0
+    """When it leaves, UTC seconds since 1970."""
+    token: str = ""
+    """What the signature's exchange gave."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenRequest:
+    """A request that gives a token for keys."""
+
+    url: str
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = "POST"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """What came back."""
+
+    value: str
+    lasts_s: float
+    """Seconds from now until it expires."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenExchange:
+    """Keys for a token that expires: the client performs it, once for many calls, and again before the end."""
+
+    request: Callable[[Target, Keys, float], TokenRequest]
+    """Of a target with every parameter filled in, at a time in UTC seconds since 1970."""
+    read: Callable[[bytes], Token]
+    """The token in the answer's body.
+
+    Raises LookupError, TypeError or ValueError if there is none.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +68,20 @@ class Sign:
 
     keys: tuple[str, ...]
     """Environment variables with the secrets; their values are blanked wherever text is shown."""
-    headers: Callable[[Request], dict[str, str]]
+    headers: Callable[[Request, Keys], dict[str, str]]
+    optional: tuple[str, ...] = ()
+    """Further ones, read where they are set."""
+    exchange: TokenExchange | None = None
+
+    @property
+    def ready(self) -> bool:
+        """All keys are set; whether they are right is another matter."""
+        return all(secret(name) for name in self.keys)
 
 
-def bearer(name: str) -> Sign:
-    """`Authorization: Bearer` with the key in environment variable `name`."""
-    return Sign(keys=(name,), headers=lambda _request: {"Authorization": f"Bearer {key(name)}"})
+def bearer(name: str, *, header: str = "Authorization", scheme: str = "Bearer ") -> Sign:
+    """`Authorization: Bearer` with the key in environment variable `name`, or another header and scheme."""
+    return Sign(keys=(name,), headers=lambda _request, keys: {header: f"{scheme}{keys(name)}"})
 
 
 def key(name: str) -> str:
@@ -48,10 +98,9 @@ def key(name: str) -> str:
     return value
 
 
-def blanked(text: str, sign: Sign | None) -> str:
-    """`text` without the secrets of `sign`."""
-    for name in sign.keys if sign else ():
-        value = (secret(name) or "").strip()
+def blanked(text: str, names: Iterable[str], more: Iterable[str] = ()) -> str:
+    """`text` without the secrets in environment variables `names`, and without `more`."""
+    for value in [*((secret(name) or "").strip() for name in names), *more]:
         if value:
             text = text.replace(value, "***")
     return text

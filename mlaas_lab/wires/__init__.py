@@ -4,10 +4,11 @@ A wire's file exposes `wire`. The one client sends what `body` gives, feeds what
 the rest: timing, retries, errors.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from mlaas_lab.errors import ContentFiltered
 from mlaas_lab.schema import JSON, Message, Usage
 
 
@@ -51,6 +52,19 @@ class Ending:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Follow:
+    """The answer is elsewhere, or not there yet: the client asks there by GET and feeds what comes to `reader`."""
+
+    url: str
+    """Only followed to the hosts that the provider's key may go to."""
+    reader: "Reader"
+    after_s: float = 0.0
+    """How long to wait before."""
+    accept: str = "application/json"
+    """Media type to ask for."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Fault:
     """An error in the vendor's words."""
 
@@ -58,6 +72,8 @@ class Fault:
     code: str | None = None
     status: int | None = None
     """HTTP's, when the body names one."""
+    retry_after_s: float | None = None
+    """How long the body asks us to wait; a header of the same meaning wins."""
 
 
 class Faulted(Exception):
@@ -83,12 +99,12 @@ class Reader(Protocol):
             ProviderBug: if it is not what the vendor documents.
         """
 
-    def close(self) -> Ending:
-        """The end of the answer; called once, when no byte will follow.
+    def close(self) -> "Ending | Follow":
+        """The end of the answer, or where it goes on; called once, when no byte will follow.
 
         Raises:
             Truncated: if the vendor's end mark is missing.
-            ContentFiltered: if the vendor's filter withheld the answer or its end.
+            ContentFiltered: if the vendor's filter withheld the answer or its end; `usage` is billed all the same.
             Faulted: if the answer was an error.
             ProviderBug: if it is not what the vendor documents.
         """
@@ -102,5 +118,17 @@ class Wire:
     """Request body; the flag asks for a stream."""
     reader: Callable[[bool], Reader]
     """A fresh reader; the flag says that a stream was asked for."""
-    fault: Callable[[bytes], Fault]
-    """What the body of an HTTP error says."""
+    fault: Callable[[bytes, Mapping[str, str]], Fault]
+    """What an HTTP error says: its body, and its headers by names of any case."""
+
+
+def filtered(usage: Usage, *, code: str | None = None) -> ContentFiltered:
+    """The error for an answer that the vendor's filter withheld, and that is billed all the same."""
+    error = ContentFiltered("the vendor's filter withheld the answer or its end.", code=code)
+    error.usage = usage
+    return error
+
+
+def count(value: object) -> int | None:
+    """A vendor's count of tokens; None for anything else, since unknown is not 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

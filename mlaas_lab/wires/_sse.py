@@ -36,3 +36,35 @@ class Events:
     def pending_bytes(self) -> int:
         """Bytes that wait for the rest of their event."""
         return len(self._tail) + sum(map(len, self._data))
+
+
+class Named:
+    """A parser for one stream whose events have names, and whose data is text: spaces in it are kept."""
+
+    def __init__(self) -> None:
+        self._tail = b""
+        self._name = ""
+        self._data: list[bytes] = []
+
+    def feed(self, chunk: bytes) -> list[tuple[str, bytes]]:
+        """Name and data of the events that `chunk` completes; the name is empty where none is given."""
+        lines = (self._tail + chunk).split(b"\n")
+        self._tail = lines.pop()
+        found: list[tuple[str, bytes]] = []
+        for raw in lines:
+            line = raw.removesuffix(b"\r")
+            field, _, value = line.partition(b":")
+            if field == b"data":
+                self._data.append(value.removeprefix(b" "))
+            elif field == b"event":
+                self._name = value.strip().decode(errors="replace")
+            elif not line:
+                if self._data:
+                    found.append((self._name, b"\n".join(self._data)))
+                self._name, self._data = "", []
+        return found
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes that wait for the rest of their event; more than none at the end is an event that nothing ended."""
+        return len(self._tail.strip()) + sum(map(len, self._data))

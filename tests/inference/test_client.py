@@ -12,8 +12,7 @@ from loopback import (
 )
 
 from mlaas_lab.errors import InvalidRequest
-from mlaas_lab.inference import Client, Limits, Params, complete, on_loop, resolve
-from mlaas_lab.inference import attempt as attempt_module
+from mlaas_lab.inference import Client, Limits, Params, complete, network, on_loop, resolve
 from mlaas_lab.schema import Message, Usage
 
 TEXT = "Grüße an die 世界 heute"
@@ -57,7 +56,7 @@ def test_stamps_follow_what_happened(ask):
 
 def test_stamp_of_the_connection_is_the_connectors(ask, monkeypatch):
     """The control: with aiohttp's own connector the stamp is missing, so nothing else sets it."""
-    monkeypatch.setattr(attempt_module, "_Connector", attempt_module.aiohttp.TCPConnector)
+    monkeypatch.setattr(network, "_Connector", network.aiohttp.TCPConnector)
     with Loopback() as server:
         assert ask(server).attempts[0].connected_at is None
 

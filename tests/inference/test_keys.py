@@ -1,5 +1,7 @@
 """Keys go to their own host and into no message; private addresses are for targets that say so."""
 
+from dataclasses import replace
+
 import pytest
 from loopback import (
     Fault,
@@ -7,8 +9,7 @@ from loopback import (
 )
 
 from mlaas_lab import errors
-from mlaas_lab.inference import Limits, Route, resolve
-from mlaas_lab.inference import attempt as attempt_module
+from mlaas_lab.inference import Limits, failures, resolve
 from mlaas_lab.schema import Target
 
 TEXT = "Grüße an die 世界 heute"
@@ -59,7 +60,7 @@ class TestKeys:
 
     def test_without_blanking_it_would_be_shown(self, ask, monkeypatch):
         """The control."""
-        monkeypatch.setattr(attempt_module, "blanked", lambda text, sign: text)
+        monkeypatch.setattr(failures, "blanked", lambda text, names, more: text)
         with Loopback(key="another") as server, pytest.raises(errors.AuthFailed, match="other-secret"):
             ask(server, query="&key_env=OTHER_KEY")
 
@@ -86,10 +87,9 @@ class TestPrivateAddresses:
     def test_a_name_that_leads_into_this_network_is_not_followed(self, asked, settings):
         with Loopback() as server:
             url = f"http://localhost:{server.port}/v1/chat/completions"
-            provider = resolve(f"openai/any?base_url={server.base_url}", settings).provider
-            route = Route(target=Target.parse("openai/any"), provider=provider, model="any", url=url)
+            allowed = replace(resolve(f"openai/any?base_url={server.base_url}", settings), url=url)
+            route = replace(allowed, target=Target.parse("openai/any"), private=False)
             with pytest.raises(errors.Unreachable, match="private address"):
                 asked(route, limits=Limits(retries=0))
             assert server.requests == []
-            allowed = Route(target=route.target, provider=provider, model="any", url=url, private=True)
             assert asked(allowed).text == TEXT  # the control: only the guard stood between

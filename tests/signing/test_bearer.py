@@ -11,9 +11,9 @@ REQUEST = Request(url="https://h/v1", headers={}, body=b"{}")
 def test_bearer(monkeypatch):
     sign = bearer("A_KEY")
     monkeypatch.setenv("A_KEY", " secret\n")
-    assert sign.headers(REQUEST) == {"Authorization": "Bearer secret"}
+    assert sign.headers(REQUEST, key) == {"Authorization": "Bearer secret"}
     monkeypatch.setenv("A_KEY", "rotated")
-    assert sign.headers(REQUEST) == {"Authorization": "Bearer rotated"}
+    assert sign.headers(REQUEST, key) == {"Authorization": "Bearer rotated"}
     assert "rotated" not in repr(sign)
 
 
@@ -30,7 +30,8 @@ def test_no_key(monkeypatch, value):
 
 def test_blanked(monkeypatch):
     monkeypatch.setenv("A_KEY", "secret")
-    assert blanked("wrong key secret!", bearer("A_KEY")) == "wrong key ***!"
-    assert blanked("wrong key secret!", None) == "wrong key secret!"
+    assert blanked("wrong key secret!", ["A_KEY"]) == "wrong key ***!"
+    assert blanked("wrong key secret!", []) == "wrong key secret!"
+    assert blanked("token t-1 for secret", ["A_KEY"], ["t-1"]) == "token *** for ***"
     monkeypatch.delenv("A_KEY")
-    assert blanked("text", bearer("A_KEY")) == "text"
+    assert blanked("text", ["A_KEY"]) == "text"

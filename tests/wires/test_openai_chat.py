@@ -168,7 +168,7 @@ def test_usage_that_is_not_there_is_unknown(usage):
 )
 def test_errors_that_call_themselves_200(error, message, code, status, stream):
     body = json.dumps(error).encode()
-    fault = wire.fault(body)
+    fault = wire.fault(body, {})
     assert (fault.message, fault.code, fault.status) == (message, code, status)
     if isinstance(error, dict):
         with pytest.raises(Faulted) as caught:

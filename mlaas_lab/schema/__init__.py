@@ -8,11 +8,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Literal, Self
 from urllib.parse import parse_qsl, quote
 
-JSON = Any
-"""What `json` reads and writes."""
+from mlaas_lab.schema._jobs import JSON, Endpoint, Job, JobState, Progress
+
+__all__ = [
+    "JSON",
+    "Attempt",
+    "Completion",
+    "Cost",
+    "Decision",
+    "Endpoint",
+    "Exchange",
+    "Job",
+    "JobState",
+    "Message",
+    "Progress",
+    "Record",
+    "Sample",
+    "Score",
+    "ScoreStatus",
+    "Target",
+    "Usage",
+    "Verdict",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +120,16 @@ class Attempt:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """What really came over the wire for a call, as the vendor sent it: proof, and help when a number looks wrong."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    """Without cookies."""
+    body: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
 class Completion:
     """One reply, with the events it came by."""
 
@@ -110,6 +140,8 @@ class Completion:
     """The model that says it answered."""
     attempts: tuple[Attempt, ...]
     request_id: str | None = None
+    exchange: Exchange | None = None
+    """The last one; None where an answer was taken over or made in this process."""
 
     @property
     def latency_s(self) -> float:
@@ -175,9 +207,17 @@ class Record:
     reference: str | None
     completion: Completion | None
     """None when every attempt failed; then `error` is set."""
+    region: str | None = None
+    """Where it was asked, when the target has regions."""
+    emulated: bool = False
+    """A loopback emulator answered, not the vendor."""
     error: str | None = None
     error_message: str | None = None
     attempts: tuple[Attempt, ...] = ()
+    billed: Usage = Usage()
+    """What a call without an answer used all the same, as far as the vendor said so."""
+    exchange: Exchange | None = None
+    """The last one of a call without an answer."""
     cost: Cost = Cost(usd=None)
     scores: Mapping[str, Score] = field(default_factory=dict)
     cached_at: float | None = None
@@ -215,86 +255,3 @@ class Verdict:
     """About how many more pairs would settle it; None when decided or unknown."""
     reason: str | None = None
     """Why it is undecided, in a few words; None when decided."""
-
-
-class JobState(StrEnum):
-    """Life cycle of a job."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    PREEMPTED = "preempted"
-
-    @property
-    def ended(self) -> bool:
-        """Nothing more will happen by itself."""
-        return self not in (JobState.QUEUED, JobState.RUNNING, JobState.PREEMPTED)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How far a job is; `total` None means nobody knows."""
-
-    n: int
-    total: int | None
-    unit: str = "steps"
-    phase: str = ""
-    at: float
-    rate: float | None = None
-    """Units per second, smoothed."""
-
-    @property
-    def eta_s(self) -> float | None:
-        """Seconds to go; None when unknown."""
-        if self.total is None or not self.rate:
-            return None
-        return max(0, self.total - self.n) / self.rate
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """Background work: one row of the store."""
-
-    id: str
-    task: str
-    name: str
-    spec: Mapping[str, JSON]
-    spec_hash: str
-    state: JobState
-    attempt: int
-    executor: str
-    folder: str
-    created_at: float
-    started_at: float | None = None
-    ended_at: float | None = None
-    progress: Progress | None = None
-    ready: bool = False
-    """A service that answers; other jobs never set it."""
-    handle: Mapping[str, JSON] = field(default_factory=dict)
-    """What the executor needs to find it again: for a process its pid and start time."""
-    run_id: str | None = None
-    error: str | None = None
-    cancel_requested: bool = False
-    beat: int = 0
-    """Raised by the supervisor every two seconds; only that it changes means something."""
-    waiting: str | None = None
-    """Why a queued job does not run yet."""
-    requeues: int = 0
-    """How often it went on by itself after it was preempted, since somebody last started it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Endpoint:
-    """A server we started, under one name; made by a job of task `serve`."""
-
-    name: str
-    job_id: str
-    base_url: str
-    model: str
-    """What to send as `model`."""
-    engine: str
-    ready: bool
-    source: str
-    """The model or adapter behind it, as the user named it."""

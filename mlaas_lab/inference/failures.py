@@ -1,0 +1,113 @@
+"""What a failure is called: from a status, a body or a broken connection to one error of the tree, in one line.
+
+No text that leaves here holds a key: vendors like to repeat it.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import aiohttp
+from yarl import URL
+
+from mlaas_lab.errors import AuthFailed, CallError, NotFound, ProviderBug, Truncated, Unreachable
+from mlaas_lab.inference.network import CONNECT_S
+from mlaas_lab.inference.retry import asked_s
+from mlaas_lab.inference.route import Route
+from mlaas_lab.schema import Exchange
+from mlaas_lab.signing import blanked
+from mlaas_lab.wires import Fault
+
+MOST_CHARACTERS = 400
+
+
+@dataclass(kw_only=True)
+class Speaker:
+    """Says what went wrong on one route."""
+
+    route: Route
+    secrets: set[str] = field(default_factory=set)
+    """Tokens that were exchanged for keys."""
+
+    def line(self, text: str) -> str:
+        """Text from outside as one line of ours: short, printable, without a key."""
+        return f"{self.route.name}: {plain(self.blanked(text)).rstrip('.')}."
+
+    def blanked(self, text: str) -> str:
+        """`text` without any key that requests of this route hold."""
+        sign = self.route.sign
+        return blanked(text, (*sign.keys, *sign.optional) if sign else (), self.secrets)
+
+    def exchange(self, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> Exchange:
+        """What came, as it may be kept."""
+        kept = tuple((name, self.blanked(value)) for name, value in headers if name.lower() != "set-cookie")
+        # Latin-1 gives every byte back: a body need not be text.
+        return Exchange(status=status, headers=kept, body=self.blanked(body.decode("latin-1")).encode("latin-1"))
+
+    def named(self, error: CallError) -> None:
+        """Let an error of a wire say whose it is."""
+        if not error.message.startswith(self.route.name):
+            error.message = self.line(error.message)
+
+    def refused(
+        self, fault: Fault, *, status: int, request_id: str | None = None, retry_after_s: float | None = None
+    ) -> CallError:
+        """The error behind what the vendor said under HTTP `status`."""
+        kind = self.route.api.error(fault, status)
+        shown = fault.status or status
+        said = fault.message if shown < 300 else f"{shown} {fault.message}"
+        return kind(
+            self.line(said),
+            next=self._mended(kind),
+            status=shown,
+            code=fault.code,
+            retry_after_s=fault.retry_after_s if retry_after_s is None else retry_after_s,
+            request_id=request_id,
+        )
+
+    def answered(self, response: aiohttp.ClientResponse, body: bytes, request_id: str | None) -> CallError:
+        """The error behind a response of any status but success."""
+        if 300 <= response.status < 400:
+            host = URL(response.headers.get("Location", "")).host or "another path"
+            told = f"{self.route.name}: it redirects to {plain(host)}, which is not followed."
+            return NotFound(told, status=response.status)
+        headers = response.headers
+        fault = self.route.api.wire.fault(body, headers)
+        return self.refused(fault, status=response.status, request_id=request_id, retry_after_s=asked_s(headers))
+
+    def broken(self, error: Exception, *, status: int | None, request_id: str | None) -> CallError:
+        """The error behind a connection that failed, under HTTP `status` if there was one."""
+        told = " ".join(str(error).split()) or type(error).__name__
+        kind: type[CallError] = Unreachable
+        if isinstance(error, aiohttp.ClientPayloadError) or (status is not None and isinstance(error, OSError)):
+            kind, told = Truncated, "the connection broke within the answer"
+        elif isinstance(error, aiohttp.ClientHttpProxyError):
+            told = f"the proxy refuses the connection: {error.status} {error.message}"
+        elif isinstance(error, aiohttp.ClientResponseError):
+            kind, told = ProviderBug, f"it does not speak HTTP: {error.message}"
+        elif isinstance(error, aiohttp.ServerDisconnectedError):
+            told = "the connection was closed without an answer"
+        elif isinstance(error, TimeoutError):
+            told = f"no connection within {CONNECT_S:g} s"
+        elif isinstance(error, aiohttp.ClientConnectorCertificateError):
+            told = f"the certificate of {error.host} is not trusted: {error.certificate_error}"
+        elif isinstance(error, aiohttp.ClientConnectorError):
+            cause = error.os_error
+            why = os.strerror(cause.errno) if cause.errno and cause.errno > 0 else cause.strerror or str(cause)
+            told = f"no connection to {error.host}:{error.port}: {why}"
+        return kind(self.line(told), status=status, request_id=request_id)
+
+    def _mended(self, kind: type[CallError]) -> str | None:
+        if kind is not AuthFailed:
+            return None
+        if self.route.emulated:
+            return "An emulator takes the keys that its own targets send: leave out base_url and key_env."
+        if self.route.sign is None:
+            return "Name the environment variable with its key: key_env=NAME."
+        return f"Check the key in {', '.join(self.route.sign.keys)}."
+
+
+def plain(text: str) -> str:
+    """`text` in one line: short and printable."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + "…"

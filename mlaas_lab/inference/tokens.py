@@ -1,0 +1,91 @@
+"""Tokens that keys are exchanged for: once for many calls, and again before they expire."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit, urlunsplit
+
+import aiohttp
+
+from mlaas_lab.inference.failures import Speaker
+from mlaas_lab.inference.network import between
+from mlaas_lab.inference.route import Route
+from mlaas_lab.signing import TokenExchange, TokenRequest
+from mlaas_lab.wires import Fault
+
+EARLY_S = 60.0
+"""A token is not used in its last minute: the call may take as long."""
+MOST_BYTES = 2**16
+
+
+@dataclass(kw_only=True)
+class _Kept:
+    value: str
+    until: float
+
+
+@dataclass(kw_only=True)
+class Tokens:
+    """The tokens of one client."""
+
+    _kept: dict[str, _Kept] = field(default_factory=dict)
+    _turns: dict[str, asyncio.Lock] = field(default_factory=dict)
+
+    async def token(self, speaker: Speaker, http: aiohttp.ClientSession, *, at: float) -> str:
+        """The token for the route of `speaker`; empty where none is needed. `at` is now, UTC seconds since 1970.
+
+        Raises:
+            AuthFailed: if the keys are refused.
+            CallError: if nobody can be asked.
+        """
+        route = speaker.route
+        exchange = route.sign.exchange if route.sign else None
+        if exchange is None:
+            return ""
+        name = route.name
+        async with self._turns.setdefault(name, asyncio.Lock()):
+            kept = self._kept.get(name)
+            if kept is None or kept.until <= at:
+                kept = self._kept[name] = await _exchanged(exchange, speaker, http, at)
+        speaker.secrets.add(kept.value)
+        return kept.value
+
+    def refused(self, route: Route) -> bool:
+        """A vendor refused a token before its time: forget it. Whether there was one, and another may be tried for."""
+        return self._kept.pop(route.name, None) is not None
+
+
+async def _exchanged(exchange: TokenExchange, speaker: Speaker, http: aiohttp.ClientSession, at: float) -> _Kept:
+    route = speaker.route
+    asked = exchange.request(route.place, route.keys, at)
+    if route.emulated:
+        asked = replace(asked, url=_at_emulator(asked.url, route.url))
+    body, status = await _sent(asked, speaker, http)
+    if status != 200:
+        fault = route.api.wire.fault(body, {})
+        raise speaker.refused(fault, status=401 if status in (400, 403) else status)
+    try:
+        token = exchange.read(body)
+    except (LookupError, TypeError, ValueError):
+        raise speaker.refused(Fault(message="no token came for the key"), status=502) from None
+    return _Kept(value=token.value, until=at + max(token.lasts_s - EARLY_S, token.lasts_s / 2))
+
+
+async def _sent(asked: TokenRequest, speaker: Speaker, http: aiohttp.ClientSession) -> tuple[bytes, int]:
+    try:
+        async with http.request(
+            asked.method,
+            asked.url,
+            data=asked.body,
+            headers=asked.headers,
+            allow_redirects=False,
+            proxy=between(asked.url, private=speaker.route.private),
+        ) as response:
+            return await response.content.read(MOST_BYTES), response.status
+    except (aiohttp.ClientError, OSError) as error:
+        # None: aiohttp's exceptions hold the request's headers.
+        raise speaker.broken(error, status=None, request_id=None) from None
+
+
+def _at_emulator(url: str, emulator: str) -> str:
+    here = urlsplit(emulator)
+    return urlunsplit(urlsplit(url)._replace(scheme=here.scheme, netloc=here.netloc))

@@ -1,0 +1,92 @@
+"""The nouns of background work: what runs, how far it is, and the servers it started."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+JSON = Any
+"""What `json` reads and writes."""
+
+
+class JobState(StrEnum):
+    """Life cycle of a job."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    PREEMPTED = "preempted"
+
+    @property
+    def ended(self) -> bool:
+        """Nothing more will happen by itself."""
+        return self not in (JobState.QUEUED, JobState.RUNNING, JobState.PREEMPTED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a job is; `total` None means nobody knows."""
+
+    n: int
+    total: int | None
+    unit: str = "steps"
+    phase: str = ""
+    at: float
+    rate: float | None = None
+    """Units per second, smoothed."""
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds to go; None when unknown."""
+        if self.total is None or not self.rate:
+            return None
+        return max(0, self.total - self.n) / self.rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Background work: one row of the store."""
+
+    id: str
+    task: str
+    name: str
+    spec: Mapping[str, JSON]
+    spec_hash: str
+    state: JobState
+    attempt: int
+    executor: str
+    folder: str
+    created_at: float
+    started_at: float | None = None
+    ended_at: float | None = None
+    progress: Progress | None = None
+    ready: bool = False
+    """A service that answers; other jobs never set it."""
+    handle: Mapping[str, JSON] = field(default_factory=dict)
+    """What the executor needs to find it again: for a process its pid and start time."""
+    run_id: str | None = None
+    error: str | None = None
+    cancel_requested: bool = False
+    beat: int = 0
+    """Raised by the supervisor every two seconds; only that it changes means something."""
+    waiting: str | None = None
+    """Why a queued job does not run yet."""
+    requeues: int = 0
+    """How often it went on by itself after it was preempted, since somebody last started it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """A server we started, under one name; made by a job of task `serve`."""
+
+    name: str
+    job_id: str
+    base_url: str
+    model: str
+    """What to send as `model`."""
+    engine: str
+    ready: bool
+    source: str
+    """The model or adapter behind it, as the user named it."""
