@@ -16,6 +16,7 @@ from mlaas_lab.errors import MissingExtra, UsageError, did_you_mean
 
 PACKAGES = {
     "command": "mlaas_lab.commands",
+    "emulator": "mlaas_lab.emulators",
     "engine": "mlaas_lab.serving",
     "executor": "mlaas_lab.executors",
     "metric": "mlaas_lab.evaluation.metrics",

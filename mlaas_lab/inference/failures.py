@@ -4,7 +4,8 @@ No text that leaves here holds a key: vendors like to repeat it.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -35,8 +36,13 @@ class Speaker:
 
     def blanked(self, text: str) -> str:
         """`text` without any key that requests of this route hold."""
+        return blanked(text, (*self._keys(), *self.secrets))
+
+    def _keys(self) -> Iterator[str]:
         sign = self.route.sign
-        return blanked(text, (*sign.keys, *sign.optional) if sign else (), self.secrets)
+        for name in (*sign.keys, *sign.optional) if sign else ():
+            with suppress(AuthFailed):  # one that is not set cannot be shown
+                yield self.route.keys(name)
 
     def exchange(self, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> Exchange:
         """What came, as it may be kept."""

@@ -134,20 +134,21 @@ def parsed(target: Target | str) -> Target:
 
 
 def emulator(target: Target, provider: Provider, settings: Settings) -> Target:
-    """`target` at the loopback emulator that speaks for its provider.
+    """`target` at the loopback emulator that speaks for its provider: `emulated=yes` finds it, or an address names it.
 
     Raises:
         UsageError: if none is running.
     """
-    name = f"{EMULATED}{provider.emulator or target.provider}"
-    try:
-        found = _endpoint(name, settings)
-    except UsageError:
-        raise UsageError(
-            f"target {str(target)!r}: no emulator of {target.provider} is running.",
-            next=f"Start it: emulate {target.provider}",
-        ) from None
-    return replace(target, params=(*target.params, ("base_url", found.base_url)))
+    base_url = target.get("emulated") or ""
+    if not base_url.startswith(("http://127.0.0.1:", "https://127.0.0.1:")):
+        try:
+            base_url = _endpoint(f"{EMULATED}{provider.emulator or target.provider}", settings).base_url
+        except UsageError:
+            raise UsageError(
+                f"target {str(target)!r}: no emulator of {target.provider} is running.",
+                next=f"Start it: emulate {target.provider}",
+            ) from None
+    return replace(target, params=(*target.params, ("base_url", base_url)))
 
 
 def _ours(target: Target, endpoint: Endpoint) -> Route:

@@ -98,9 +98,9 @@ def key(name: str) -> str:
     return value
 
 
-def blanked(text: str, names: Iterable[str], more: Iterable[str] = ()) -> str:
-    """`text` without the secrets in environment variables `names`, and without `more`."""
-    for value in [*((secret(name) or "").strip() for name in names), *more]:
+def blanked(text: str, secrets: Iterable[str]) -> str:
+    """`text` without any of `secrets`."""
+    for value in secrets:
         if value:
             text = text.replace(value, "***")
     return text

@@ -60,7 +60,7 @@ class TestKeys:
 
     def test_without_blanking_it_would_be_shown(self, ask, monkeypatch):
         """The control."""
-        monkeypatch.setattr(failures, "blanked", lambda text, names, more: text)
+        monkeypatch.setattr(failures, "blanked", lambda text, secrets: text)
         with Loopback(key="another") as server, pytest.raises(errors.AuthFailed, match="other-secret"):
             ask(server, query="&key_env=OTHER_KEY")
 

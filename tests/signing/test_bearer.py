@@ -28,10 +28,5 @@ def test_no_key(monkeypatch, value):
     assert not (value or "").strip() or value not in str(caught.value)
 
 
-def test_blanked(monkeypatch):
-    monkeypatch.setenv("A_KEY", "secret")
-    assert blanked("wrong key secret!", ["A_KEY"]) == "wrong key ***!"
-    assert blanked("wrong key secret!", []) == "wrong key secret!"
-    assert blanked("token t-1 for secret", ["A_KEY"], ["t-1"]) == "token *** for ***"
-    monkeypatch.delenv("A_KEY")
-    assert blanked("text", ["A_KEY"]) == "text"
+def test_blanked():
+    assert blanked("token t-1 for secret", ["secret", "", "t-1"]) == "token *** for ***"
