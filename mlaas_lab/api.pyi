@@ -80,6 +80,7 @@ def eval(
     retries: int = ...,
     timeout_s: float = ...,
     cache: bool = ...,
+    exchanges: bool = ...,
     margin: float | None = ...,
     seed: int = ...,
     map: str | Mapping[str, str] | None = ...,

@@ -68,7 +68,7 @@ class Asking:
         Raises:
             Exception: a bug, or what no other target could do better (a missing library); calls that fail are records.
         """
-        async with Client(self.plan.limits) as client:
+        async with Client(self.plan.limits, keep_exchanges=self.plan.exchanges) as client:
             workers = [
                 asyncio.ensure_future(self._work(client, lane)) for lane in self._lanes for _ in range(lane.concurrency)
             ]
@@ -106,7 +106,7 @@ class Asking:
         try:
             done = await client.complete(route, plan.samples[unit.place].messages, plan.params, stream=plan.stream)
         except CallError as error:
-            return failed(plan, unit, snake(type(error).__name__), one_line(error), error.attempts)
+            return failed(plan, unit, snake(type(error).__name__), one_line(error), error)
         return answered(plan, unit, done, cost(route.target, done.usage, at=done.attempts[-1].ended_at))
 
     async def _turn(self, lane: _Lane) -> None:

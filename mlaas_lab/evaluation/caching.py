@@ -8,6 +8,7 @@ says when it was really answered. This file knows what an answer is; how answers
 import hashlib
 import threading
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -88,7 +89,9 @@ class Cache:
                 name, record = self._new.get_nowait()
             except Empty:
                 return
-            yield name, orjson.dumps({"completion": record.completion, "cost": record.cost}, default=str)
+            if record.completion is not None:
+                kept = {"completion": replace(record.completion, exchange=None), "cost": record.cost}
+                yield name, orjson.dumps(kept, default=str)
 
 
 def key(plan: Plan, unit: Unit) -> bytes:
@@ -96,7 +99,7 @@ def key(plan: Plan, unit: Unit) -> bytes:
     route = plan.routes[unit.target]
     # The model's name is only that of the endpoint: what it serves is in the plan's contents.
     prompt = Prompt(model="", messages=plan.samples[unit.place].messages)
-    body = route.provider.wire.body(prompt, route.params(plan.params), plan.stream)
+    body = route.api.wire.body(prompt, route.params(plan.params), plan.stream)
     decides = [plan.contents[unit.target], body, unit.repeat]
     return hashlib.sha256(orjson.dumps(decides, option=orjson.OPT_SORT_KEYS)).digest()
 

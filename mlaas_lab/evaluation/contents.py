@@ -25,8 +25,8 @@ def content(route: Route, settings: Settings) -> str | None:
         return None
     if target.provider is None:
         return _ours(target, route, settings)
-    # Behind an address that the user names there may be other weights tomorrow.
-    return str(target) if target.get("base_url") is None else None
+    # Behind an address that the user names there may be other weights tomorrow; behind an emulator, another script.
+    return str(target) if target.get("base_url") is None and not route.emulated else None
 
 
 def _ours(target: Target, route: Route, settings: Settings) -> str | None:

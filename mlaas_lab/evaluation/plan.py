@@ -43,6 +43,8 @@ class Plan:
     seed: int = 0
     contents: Mapping[str, str | None] = field(default_factory=dict)
     """What stands behind each target, by its name; None or absent: nobody knows, so its answers are not cached."""
+    exchanges: bool = False
+    """Whether what the targets really sent is kept."""
     cache: bool = True
     """Whether answers of earlier evaluations may be taken over; new ones are kept for later ones in any case."""
 
@@ -83,6 +85,7 @@ def prepare(spec: Eval, settings: Settings) -> Plan:
         seed=spec.seed,
         contents={name: content(route, settings) for name, route in routes.items()},
         cache=spec.cache,
+        exchanges=spec.exchanges,
     )
 
 

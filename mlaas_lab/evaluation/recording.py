@@ -2,21 +2,26 @@
 
 from typing import Any
 
+from mlaas_lab.errors import CallError
 from mlaas_lab.evaluation.plan import Plan, Unit
 from mlaas_lab.evaluation.scoring import scored, unscored
-from mlaas_lab.schema import Attempt, Completion, Cost, Record
+from mlaas_lab.pricing import cost
+from mlaas_lab.schema import Completion, Cost, Record, Usage
 
 
-def answered(plan: Plan, unit: Unit, done: Completion, cost: Cost, *, cached_at: float | None = None) -> Record:
+def answered(plan: Plan, unit: Unit, done: Completion, paid: Cost, *, cached_at: float | None = None) -> Record:
     """What `unit` was answered, scored; `cached_at` is when, if not now."""
     sample = plan.samples[unit.place]
     return _record(
-        plan, unit, completion=done, cost=cost, cached_at=cached_at, scores=scored(plan.metrics, done.text, sample)
+        plan, unit, completion=done, cost=paid, cached_at=cached_at, scores=scored(plan.metrics, done.text, sample)
     )
 
 
-def failed(plan: Plan, unit: Unit, error: str, message: str, attempts: tuple[Attempt, ...] = ()) -> Record:
-    """Why `unit` has no answer: `error` in snake case, and in one line."""
+def failed(plan: Plan, unit: Unit, error: str, message: str, call: CallError | None = None) -> Record:
+    """Why `unit` has no answer: `error` in snake case, and in one line; `call` is what went wrong, if it was asked."""
+    attempts = call.attempts if call else ()
+    billed: Usage = (call.usage if call else None) or Usage()
+    route = plan.routes[unit.target]
     return _record(
         plan,
         unit,
@@ -24,14 +29,21 @@ def failed(plan: Plan, unit: Unit, error: str, message: str, attempts: tuple[Att
         error=error,
         error_message=message,
         attempts=attempts,
+        billed=billed,
+        # What a filter withheld is billed all the same.
+        cost=cost(route.target, billed, at=attempts[-1].ended_at) if attempts else Cost(usd=None),
+        exchange=call.exchange if call else None,
         scores=unscored(plan.metrics, error),
     )
 
 
 def _record(plan: Plan, unit: Unit, **found: Any) -> Record:
-    sample = plan.samples[unit.place]
+    sample, route = plan.samples[unit.place], plan.routes[unit.target]
     return Record(
         target=unit.target,
+        provider=route.target.provider,
+        region=route.region,
+        emulated=route.emulated,
         sample_id=sample.id,
         repeat=unit.repeat,
         group=sample.group,

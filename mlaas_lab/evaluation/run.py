@@ -10,6 +10,7 @@ from mlaas_lab import data
 from mlaas_lab.context import Context, Dataset, Outcome
 from mlaas_lab.evaluation.asking import Asking
 from mlaas_lab.evaluation.caching import Cache
+from mlaas_lab.evaluation.exchanges import Exchanges
 from mlaas_lab.evaluation.plan import Plan, Unit, held_out, prepare
 from mlaas_lab.evaluation.resuming import Left
 from mlaas_lab.evaluation.scoring import with_late_scores
@@ -81,7 +82,9 @@ def answers(plan: Plan, context: Context) -> Answers:
     """
     left = Left(plan, context)
     path, metrics = context.folder.records, tuple(plan.metrics)
+    beside = context.folder.exchanges(context.attempt) if plan.exchanges else None
     with (
+        Exchanges(beside, context.note) as exchanges,
         Cache(plan, context.settings.cache_dir, context.note) as cache,
         Writer(path, metrics=metrics, run_id=context.job_id, kept=left.rows()) as writer,
     ):
@@ -94,6 +97,7 @@ def answers(plan: Plan, context: Context) -> Answers:
         def keep(unit: Unit, record: Record) -> None:
             writer.add(record)
             cache.keep(unit, record)
+            exchanges.keep(record)
             context.progress(writer.rows, plan.total, unit="samples", phase="asking")
 
         asking = Asking(plan=plan, keep=keep, stopping=lambda: context.stopping, done=left.done)

@@ -46,7 +46,8 @@ class Speaker:
 
     def exchange(self, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> Exchange:
         """What came, as it may be kept."""
-        kept = tuple((name, self.blanked(value)) for name, value in headers if name.lower() != "set-cookie")
+        # Names of headers are a class of their own, which JSON does not take for text.
+        kept = tuple((f"{name}", self.blanked(value)) for name, value in headers if name.lower() != "set-cookie")
         # Latin-1 gives every byte back: a body need not be text.
         return Exchange(status=status, headers=kept, body=self.blanked(body.decode("latin-1")).encode("latin-1"))
 

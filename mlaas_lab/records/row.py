@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from mlaas_lab.schema import Completion, Record
+from mlaas_lab.schema import Completion, Record, Usage
 
 
 def row(record: Record, metrics: Sequence[str]) -> dict[str, Any]:
@@ -15,6 +15,9 @@ def row(record: Record, metrics: Sequence[str]) -> dict[str, Any]:
     cost = record.cost
     found: dict[str, Any] = {
         "target": record.target,
+        "provider": record.provider,
+        "region": record.region,
+        "emulated": record.emulated or None,
         "sample_id": record.sample_id,
         "repeat": record.repeat,
         "group": record.group,
@@ -32,6 +35,7 @@ def row(record: Record, metrics: Sequence[str]) -> dict[str, Any]:
     if attempts:
         found["started_at"], found["ended_at"] = attempts[0].started_at, attempts[-1].ended_at
         found["wall_s"] = attempts[-1].ended_at - attempts[0].started_at
+    _counts(found, done.usage if done else record.billed)
     if done:
         _answer(found, done)
     # What is null need not be said: half of a line.
@@ -40,8 +44,15 @@ def row(record: Record, metrics: Sequence[str]) -> dict[str, Any]:
     return found
 
 
+def _counts(found: dict[str, Any], usage: Usage) -> None:
+    found["input_tokens"] = usage.input_tokens
+    found["output_tokens"] = usage.output_tokens
+    found["cached_tokens"] = usage.cached_tokens
+    found["cache_write_tokens"] = usage.cache_write_tokens
+    found["reasoning_tokens"] = usage.reasoning_tokens
+
+
 def _answer(found: dict[str, Any], done: Completion) -> None:
-    usage = done.usage
     found["output"] = done.text
     found["finish_reason"] = done.finish_reason
     found["model"] = done.model
@@ -49,11 +60,6 @@ def _answer(found: dict[str, Any], done: Completion) -> None:
     found["latency_s"] = done.latency_s
     found["ttft_s"] = done.ttft_s
     found["tokens_per_s"] = done.tokens_per_s
-    found["input_tokens"] = usage.input_tokens
-    found["output_tokens"] = usage.output_tokens
-    found["cached_tokens"] = usage.cached_tokens
-    found["cache_write_tokens"] = usage.cache_write_tokens
-    found["reasoning_tokens"] = usage.reasoning_tokens
 
 
 def _scores(found: dict[str, Any], record: Record, metrics: Sequence[str]) -> None:

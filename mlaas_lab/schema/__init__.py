@@ -207,6 +207,8 @@ class Record:
     reference: str | None
     completion: Completion | None
     """None when every attempt failed; then `error` is set."""
+    provider: str | None = None
+    """None for an endpoint of ours."""
     region: str | None = None
     """Where it was asked, when the target has regions."""
     emulated: bool = False

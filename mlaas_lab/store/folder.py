@@ -56,6 +56,10 @@ class JobFolder:
         """The one table of an evaluation."""
         return self.path / "records.parquet"
 
+    def exchanges(self, attempt: int) -> Path:
+        """What the targets of an evaluation sent to one attempt of it."""
+        return self.path / f"exchanges-{attempt}.jsonl.gz"
+
     @property
     def plan(self) -> Path:
         """Which plan the records belong to, so that another attempt can tell whether they are still of use."""

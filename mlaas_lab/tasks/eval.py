@@ -39,6 +39,8 @@ class Eval(Spec):
     """Deadline of one answer in seconds, retries included."""
     cache: bool = True
     """Take over answers of temperature 0 that the same weights gave before; `--no-cache` asks everything anew."""
+    exchanges: bool = True
+    """Keep what the targets really sent, bodies and headers, in the job's folder; `--no-exchanges` does not."""
     margin: float | None = Field(None, gt=0)
     """Targets whose difference surely lies within ± margin are `equivalent`; by default none ever are."""
     seed: int = 0
