@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -141,14 +141,17 @@ async def _post(
 ) -> tuple[Ending | Follow, str]:
     route = call.route
     url, body, method = route.stream_url if call.stream else route.url, call.body, "POST"
+    asking = {**HEADERS, **route.headers, **(route.api.stream_headers if call.stream else {})}
     said = [""]
     follow: Follow | None = None
     for _ in range(MOST_FOLLOWED):
-        headers = {**HEADERS, **route.headers} if follow is None else {"Accept": follow.accept}
+        headers = asking if follow is None else {"Accept": follow.accept}
         asked = Request(
             url=url, headers=headers, body=body, method=method, target=route.place, at=now(), token=call.token
         )
         signed = {**headers, **route.sign.headers(asked, route.keys)} if route.sign else headers
+        if route.sign and route.sign.query:
+            asked = replace(asked, url=f"{url}{'&' if '?' in url else '?'}{route.sign.query(asked, route.keys)}")
         ending, text = await _one(call, stamps, line, _Asked(asked, signed, reader), silence)
         said.append(text)
         if not isinstance(ending, Follow):

@@ -4,10 +4,10 @@ There is one retry loop and it is here, so amplification is 1 + retries. It know
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import aiohttp
 import orjson
@@ -22,7 +22,7 @@ from mlaas_lab.inference.retry import pause_s
 from mlaas_lab.inference.route import Route
 from mlaas_lab.inference.tokens import Tokens
 from mlaas_lab.inference.words import pace
-from mlaas_lab.schema import Completion, Message
+from mlaas_lab.schema import JSON, Completion, Message
 from mlaas_lab.wires import Params, Prompt
 
 
@@ -201,9 +201,15 @@ def _body(route: Route, messages: Sequence[Message], params: Params, stream: boo
     prompt = Prompt(model=route.model, messages=tuple(messages))
     try:
         body = route.api.wire.body(prompt, params, stream)
-        return orjson.dumps({**body, **route.fields} if route.fields else body)
+        return orjson.dumps(_joined(body, route.fields) if route.fields else body)
     except orjson.JSONEncodeError as error:
         raise InvalidRequest(f"{route.name}: the prompt cannot be sent: {error}.") from None
+
+
+def _joined(body: JSON, fields: Mapping[str, Any]) -> JSON:
+    """`body` with `fields`; an object that both have is joined."""
+    both = {name: {**body[name], **inner} for name, inner in fields.items() if isinstance(body.get(name), dict)}
+    return {**body, **fields, **both}
 
 
 def _used(done: Completion | None) -> int | None:

@@ -4,8 +4,8 @@ A provider's file exposes `provider`, and its name is what stands before the sla
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Protocol, Self
 
 from mlaas_lab.errors import (
     AuthFailed,
@@ -79,6 +79,8 @@ class Api:
     """One way into a vendor: a wire, an address, a signature."""
 
     wire: Wire
+    wire_at: Callable[[Target], Wire] | None = None
+    """The wire as the server of a target speaks it, where servers differ; `wire` is then the vendor's own."""
     url: str | Address = ""
     sign: Sign | tuple[Sign, ...] = ()
     """Of several, the first whose keys are set."""
@@ -86,8 +88,10 @@ class Api:
     """What the body holds besides what the wire writes."""
     headers: Callable[[Target], Mapping[str, str]] = lambda _target: {}
     """What every request says besides its signature."""
+    stream_headers: Mapping[str, str] = field(default_factory=dict)
+    """What a request for a stream says besides, where a header and not the body asks for one."""
     codes: Mapping[str, type[CallError]] = field(default_factory=dict)
-    """The vendor's own error codes; they win over CODES."""
+    """The vendor's own error codes; they win over CODES. `A` stands for `A.B` too, unless that has its own."""
     streams: bool = True
     """Answers can be had piece by piece."""
     checked: str = ""
@@ -102,11 +106,17 @@ class Api:
         """The URL that `target` is prompted at."""
         return self.url if isinstance(self.url, str) else self.url(target, stream=stream)
 
+    def spoken_at(self, target: Target) -> Self:
+        """This way in, with the wire as the server of `target`, every parameter filled in, speaks it."""
+        return self if self.wire_at is None else replace(self, wire=self.wire_at(target))
+
     def error(self, fault: Fault, status: int) -> type[CallError]:
         """What kind of error `fault`, under HTTP status `status`, is."""
         code = fault.code or ""
-        if found := self.codes.get(code) or CODES.get(code):
-            return found
+        while code:
+            if found := self.codes.get(code) or CODES.get(code):
+                return found
+            code = code.rpartition(".")[0]
         status = fault.status or status
         if found := STATUSES.get(status):
             return found

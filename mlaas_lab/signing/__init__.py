@@ -72,6 +72,8 @@ class Sign:
     optional: tuple[str, ...] = ()
     """Further ones, read where they are set."""
     exchange: TokenExchange | None = None
+    query: Callable[[Request, Keys], str] | None = None
+    """What it adds to the URL's query, percent-encoded, for vendors that want their token there."""
 
     @property
     def ready(self) -> bool:

@@ -11,6 +11,8 @@ class Events:
     def __init__(self) -> None:
         self._tail = b""
         self._data: list[bytes] = []
+        self.comment = b""
+        """The last one, for vendors that say something in it."""
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Data of the events that `chunk` completes."""
@@ -23,6 +25,8 @@ class Events:
             elif line in (b"", b"\r") and self._data:
                 found.append(self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
                 self._data = []
+            elif line[:1] == b":":
+                self.comment = line[1:].strip()
         return found
 
     def rest(self) -> bytes:
