@@ -1,13 +1,20 @@
-"""Who answers in an emulator: an echo, or a script. One word is one token."""
+"""Who answers in an emulator: an echo, a script, or a model of ours. One word is one token, unless the model counts."""
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import orjson
 
 from mlaas_lab.emulators import Answer, Mind, Question
 from mlaas_lab.errors import DataError
+from mlaas_lab.inference import Params, complete, resolve
+from mlaas_lab.schema import Message
+from mlaas_lab.settings import Settings
+
+LONGEST_TOKENS = 1024
+"""Of an answer, when the question does not say."""
 
 
 def echo(question: Question) -> Answer:
@@ -45,6 +52,39 @@ def script(path: Path) -> Mind:
         except (ValueError, LookupError, TypeError):
             raise DataError(f'{path}:{n}: expected {{"prompt": …, "completion": …}}.') from None
     return scripted(answers)
+
+
+def asking(target: str, settings: Settings) -> Mind:
+    """A model of ours, or any other target, answers.
+
+    Raises:
+        LabError: if there is no such target.
+    """
+    route = resolve(target, settings)
+
+    def mind(question: Question) -> Answer:
+        turns = tuple(Message(role=_role(role), content=text) for role, text in question.turns)
+        params = Params(max_tokens=question.max_tokens or LONGEST_TOKENS, temperature=question.temperature)
+        done = complete(route.target, turns, settings=settings, params=params)
+        words = re.findall(r"\s*\S+\s*$|\s*\S+", done.text) or ([done.text] if done.text else [])
+        return Answer(
+            pieces=tuple(words),
+            finish="length" if done.finish_reason == "length" else "stop",
+            input_tokens=done.usage.input_tokens or sum(len(text.split()) for _, text in question.turns),
+            output_tokens=done.usage.output_tokens or len(words),
+        )
+
+    return mind
+
+
+def _role(role: str) -> Literal["system", "user", "assistant", "tool"]:
+    match role:
+        case "system" | "developer":
+            return "system"
+        case "assistant" | "model":
+            return "assistant"
+        case _:
+            return "user"
 
 
 def said(question: Question, text: str) -> Answer:

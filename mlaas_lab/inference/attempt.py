@@ -5,6 +5,7 @@ The stamp of the connection comes from the connector, because aiohttp's tracing 
 
 import asyncio
 import contextlib
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -77,6 +78,7 @@ class Line:
     http: aiohttp.ClientSession | None
     """None for a provider that answers in this process."""
     proxy: str | None = None
+    trust: ssl.SSLContext | bool = True
 
 
 @dataclass(slots=True, kw_only=True)
@@ -180,6 +182,7 @@ async def _one(call: Call, stamps: Stamps, line: Line, asked: _Asked, silence: S
         headers=asked.signed,
         allow_redirects=False,
         proxy=line.proxy,
+        ssl=line.trust,
     ) as response:
         stamps.first_byte_at = stamps.first_byte_at or now()
         stamps.status = response.status

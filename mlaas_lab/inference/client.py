@@ -16,13 +16,14 @@ from mlaas_lab.errors import AuthFailed, CallError, InvalidRequest, RateLimited,
 from mlaas_lab.inference.attempt import Call, Line, Stamps, exchange, now
 from mlaas_lab.inference.deadline import Alarm, Deadlines, Silences
 from mlaas_lab.inference.failures import Speaker
-from mlaas_lab.inference.network import between, session
+from mlaas_lab.inference.network import between, session, trust
 from mlaas_lab.inference.pace import Pace
 from mlaas_lab.inference.retry import pause_s
 from mlaas_lab.inference.route import Route
 from mlaas_lab.inference.tokens import Tokens
 from mlaas_lab.inference.words import pace
 from mlaas_lab.schema import JSON, Completion, Message
+from mlaas_lab.telemetry import traced
 from mlaas_lab.wires import Params, Prompt
 
 
@@ -76,6 +77,7 @@ class Client:
         for http in self._sessions.values():
             await http.close()
 
+    @traced
     async def complete(
         self,
         route: Route,
@@ -132,6 +134,7 @@ class Client:
                     speaker=Speaker(route=route),
                     http=self._http(route),
                     proxy=between(route.url, private=route.private),
+                    trust=trust(route.authority),
                 ),
             )
         return lane

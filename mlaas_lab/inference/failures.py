@@ -4,9 +4,11 @@ No text that leaves here holds a key: vendors like to repeat it.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 
 import aiohttp
 from yarl import URL
@@ -20,6 +22,8 @@ from mlaas_lab.signing import blanked
 from mlaas_lab.wires import Fault
 
 MOST_CHARACTERS = 400
+MOST_OFF_S = 240.0
+"""Vendors refuse signatures that are 5 minutes old."""
 
 
 @dataclass(kw_only=True)
@@ -80,7 +84,14 @@ class Speaker:
             return NotFound(told, status=response.status)
         headers = response.headers
         fault = self.route.api.wire.fault(body, headers)
-        return self.refused(fault, status=response.status, request_id=request_id, retry_after_s=asked_s(headers))
+        error = self.refused(fault, status=response.status, request_id=request_id, retry_after_s=asked_s(headers))
+        off_s = clock_off_s(headers) if isinstance(error, AuthFailed) else 0.0
+        if abs(off_s) > MOST_OFF_S:
+            # Signatures hold the time: a vendor refuses one that seems to come from elsewhen.
+            error.next = (
+                f"This machine's clock is {abs(off_s) / 60:.0f} minutes {'fast' if off_s > 0 else 'slow'}: set it."
+            )
+        return error
 
     def broken(self, error: Exception, *, status: int | None, request_id: str | None) -> CallError:
         """The error behind a connection that failed, under HTTP `status` if there was one."""
@@ -112,6 +123,14 @@ class Speaker:
         if self.route.sign is None:
             return "Name the environment variable with its key: key_env=NAME."
         return f"Check the key in {', '.join(self.route.sign.keys)}."
+
+
+def clock_off_s(headers: Mapping[str, str]) -> float:
+    """How many seconds our clock is ahead of the vendor's; 0 when it does not say."""
+    try:
+        return time.time() - parsedate_to_datetime(headers.get("Date", "")).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
 
 
 def plain(text: str) -> str:

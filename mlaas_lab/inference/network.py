@@ -8,6 +8,7 @@ import ipaddress
 import socket
 import ssl
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -77,6 +78,11 @@ def between(url: str, *, private: bool) -> str | None:
 
 def _proxies() -> set[str | None]:
     return {urlsplit(found).hostname for scheme in ("http", "https") if (found := proxy(f"{scheme}://vendor.example"))}
+
+
+def trust(authority: Path | None) -> ssl.SSLContext | bool:
+    """Whom to trust beyond the session: an emulator's own authority, at its own address."""
+    return ssl.create_default_context(cafile=authority) if authority is not None and authority.is_file() else True
 
 
 def _trust() -> ssl.SSLContext | bool:

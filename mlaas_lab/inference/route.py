@@ -4,9 +4,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from mlaas_lab import registry
+from mlaas_lab import registry, telemetry
 from mlaas_lab.errors import TimedOut, UsageError, did_you_mean
 from mlaas_lab.inference.words import address, chosen, filled, request_words, signature, words
 from mlaas_lab.providers import Api, Provider
@@ -14,6 +15,7 @@ from mlaas_lab.schema import Endpoint, Target
 from mlaas_lab.settings import Settings
 from mlaas_lab.signing import Keys, Sign, key
 from mlaas_lab.store import Store
+from mlaas_lab.telemetry import Telemetry
 from mlaas_lab.wires import Params
 
 CONCURRENCY = 8
@@ -21,6 +23,8 @@ BATCHING_ENGINES = {"transformers": 16}
 """Engines that answer a batch together, and how many requests fill it."""
 EMULATED = "emulated-"
 """How the endpoint of an emulator is called: this and its provider."""
+AUTHORITY = "ca.pem"
+"""In the folder of an emulator's job, if it speaks TLS."""
 STARTING_S = 600.0
 """How long an endpoint that is starting is waited for; its job gives up long before."""
 
@@ -48,9 +52,13 @@ class Route:
     """It may be at a loopback or private address: the target says so itself."""
     emulated: bool = False
     """A loopback emulator answers, not the vendor."""
+    authority: Path | None = None
+    """Certificate that an emulator's own is of, if it speaks TLS."""
     concurrency: int = CONCURRENCY
     """Requests at once, unless somebody asks for more or fewer."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    telemetry: Telemetry | None = None
+    """Who is told of its calls."""
 
     @cached_property
     def name(self) -> str:
@@ -84,8 +92,13 @@ def resolve(target: Target | str, settings: Settings) -> Route:
         UsageError: for an unknown provider, endpoint or parameter, with the nearest matches.
         AuthFailed: if its key is not set.
         TimedOut: if the endpoint does not come up.
+        MissingExtra: if telemetry is on and its library is not installed.
     """
-    target = parsed(target)
+    route, telling = _resolved(parsed(target), settings), telemetry.of(settings)
+    return route if telling is None else replace(route, telemetry=telling)
+
+
+def _resolved(target: Target, settings: Settings) -> Route:
     if target.provider is None:
         return _ours(target, _endpoint(target.model, settings))
     provider: Provider = registry.load("provider", target.provider)
@@ -97,9 +110,13 @@ def resolve(target: Target | str, settings: Settings) -> Route:
     overrides = request_words(target, known=words(provider))
     api = chosen(provider, target)
     emulated = target.get("emulated") is not None
-    place = filled(provider, emulator(target, provider, settings) if emulated else target)
+    there, authority = emulator(target, provider, settings) if emulated else (target, None)
+    place = filled(provider, there)
     url = address(api, place, stream=False)
+    api = api.spoken_at(place)
     sign, keys = signature(provider, api, place, url)
+    if sign and sign.library:
+        registry.resolve(sign.library)
     for name in sign.keys if sign else ():
         keys(name)
     return Route(
@@ -115,6 +132,7 @@ def resolve(target: Target | str, settings: Settings) -> Route:
         hosts=() if emulated else provider.hosts,
         private=place.get("base_url") is not None,
         emulated=emulated,
+        authority=authority,
         overrides=overrides,
     )
 
@@ -133,22 +151,30 @@ def parsed(target: Target | str) -> Target:
         raise UsageError(f"{error}.") from None
 
 
-def emulator(target: Target, provider: Provider, settings: Settings) -> Target:
-    """`target` at the loopback emulator that speaks for its provider: `emulated=yes` finds it, or an address names it.
+def emulator(target: Target, provider: Provider, settings: Settings) -> tuple[Target, Path | None]:
+    """`target` at the loopback emulator that speaks for its provider, and the authority that its certificate is of.
+
+    `emulated=yes` finds a running one; an address names it.
 
     Raises:
         UsageError: if none is running.
     """
-    base_url = target.get("emulated") or ""
-    if not base_url.startswith(("http://127.0.0.1:", "https://127.0.0.1:")):
-        try:
-            base_url = _endpoint(f"{EMULATED}{provider.emulator or target.provider}", settings).base_url
-        except UsageError:
-            raise UsageError(
-                f"target {str(target)!r}: no emulator of {target.provider} is running.",
-                next=f"Start it: emulate {target.provider}",
-            ) from None
-    return replace(target, params=(*target.params, ("base_url", base_url)))
+    where = target.get("emulated") or ""
+    if where.startswith(("http://127.0.0.1:", "https://127.0.0.1:")):
+        return replace(target, params=(*target.params, ("base_url", where))), None
+    if where != "yes":
+        raise UsageError(
+            f"target {str(target)!r}: emulated={where} is neither yes nor an address.", next="Write emulated=yes."
+        )
+    try:
+        found = _endpoint(f"{EMULATED}{provider.emulator or target.provider}", settings)
+    except UsageError:
+        raise UsageError(
+            f"target {str(target)!r}: no emulator of {target.provider} is running.",
+            next=f"Start it: emulate {target.provider}",
+        ) from None
+    authority = settings.jobs_dir / found.job_id / AUTHORITY
+    return replace(target, params=(*target.params, ("base_url", found.base_url))), authority
 
 
 def _ours(target: Target, endpoint: Endpoint) -> Route:
@@ -156,7 +182,7 @@ def _ours(target: Target, endpoint: Endpoint) -> Route:
     place = replace(target, model=endpoint.model, params=(*target.params, ("base_url", endpoint.base_url)))
     return Route(
         target=target,
-        api=provider,
+        api=provider.spoken_at(place),
         provider=provider,
         model=endpoint.model,
         place=place,

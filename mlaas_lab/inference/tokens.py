@@ -6,6 +6,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 
+from mlaas_lab.errors import CallError
 from mlaas_lab.inference.failures import Speaker
 from mlaas_lab.inference.network import between
 from mlaas_lab.inference.route import Route
@@ -56,7 +57,12 @@ class Tokens:
 
 async def _exchanged(exchange: TokenExchange, speaker: Speaker, http: aiohttp.ClientSession, at: float) -> _Kept:
     route = speaker.route
-    asked = exchange.request(route.place, route.keys, at)
+    try:
+        asked = exchange.request(route.place, route.keys, at)
+    except CallError as error:
+        speaker.named(error)
+        raise
+    speaker.secrets.update(asked.secrets)
     if route.emulated:
         asked = replace(asked, url=_at_emulator(asked.url, route.url))
     body, status = await _sent(asked, speaker, http)
