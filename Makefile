@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-c
 MADE_FROM := pyproject.toml .ci/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ray check lab bench clean
+.PHONY: help demo test test-long test-ray conformance check lab bench clean
 
 help:  ## Show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -28,6 +28,11 @@ test-long: $(VENV)/.dev  ## Run the tests that take hours; stopped and called ag
 test-ray: $(RAY)/.ray  ## Run the tests on a Ray cluster of this machine; ARGS='--deaths 5' kills it 20 times
 	@$(RAY)/bin/python -m pytest tests/on_ray -m ray --timeout 3600 $(ARGS)
 
+conformance: $(VENV)/.dev  ## Compare every adapter with its vendor's official SDK and specification
+	@PIP_ARGS='$(PIP_ARGS)' $(BIN)/python tests/conformance_scripts.py
+	@$(BIN)/python -m pytest tests/conformance/test_sdks.py tests/conformance/test_specs.py -m conformance $(ARGS)
+	@$(BIN)/python tests/readme.py
+
 check: $(VENV)/.dev  ## Lint, types, layers
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -41,7 +46,7 @@ bench: $(VENV)/.dev  ## Print the benchmark tables
 	@for name in kernel store inference evaluation tracking; do echo; echo "== $$name"; $(BIN)/python tests/benchmarks/$$name.py || exit 1; done
 
 clean:  ## Remove what was made here; jobs and models in your home stay
-	rm -rf $(VENV) $(RAY) build dist .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(RAY) .venv-sdks build dist .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find mlaas_lab tests -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -5,17 +5,20 @@ with emulated("openai") as server:
 """
 
 from contextlib import contextmanager
+from pathlib import Path
 
 from mlaas_lab import registry
 from mlaas_lab.emulators import Emulator, Mind
+from mlaas_lab.emulators._certificate import loopback_certificate
 from mlaas_lab.emulators._minds import echo
 from mlaas_lab.emulators._server import Scene, Server
 
 
 @contextmanager
-def emulated(name: str, *, mind: Mind = echo, **scene):
-    """A running server of emulator `name`; `scene` are the fields of a Scene."""
-    with Server(registry.load("emulator", name), mind=mind, scene=Scene(**scene)) as server:
+def emulated(name: str, *, mind: Mind = echo, tls: Path | None = None, **scene):
+    """A running server of emulator `name`, over TLS with `ca.pem` in folder `tls`; `scene` are fields of a Scene."""
+    context = None if tls is None else loopback_certificate(tls)
+    with Server(registry.load("emulator", name), mind=mind, scene=Scene(**scene), tls=context) as server:
         yield server
 
 
