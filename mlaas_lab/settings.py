@@ -34,6 +34,8 @@ SILENT = {
 """Nothing phones home: what we and the processes we start set, unless the user did."""
 
 PREFIX = "MLAAS_"
+KEY_FILES = ("GOOGLE_APPLICATION_CREDENTIALS",)
+"""Variables that hold the path of a file with keys, not a key."""
 BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")
 
 
@@ -172,8 +174,15 @@ class Preferences:
 
 
 def secret(name: str) -> str | None:
-    """A key from the environment; never shown, logged or stored."""
-    return os.environ.get(name) or None
+    """A key from the environment; never shown, logged or stored. Of `KEY_FILES`, the path of the file with it."""
+    return os.environ.get(name) or (_logged_in() if name in KEY_FILES else None)
+
+
+def _logged_in() -> str | None:
+    """Where `gcloud auth application-default login` leaves its file, if it did."""
+    usual = Path(os.environ.get("APPDATA") or Path.home() / ".config") / "gcloud"
+    path = Path(os.environ.get("CLOUDSDK_CONFIG") or usual) / "application_default_credentials.json"
+    return str(path) if path.is_file() else None
 
 
 def proxy(url: str) -> str | None:

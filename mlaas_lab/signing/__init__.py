@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from mlaas_lab.errors import AuthFailed
 from mlaas_lab.schema import Target
-from mlaas_lab.settings import secret
+from mlaas_lab.settings import KEY_FILES, secret
 
 Keys = Callable[[str], str]
 """The secret that an environment variable of this name holds; raises AuthFailed where there is none."""
@@ -38,6 +38,8 @@ class TokenRequest:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     method: str = "POST"
+    secrets: tuple[str, ...] = ()
+    """What it holds besides keys that nobody may see, should the answer repeat it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +97,7 @@ def key(name: str) -> str:
     value = (secret(name) or "").strip()
     if not value:
         raise AuthFailed(f"{name} is not set.", next=f"Put the key in environment variable {name}.")
-    if not (value.isascii() and value.isprintable()):
+    if name not in KEY_FILES and not (value.isascii() and value.isprintable()):
         raise AuthFailed(f"{name} holds characters that no key has.", next=f"Set {name} to the key alone.")
     return value
 
