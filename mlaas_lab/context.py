@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
-from mlaas_lab import registry
+from mlaas_lab import registry, telemetry
 from mlaas_lab.errors import LabError, OutOfMemory, one_line, snake
 from mlaas_lab.executors import STOPPED
 from mlaas_lab.processes import SUPERVISOR, die_with
@@ -203,7 +203,11 @@ def run(task: str, spec: dict[str, JSON], context: Context) -> Outcome:
     """Call the entry of `task` with its Spec."""
     found = registry.load("task", task)
     options: Spec = found.spec.model_validate(spec)
-    outcome: Outcome = registry.resolve(found.entry)(options, context)
+    try:
+        outcome: Outcome = registry.resolve(found.entry)(options, context)
+    finally:
+        if note := telemetry.flush():
+            context.note(note)
     return outcome
 
 

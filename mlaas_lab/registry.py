@@ -44,6 +44,7 @@ EXTRAS = {
     "botocore": "aws",
     "google": "gcp",
     "ray": "ray",
+    "opentelemetry": "otel",
 }
 """Library → the extra of ours that installs it."""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -74,6 +74,12 @@ class Settings(BaseModel):
     """How often a job that was preempted, or whose supervisor died, goes on by itself."""
     offline: bool = False
     """Never ask a model hub for anything."""
+    telemetry: str = Field("", pattern=r"^(on|off|mlflow|https?://[^\s@?#]+)?$")
+    """OpenTelemetry span of each call: empty is off, `on` goes where OTEL_EXPORTER_OTLP_ENDPOINT says, or an address."""
+    telemetry_content: bool = False
+    """Spans hold prompts and answers too."""
+    telemetry_names: Literal["otel", "openinference", "traceai"] = "otel"
+    """Whose names the attributes of spans have."""
     report_every_s: float = Field(0.25, ge=0.05)
     """How often a waiting cell or terminal redraws, in seconds."""
 
