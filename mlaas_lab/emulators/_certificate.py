@@ -2,6 +2,7 @@
 
 import ipaddress
 import ssl
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,8 +10,8 @@ DAYS = 30
 AUTHORITY = "ca.pem"
 
 
-def loopback_certificate(folder: Path) -> ssl.SSLContext:
-    """TLS for a server on 127.0.0.1; clients trust it by `ca.pem` in `folder`."""
+def loopback_certificate(folder: Path, names: Sequence[str] = ("localhost",)) -> ssl.SSLContext:
+    """TLS for a server on 127.0.0.1 or under `names`; clients trust it by `ca.pem` in `folder`."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -18,7 +19,7 @@ def loopback_certificate(folder: Path) -> ssl.SSLContext:
 
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mlaas_lab emulator")])
-    places = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    places = [*map(x509.DNSName, names), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
