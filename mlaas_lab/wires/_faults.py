@@ -40,4 +40,25 @@ def said(data: Any, *, depth: int = 4) -> Fault | None:
     code = data.get("code") or data.get("error_code") or data.get("type")
     word = None if code is None else str(code)
     status = int(word) if word and word.isdecimal() and 400 <= int(word) < 600 else None
-    return Fault(message=str(message), code=word, status=status)
+    flagged, more = _withheld(data)
+    if flagged and status:
+        word = "content_filter"
+    return Fault(message=f"{message}{more}", code=word, status=status)
+
+
+def _withheld(data: dict[str, Any]) -> tuple[bool, str]:
+    """Whether a filter is behind the error, and what else it says: Azure's innererror, OpenRouter's metadata."""
+    inner, metadata = data.get("innererror"), data.get("metadata")
+    if isinstance(inner, dict) and isinstance(found := inner.get("content_filter_result"), dict):
+        marked = [
+            f"{name} {mark.get('severity') or 'detected'}"
+            for name, mark in found.items()
+            if isinstance(mark, dict) and mark.get("filtered")
+        ]
+        return True, f" ({', '.join(marked)})" if marked else ""
+    if not isinstance(metadata, dict):
+        return False, ""
+    if isinstance(reasons := metadata.get("reasons"), list):
+        return True, f" ({', '.join(map(str, reasons))})" if reasons else ""
+    raw = metadata.get("raw")
+    return False, f" {metadata.get('provider_name') or 'behind it'}: {raw}" if isinstance(raw, str) and raw else ""
