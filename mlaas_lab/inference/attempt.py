@@ -143,7 +143,7 @@ async def _post(
 ) -> tuple[Ending | Follow, str]:
     route = call.route
     url, body, method = route.stream_url if call.stream else route.url, call.body, "POST"
-    asking = {**HEADERS, **route.headers, **(route.api.stream_headers if call.stream else {})}
+    asking = {**HEADERS, **route.headers, **(route.api.stream_headers if call.stream else route.api.whole_headers)}
     said = [""]
     follow: Follow | None = None
     for _ in range(MOST_FOLLOWED):
@@ -154,7 +154,10 @@ async def _post(
         signed = {**headers, **route.sign.headers(asked, route.keys)} if route.sign else headers
         if route.sign and route.sign.query:
             asked = replace(asked, url=f"{url}{'&' if '?' in url else '?'}{route.sign.query(asked, route.keys)}")
+        answered_at = stamps.ended_at
         ending, text = await _one(call, stamps, line, _Asked(asked, signed, reader), silence)
+        if follow is not None and follow.counts_only:
+            stamps.ended_at = answered_at
         said.append(text)
         if not isinstance(ending, Follow):
             break

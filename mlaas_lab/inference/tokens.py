@@ -8,7 +8,7 @@ import aiohttp
 
 from mlaas_lab.errors import CallError
 from mlaas_lab.inference.failures import Speaker
-from mlaas_lab.inference.network import between
+from mlaas_lab.inference.network import between, running
 from mlaas_lab.inference.route import Route
 from mlaas_lab.signing import TokenExchange, TokenRequest
 from mlaas_lab.wires import Fault
@@ -22,6 +22,13 @@ MOST_BYTES = 2**16
 class _Kept:
     value: str
     until: float
+
+
+class _Unstamped:
+    """The request of a token: it is no attempt, and its connection is none of an attempt's."""
+
+    def connected(self) -> None:
+        """Nobody wants to know."""
 
 
 @dataclass(kw_only=True)
@@ -72,11 +79,12 @@ async def _exchanged(exchange: TokenExchange, speaker: Speaker, http: aiohttp.Cl
     try:
         token = exchange.read(body)
     except (LookupError, TypeError, ValueError):
-        raise speaker.refused(Fault(message="no token came for the key"), status=502) from None
+        raise speaker.refused(Fault(message="no token came for the key"), status=200) from None
     return _Kept(value=token.value, until=at + max(token.lasts_s - EARLY_S, token.lasts_s / 2))
 
 
 async def _sent(asked: TokenRequest, speaker: Speaker, http: aiohttp.ClientSession) -> tuple[bytes, int]:
+    running.set(_Unstamped())
     try:
         async with http.request(
             asked.method,
@@ -86,7 +94,10 @@ async def _sent(asked: TokenRequest, speaker: Speaker, http: aiohttp.ClientSessi
             allow_redirects=False,
             proxy=between(asked.url, private=speaker.route.private),
         ) as response:
-            return await response.content.read(MOST_BYTES), response.status
+            body = b""
+            while len(body) < MOST_BYTES and (chunk := await response.content.readany()):
+                body += chunk
+            return body, response.status
     except (aiohttp.ClientError, OSError) as error:
         # None: aiohttp's exceptions hold the request's headers.
         raise speaker.broken(error, status=None, request_id=None) from None

@@ -40,8 +40,12 @@ STATUSES: Mapping[int, type[CallError]] = {
     409: Overloaded,
     425: Overloaded,
     429: RateLimited,
+    450: Overloaded,
 }
-"""HTTP statuses that mean something of their own; other 4xx are our request's fault, 5xx the vendor's."""
+"""HTTP statuses that mean something of their own; other 4xx are our request's fault, 5xx the vendor's.
+
+450 is no standard: a gateway (PAI-EAS) says by it that the server's queue is full.
+"""
 
 CODES: Mapping[str, type[CallError]] = {
     "content_filter": ContentFiltered,
@@ -90,6 +94,8 @@ class Api:
     """What every request says besides its signature."""
     stream_headers: Mapping[str, str] = field(default_factory=dict)
     """What a request for a stream says besides, where a header and not the body asks for one."""
+    whole_headers: Mapping[str, str] = field(default_factory=dict)
+    """What a request for an answer in one piece says besides, where a header asks to wait for it."""
     codes: Mapping[str, type[CallError]] = field(default_factory=dict)
     """The vendor's own error codes; they win over CODES. `A` stands for `A.B` too, unless that has its own."""
     streams: bool = True

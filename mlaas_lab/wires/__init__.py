@@ -62,6 +62,8 @@ class Follow:
     """How long to wait before."""
     accept: str = "application/json"
     """Media type to ask for."""
+    counts_only: bool = False
+    """The answer is whole, only its counts are there: the call ended before."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,8 +21,10 @@ class Meaning(Protocol):
 
     ended: bool
     """Nothing of interest follows."""
-    complete: bool
-    """The vendor's end mark was read."""
+
+    @property
+    def complete(self) -> bool:
+        """The vendor's end mark was read."""
 
     def event(self, data: Any) -> str:
         """The text in one event.

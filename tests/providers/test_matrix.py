@@ -111,7 +111,7 @@ def test_wrong_key_is_named_and_never_shown(way, ask, stream, monkeypatch):
 
 def test_a_filtered_answer_stays_billed(way, ask):
     server, asked, _ = way
-    server.next.append("filtered_answer")
+    server.next.extend(["filtered_answer"] * 8)
     with pytest.raises(errors.ContentFiltered) as caught:
         ask(asked)
     usage = caught.value.usage
