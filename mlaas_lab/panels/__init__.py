@@ -5,7 +5,7 @@ each other. `Task.view` of a job that is still running comes through here too, s
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mlaas_lab import registry
@@ -38,4 +38,16 @@ def draw(records: "pl.DataFrame", *, without: Collection[str] = ()) -> list[View
     columns = set(records.columns)
     chosen = (panel for name, panel in panels().items() if name not in without and panel.needs <= columns)
     views = (panel.build(records) for panel in chosen)
-    return [view for view in views if view is not None]
+    return [labelled(view, records) for view in views if view is not None]
+
+
+def labelled(view: View, records: "pl.DataFrame") -> View:
+    """`view`, which says so if an emulator answered in place of a vendor."""
+    if "emulated" not in records.columns:
+        return view
+    targets = records.filter(records["emulated"].fill_null(value=False))["target"].unique(maintain_order=True)
+    if not len(targets):
+        return view
+    verb = "was" if len(targets) == 1 else "were"
+    note = f"Emulated: {', '.join(targets)} {verb} answered on this machine, not by the vendor."
+    return replace(view, notes=[*view.notes, note])

@@ -50,7 +50,9 @@ def _ended(folder: JobFolder, result: dict[str, Any]) -> list[View]:
     if not folder.records.exists():
         return [own]
     compared = ("board", "cost", "latency", "outputs")
-    return [replace(own, notes=[*own.notes, MORE]), *panels.draw(records.read(folder.records), without=compared)]
+    frame = records.read(folder.records)
+    own = panels.labelled(replace(own, notes=[*own.notes, MORE]), frame)
+    return [own, *panels.draw(frame, without=compared)]
 
 
 def board(summary: "Sequence[Summary]", verdicts: Sequence[Verdict]) -> View:
