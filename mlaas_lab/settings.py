@@ -5,18 +5,21 @@ only file that reads the environment.
 """
 
 import os
+import re
 import threading
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from mlaas_lab.errors import UsageError, did_you_mean
 
@@ -37,6 +40,12 @@ PREFIX = "MLAAS_"
 KEY_FILES = ("GOOGLE_APPLICATION_CREDENTIALS",)
 """Variables that hold the path of a file with keys, not a key."""
 BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")
+
+
+def _collector(value: str) -> str:
+    if not re.fullmatch(r"(on|off|mlflow|https?://[^\s@?#]+)?", value):
+        raise PydanticCustomError("collector", "Expected on, off, mlflow, or an address without password and query")
+    return value
 
 
 class Settings(BaseModel):
@@ -74,12 +83,17 @@ class Settings(BaseModel):
     """How often a job that was preempted, or whose supervisor died, goes on by itself."""
     offline: bool = False
     """Never ask a model hub for anything."""
-    telemetry: str = Field("", pattern=r"^(on|off|mlflow|https?://[^\s@?#]+)?$")
-    """OpenTelemetry span of each call: empty is off, `on` goes where OTEL_EXPORTER_OTLP_ENDPOINT says, or an address."""
+    telemetry: Annotated[str, AfterValidator(_collector)] = ""
+    """A span of each call for OpenTelemetry: `on` goes where OTEL_EXPORTER_OTLP_ENDPOINT says, `mlflow` to the tracking
+    server, an address to the collector there."""
     telemetry_content: bool = False
     """Spans hold prompts and answers too."""
     telemetry_names: Literal["otel", "openinference", "traceai"] = "otel"
     """Whose names the attributes of spans have."""
+    prices: Path | None = None
+    """Your own price lists, a YAML file or a folder of them; they win over ours."""
+    cny_per_usd: Decimal | None = Field(None, gt=0)
+    """What a dollar costs in CNY, in place of the dated rate that is known."""
     report_every_s: float = Field(0.25, ge=0.05)
     """How often a waiting cell or terminal redraws, in seconds."""
 
@@ -151,8 +165,10 @@ class Preferences:
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0])
-            raise UsageError(f"{name} = {first['input']!r} in {found[name].origin}: {first['msg'].lower()}.") from None
-        named = {name: getattr(settings, name) for name in ("data_dir", "cache_dir", "ray_storage")}
+            # What looks like an address may hold a password.
+            value = "…" if "://" in str(first["input"]) else repr(first["input"])
+            raise UsageError(f"{name} = {value} in {found[name].origin}: {first['msg'].lower()}.") from None
+        named = {name: getattr(settings, name) for name in ("data_dir", "cache_dir", "ray_storage", "prices")}
         places = {name: path.expanduser().absolute() for name, path in named.items() if path is not None}
         return settings.model_copy(update={**places, "tracking_uri": _absolute(settings.tracking_uri)})
 

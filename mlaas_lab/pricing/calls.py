@@ -1,0 +1,138 @@
+"""What calls cost: whose list prices a target, and the sum over its tokens.
+
+Input tokens hold cache reads and writes, output tokens hold reasoning: each part is taken out and priced apart where it
+has a price of its own, and as the rest where it has none.
+"""
+
+import ipaddress
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import ROUND_UP, Decimal
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from mlaas_lab.pricing import genai
+from mlaas_lab.pricing.entries import CACHED, CALL_UNITS, INPUT, OUTPUT, OUTPUT_REASONED, REASONING, REQUESTS, WRITTEN
+from mlaas_lab.pricing.lists import NONE, Lists, ours, regions
+from mlaas_lab.pricing.price import Price, of_model
+from mlaas_lab.schema import Cost, Target, Usage
+
+MICRO = Decimal("0.000001")
+THOUSAND, MILLION = Decimal(1_000), Decimal(1_000_000)
+UNPRICED = Cost(usd=None)
+DEPLOYED = frozenset({"azure"})
+"""Providers where a model goes by a name of the user's choice, so that the answer alone says which one it is."""
+Exact = tuple[Decimal, str]
+"""Dollars, not rounded, and their source."""
+
+
+def cost(target: Target, usage: Usage, *, at: float, book: Lists = NONE, answered: str | None = None) -> Cost:
+    """The cost of one call, answered, filtered or failed, rounded up once to a whole micro-dollar.
+
+    Unpriced is what we serve ourselves, what listens on this machine, what is in no price list, and what did not count
+    its tokens. An emulated call costs what the vendor would ask.
+
+    Args:
+        target: what was prompted, best with its region.
+        usage: what it reports.
+        at: when, UTC in seconds: prices change.
+        book: the user's own price lists.
+        answered: the model that said it answered; it counts where the target names a deployment.
+    """
+    day = day_of(at)
+    if target.provider == "echo":
+        return Cost(usd=Decimal(0), source="free", date=day.isoformat())
+    if target.provider is None or usage.input_tokens is None or usage.output_tokens is None:
+        return UNPRICED
+    known = prices(target, at=at, book=book)
+    if not known and answered and target.provider in DEPLOYED:
+        known = prices(replace(target, model=answered), at=at, book=book)
+    found = _sum(known, usage)
+    if found is None:
+        return UNPRICED
+    usd, source = found
+    emulated = "emulated: " if target.get("emulated") is not None else ""
+    return Cost(usd=usd.quantize(MICRO, rounding=ROUND_UP), source=f"{emulated}{source}", date=day.isoformat())
+
+
+def prices(target: Target, *, at: float, book: Lists = NONE) -> tuple[Price, ...]:
+    """All that is known of what `target` costs at that time; empty: unpriced."""
+    if target.provider is None or book.trouble or is_local(target):
+        return ()
+    day, base_url = day_of(at), _base_url(target)
+    if book.given and (mine := of_model(book, target.provider, target.model, target.get("region"), day, own=True)):
+        return mine
+    if listed := genai.prices(target, base_url=base_url, at=at):
+        return listed
+    if base_url is not None:
+        return ()
+    return of_model(book, target.provider, target.model, target.get("region"), day, own=False)
+
+
+def models(provider: str, *, book: Lists = NONE) -> list[str]:
+    """Models of `provider` that have a price per token."""
+    entries = (*book.own(provider), *ours(provider))
+    names = [entry.model for entry in entries if entry.model and entry.unit in CALL_UNITS]
+    return list(dict.fromkeys([*names, *genai.models(provider)]))
+
+
+def regions_of(target: Target, *, book: Lists = NONE) -> list[str]:
+    """Regions that a price of the target's model is listed for."""
+    name = target.provider or ""
+    return list(regions((*book.own(name), *ours(name)), target.model))
+
+
+def is_local(target: Target) -> bool:
+    """Whether it listens on this machine or in a private network, and is no emulator."""
+    base_url = _base_url(target)
+    return base_url is not None and _private(base_url)
+
+
+def day_of(at: float) -> date:
+    """The day in UTC."""
+    return datetime.fromtimestamp(at, UTC).date()
+
+
+def _sum(prices: tuple[Price, ...], usage: Usage) -> Exact | None:
+    """Each part of the call at its own price; None where one that it needs is unknown."""
+    n_input, n_output = usage.input_tokens or 0, usage.output_tokens or 0
+    cached, written = usage.cached_tokens or 0, usage.cache_write_tokens or 0
+    reasoned = usage.reasoning_tokens or 0
+    if cached + written > n_input or reasoned > n_output:
+        return None
+    held = {
+        price.unit: price
+        for price in sorted(prices, key=lambda price: price.above_input_tokens)
+        if not price.suspect and (n_input > price.above_input_tokens or not price.above_input_tokens)
+    }
+    output = (held.get(OUTPUT_REASONED) if reasoned else None) or held.get(OUTPUT)
+    parts = [
+        (n_input - cached - written, held.get(INPUT), MILLION),
+        (cached, held.get(CACHED) or held.get(INPUT), MILLION),
+        (written, held.get(WRITTEN) or held.get(INPUT), MILLION),
+        (n_output - reasoned, output, MILLION),
+        (reasoned, held.get(REASONING) or output, MILLION),
+        (1 if REQUESTS in held else 0, held.get(REQUESTS), THOUSAND),
+    ]
+    total = Decimal(0)
+    for n, price, per in parts:
+        if not n:
+            continue
+        if price is None or price.usd is None:
+            return None
+        total += n * price.usd / per
+    return (total, "; ".join(dict.fromkeys(price.cited for price in held.values()))) if held else None
+
+
+def _base_url(target: Target) -> str | None:
+    """Where the target says it is; an emulator stands for the vendor itself."""
+    return None if target.get("emulated") is not None else target.get("base_url")
+
+
+@lru_cache(maxsize=1024)
+def _private(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return host == "localhost" or host.endswith((".localhost", ".local", ".internal"))
