@@ -73,6 +73,8 @@ class Sign:
     headers: Callable[[Request, Keys], dict[str, str]]
     optional: tuple[str, ...] = ()
     """Further ones, read where they are set."""
+    library: str = ""
+    """Module that it needs and that takes long to import: it is there before the first request is timed."""
     exchange: TokenExchange | None = None
     query: Callable[[Request, Keys], str] | None = None
     """What it adds to the URL's query, percent-encoded, for vendors that want their token there."""
