@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-c
 MADE_FROM := pyproject.toml .ci/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-ray conformance check lab bench clean
+.PHONY: help demo test test-long test-ray matrix conformance check lab bench clean
 
 help:  ## Show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -27,6 +27,9 @@ test-long: $(VENV)/.dev  ## Run the tests that take hours; stopped and called ag
 
 test-ray: $(RAY)/.ray  ## Run the tests on a Ray cluster of this machine; ARGS='--deaths 5' kills it 20 times
 	@$(RAY)/bin/python -m pytest tests/on_ray -m ray --timeout 3600 $(ARGS)
+
+matrix: $(VENV)/.dev  ## Ask every provider's emulator for what may happen, and print the table
+	@$(BIN)/python -m pytest -q tests/providers/test_matrix.py $(ARGS)
 
 conformance: $(VENV)/.dev  ## Compare every adapter with its vendor's official SDK and specification
 	@PIP_ARGS='$(PIP_ARGS)' $(BIN)/python tests/conformance_scripts.py

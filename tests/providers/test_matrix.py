@@ -30,6 +30,7 @@ WAYS = list(ways())
 def way(request):
     """A running emulator, the target that leads to it, and the way in."""
     name, api = request.param
+    request.node.user_properties.append(("way", "-".join(filter(None, request.param))))
     provider: Provider = registry.load("provider", name)
     with emulated(provider.emulator or name) as server:
         query = f"api={api}" if api else ""
