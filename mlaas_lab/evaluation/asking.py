@@ -107,7 +107,9 @@ class Asking:
             done = await client.complete(route, plan.samples[unit.place].messages, plan.params, stream=plan.stream)
         except CallError as error:
             return failed(plan, unit, snake(type(error).__name__), one_line(error), error)
-        return answered(plan, unit, done, cost(route.target, done.usage, at=done.attempts[-1].ended_at))
+        at = done.attempts[-1].ended_at
+        paid = cost(route.place, done.usage, at=at, book=plan.prices, answered=done.model)
+        return answered(plan, unit, done, paid)
 
     async def _turn(self, lane: _Lane) -> None:
         """Wait while this target is far ahead of the slowest one."""

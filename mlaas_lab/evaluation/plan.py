@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from mlaas_lab import data, registry
+from mlaas_lab import data, pricing, registry
 from mlaas_lab.data.snapshots import MANIFEST
 from mlaas_lab.errors import DataError, UsageError
 from mlaas_lab.evaluation.contents import content
@@ -43,6 +43,8 @@ class Plan:
     seed: int = 0
     contents: Mapping[str, str | None] = field(default_factory=dict)
     """What stands behind each target, by its name; None or absent: nobody knows, so its answers are not cached."""
+    prices: pricing.Lists = pricing.NONE
+    """The user's own price lists."""
     exchanges: bool = False
     """Whether what the targets really sent is kept."""
     cache: bool = True
@@ -86,6 +88,7 @@ def prepare(spec: Eval, settings: Settings) -> Plan:
         contents={name: content(route, settings) for name, route in routes.items()},
         cache=spec.cache,
         exchanges=spec.exchanges,
+        prices=pricing.lists(settings),
     )
 
 

@@ -31,7 +31,7 @@ def failed(plan: Plan, unit: Unit, error: str, message: str, call: CallError | N
         attempts=attempts,
         billed=billed,
         # What a filter withheld is billed all the same.
-        cost=cost(route.target, billed, at=attempts[-1].ended_at) if attempts else Cost(usd=None),
+        cost=cost(route.place, billed, at=attempts[-1].ended_at, book=plan.prices) if attempts else Cost(usd=None),
         exchange=call.exchange if call else None,
         scores=unscored(plan.metrics, error),
     )

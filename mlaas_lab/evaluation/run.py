@@ -30,6 +30,8 @@ def run(spec: Eval, context: Context) -> Outcome:
     """
     context.progress(0, None, unit="samples", phase="waiting for the targets")
     plan = prepare(spec, context.settings)
+    if plan.prices.trouble:
+        context.note(f"Every cost is unknown. {plan.prices.trouble}")
     path = data.resolve(held_out(spec.data)).absolute()
     sha256 = data.sha256(path)
     began = time.perf_counter()

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from mlaas_lab.pricing import genai
 from mlaas_lab.pricing.entries import CACHED, CALL_UNITS, INPUT, OUTPUT, OUTPUT_REASONED, REASONING, REQUESTS, WRITTEN
 from mlaas_lab.pricing.lists import NONE, Lists, ours, regions
-from mlaas_lab.pricing.price import Price, of_model
+from mlaas_lab.pricing.price import Price, of_target
 from mlaas_lab.schema import Cost, Target, Usage
 
 MICRO = Decimal("0.000001")
@@ -60,13 +60,13 @@ def prices(target: Target, *, at: float, book: Lists = NONE) -> tuple[Price, ...
     if target.provider is None or book.trouble or is_local(target):
         return ()
     day, base_url = day_of(at), _base_url(target)
-    if book.given and (mine := of_model(book, target.provider, target.model, target.get("region"), day, own=True)):
+    if book.given and (mine := of_target(book, target, day, own=True)):
         return mine
     if listed := genai.prices(target, base_url=base_url, at=at):
         return listed
     if base_url is not None:
         return ()
-    return of_model(book, target.provider, target.model, target.get("region"), day, own=False)
+    return of_target(book, target, day, own=False)
 
 
 def models(provider: str, *, book: Lists = NONE) -> list[str]:
@@ -79,7 +79,7 @@ def models(provider: str, *, book: Lists = NONE) -> list[str]:
 def regions_of(target: Target, *, book: Lists = NONE) -> list[str]:
     """Regions that a price of the target's model is listed for."""
     name = target.provider or ""
-    return list(regions((*book.own(name), *ours(name)), target.model))
+    return list(regions((*book.own(name), *ours(name)), target))
 
 
 def is_local(target: Target) -> bool:

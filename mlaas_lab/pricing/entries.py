@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from mlaas_lab.errors import DataError
+from mlaas_lab.schema import Target
 
 INPUT = "1M input tokens"
 CACHED = "1M cached input tokens"
@@ -65,6 +66,8 @@ class Entry(BaseModel):
     currency: Currency
     region: str = ""
     """Where it holds; empty: everywhere."""
+    when: dict[str, str] = Field(default_factory=dict)
+    """Words that a target must have, or leave out, for it to hold: `site: tokenhub`; an empty one must be left out."""
     above_input_tokens: int = Field(0, ge=0)
     """It holds for a whole call with more input than that."""
     gpu: str = ""
@@ -93,10 +96,11 @@ class Entry(BaseModel):
         """Whether it is valid on `day`."""
         return self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
 
-    def names(self, model: str) -> bool:
-        """Whether it is about `model`."""
-        name = model.lower()
-        return fnmatchcase(name, self.pattern.lower()) if self.pattern else name == self.model.lower()
+    def names(self, target: Target) -> bool:
+        """Whether it is about that target's model, reached in that way."""
+        name = target.model.lower()
+        named = fnmatchcase(name, self.pattern.lower()) if self.pattern else name == self.model.lower()
+        return named and all(target.get(word, value) == value for word, value in self.when.items())
 
 
 class Rate(BaseModel):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mlaas_lab.errors import DataError
 from mlaas_lab.pricing.entries import Entry, PriceList, Rate, read
+from mlaas_lab.schema import Target
 from mlaas_lab.settings import Settings
 
 OURS = Path(str(files("mlaas_lab"))) / "prices"
@@ -81,9 +82,9 @@ def valid(entries: Iterable[Entry], *, region: str | None, day: dt.date) -> list
     return list(best.values())
 
 
-def regions(entries: Iterable[Entry], model: str) -> Iterator[str]:
-    """Where `model` has a price, each once."""
-    yield from dict.fromkeys(entry.region for entry in entries if entry.region and entry.names(model))
+def regions(entries: Iterable[Entry], target: Target) -> Iterator[str]:
+    """Where the target's model has a price, each once."""
+    yield from dict.fromkeys(entry.region for entry in entries if entry.region and entry.names(target))
 
 
 def _files(place: Path) -> list[Path]:

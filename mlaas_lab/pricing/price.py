@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from mlaas_lab.pricing.entries import CALL_UNITS, HOUR, Entry, Rate
 from mlaas_lab.pricing.lists import Lists, ours, valid
+from mlaas_lab.schema import Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,13 +68,14 @@ def priced(entry: Entry, book: Lists, day: dt.date) -> Price:
 
 
 @lru_cache(maxsize=1024)
-def of_model(book: Lists, vendor: str, model: str, region: str | None, day: dt.date, *, own: bool) -> tuple[Price, ...]:
+def of_target(book: Lists, target: Target, day: dt.date, *, own: bool) -> tuple[Price, ...]:
     """Prices of a call, from the user's lists if `own`, else from ours; one for each unit and tier.
 
     A model's own name wins over a pattern, and a longer pattern over a shorter one.
     """
+    vendor, region = target.provider or "", target.get("region")
     entries = book.own(vendor) if own else ours(vendor)
-    named = [entry for entry in entries if entry.unit != HOUR and entry.names(model)]
+    named = [entry for entry in entries if entry.unit != HOUR and entry.names(target)]
     best: dict[tuple[str, int], Entry] = {}
     for entry in sorted(valid(named, region=region, day=day), key=lambda one: (bool(one.model), len(one.pattern))):
         best[entry.unit, entry.above_input_tokens] = entry
