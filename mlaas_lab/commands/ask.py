@@ -48,6 +48,8 @@ class Asked:
     pieces: list[str] = field(default_factory=list)
     completion: Completion | None = None
     cost: Cost = pricing.UNPRICED
+    prices: pricing.Lists = pricing.NONE
+    """The user's own price lists."""
     error: CallError | None = None
 
     @property
@@ -92,7 +94,8 @@ class Answers(Shown):
         ]
         table = view.Table(columns=columns, rows=[_row(row) for row in self.rows])
         failed = [str(row.error) for row in self.rows if row.error]
-        return View(title="Answers", marks=marks, table=table, notes=failed)
+        trouble = {row.prices.trouble: None for row in self.rows if row.prices.trouble}
+        return View(title="Answers", marks=marks, table=table, notes=[*failed, *trouble])
 
     def as_json(self) -> JSON:
         """`{completions: [{target, repeat, text, ttft_s, latency_s, usage, cost_usd, error, …}]}`."""
@@ -146,7 +149,8 @@ def _run(args: Ask, lab: Lab) -> Answers:
     from mlaas_lab import inference
 
     routes = [inference.resolve(target, lab.settings) for target in args.targets]
-    rows = [Asked(target=route.name, repeat=n) for n in range(args.repeat) for route in routes]
+    prices = pricing.lists(lab.settings)
+    rows = [Asked(target=route.name, repeat=n, prices=prices) for n in range(args.repeat) for route in routes]
     answers = Answers(args.prompt, rows)
     system = (Message(role="system", content=args.system),) if args.system else ()
     messages = (*system, Message(role="user", content=args.prompt))
@@ -170,8 +174,12 @@ async def _ask(client: "Client", row: Asked, route: "Route", messages: tuple[Mes
         done = await client.complete(route, messages, params, stream=True, on_delta=row.pieces.append)
     except CallError as error:
         row.error = error
+        if error.usage and error.attempts:
+            # What a filter withheld is billed all the same.
+            row.cost = pricing.cost(route.place, error.usage, at=error.attempts[-1].started_at, book=row.prices)
         return
-    row.cost = pricing.cost(route.target, done.usage, at=done.attempts[-1].started_at)
+    at = done.attempts[-1].started_at
+    row.cost = pricing.cost(route.place, done.usage, at=at, book=row.prices, answered=done.model)
     row.completion = done
 
 
