@@ -15,6 +15,19 @@ from mlaas_lab.store import ALIVE
 PLUGINS = Path(__file__).parent / "plugins"
 """Another distribution, with tasks that fail in every way."""
 sys.path.insert(0, str(PLUGINS))
+KEYS = (
+    "_KEY",
+    "_KEY_ID",
+    "_TOKEN",
+    "_CREDENTIALS",
+    "_REGION",
+    "_LOCATION",
+    "_PROJECT",
+    "_ENDPOINT",
+    "_PROXY",
+    "_BUNDLE",
+)
+"""How variables end that a vendor's key, place or proxy may stand in."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,9 +69,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     folder.mkdir()
     for name in list(os.environ):
-        if name.startswith(("MLAAS_", "MLFLOW_", "XDG_", "OPENAI_")):
+        if name.startswith(("MLAAS_", "MLFLOW_", "XDG_")) or name.upper().endswith(KEYS):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     monkeypatch.setenv("PYTHONPATH", str(PLUGINS))
     monkeypatch.chdir(tmp_path)
     return folder
