@@ -14,6 +14,8 @@ from mlaas_lab.wires._sse import Events
 FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 """How a stream of events may begin."""
 MOST_HEAD_BYTES = 2**16
+DONE = b"[DONE]"
+"""A last event that some vendors took over from OpenAI, after an end mark of their own."""
 
 
 class Meaning(Protocol):
@@ -72,20 +74,20 @@ class Streamed:
         rest = b"" if self.ended else self._events.rest()
         text = self._joined(self._last(rest)) if rest else ""
         if not self._meaning.complete:
-            self._explain()
+            raise broken(None if self._begun else self._head, self._said)
         return self._meaning.ending(text + characters(self._half))
 
     def _last(self, data: bytes) -> str:
         """The text of an event that nothing ended: whole, or the answer is not."""
         try:
-            loads(data)
+            loads(data) if data != DONE else None
         except ValueError:
             raise Truncated("the stream broke off within an event.") from None
         self._begun = True
         return self._read(data)
 
     def _read(self, data: bytes) -> str:
-        if self.ended:
+        if self.ended or data == DONE:
             return ""
         try:
             event = loads(data)
@@ -104,15 +106,14 @@ class Streamed:
         self._half = text[-1] if "\ud800" <= text[-1:] <= "\udbff" else ""
         return characters(text.removesuffix(self._half))
 
-    def _explain(self) -> None:
-        """There was no end mark: say what came instead."""
-        head = self._head.strip()
-        if not self._begun and not any(head.startswith(f) or f.startswith(head) for f in FIELDS):
-            try:
-                data = loads(head)
-            except ValueError:
-                data = None
-            if fault := self._said(data):
-                raise Faulted(fault)
-            raise ProviderBug(f"the answer is not a stream of events: {excerpt(head)}.")
-        raise Truncated("the stream ended before its end mark.")
+
+def broken(head: bytes | None, said: Callable[[Any], Fault | None]) -> Exception:
+    """What is wrong with a stream without its end mark; `head` is what came, unless that held an event."""
+    head = None if head is None else head.strip()
+    if head is None or any(head.startswith(field) or field.startswith(head) for field in FIELDS):
+        return Truncated("the stream ended before its end mark.")
+    try:
+        fault = said(loads(head))
+    except ValueError:
+        fault = None
+    return Faulted(fault) if fault else ProviderBug(f"the answer is not a stream of events: {excerpt(head)}.")
