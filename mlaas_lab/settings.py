@@ -21,6 +21,7 @@ import platformdirs
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
+from mlaas_lab import keychain
 from mlaas_lab.errors import UsageError, did_you_mean
 
 SILENT = {
@@ -166,8 +167,8 @@ class Preferences:
             first = error.errors()[0]
             name = str(first["loc"][0])
             # What looks like an address may hold a password.
-            value = "…" if "://" in str(first["input"]) else repr(first["input"])
-            raise UsageError(f"{name} = {value} in {found[name].origin}: {first['msg'].lower()}.") from None
+            shown = "…" if "://" in str(first["input"]) else repr(first["input"])
+            raise UsageError(f"{name} = {shown} in {found[name].origin}: {first['msg'].lower()}.") from None
         named = {name: getattr(settings, name) for name in ("data_dir", "cache_dir", "ray_storage", "prices")}
         places = {name: path.expanduser().absolute() for name, path in named.items() if path is not None}
         return settings.model_copy(update={**places, "tracking_uri": _absolute(settings.tracking_uri)})
@@ -196,8 +197,16 @@ class Preferences:
 
 
 def secret(name: str) -> str | None:
-    """A key from the environment; never shown, logged or stored. Of `KEY_FILES`, the path of the file with it."""
-    return os.environ.get(name) or (_logged_in() if name in KEY_FILES else None)
+    """A key from the environment or the system's keyring; never shown, logged or stored.
+
+    Of `KEY_FILES`, the path of the file with it.
+    """
+    return given(name) or (_logged_in() if name in KEY_FILES else keychain.found(name))
+
+
+def given(name: str) -> str | None:
+    """What the environment says, and nothing else does."""
+    return os.environ.get(name) or None
 
 
 def _logged_in() -> str | None:
@@ -223,9 +232,9 @@ def certificates() -> str | None:
 
 def ray_token() -> str | None:
     """The token of a Ray cluster, from where Ray itself looks for it; never shown, logged or stored."""
-    if token := secret("RAY_AUTH_TOKEN"):
+    if token := given("RAY_AUTH_TOKEN"):
         return token
-    path = Path(secret("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    path = Path(given("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
     try:
         return path.read_text().strip() or None
     except (OSError, UnicodeDecodeError):

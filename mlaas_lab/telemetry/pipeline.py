@@ -41,6 +41,7 @@ class Delivery(SpanExporter):
         self._make = make
         self._exporter: SpanExporter | None = None
         self.delivered = 0
+        self.failed = 0
         self.why = ""
         """What went wrong last."""
 
@@ -53,11 +54,13 @@ class Delivery(SpanExporter):
         except requests.RequestException as error:
             status = error.response.status_code if error.response is not None else None
             self.why = f"HTTP {status}" if status else ""
-            return SpanExportResult.FAILURE
+            result = SpanExportResult.FAILURE
         finally:
             _delivering.reset(mine)
         if result is SpanExportResult.SUCCESS:
             self.delivered += len(spans)
+        else:
+            self.failed += len(spans)
         return result
 
     def shutdown(self) -> None:
@@ -93,6 +96,7 @@ class Pipeline:
         provider.add_span_processor(self._processor)
         self._tracer = provider.get_tracer("mlaas_lab")
         self._made = 0
+        self._dropped = 0
         self._told = 0
         atexit.register(self._at_exit)
 
@@ -112,17 +116,25 @@ class Pipeline:
 
     def flush(self, within_s: float) -> str | None:
         """Deliver what waits; what could not be delivered since the last time, in one line."""
-        if self._made - self._delivery.delivered > self._told:
+        made = self._made
+        if self._open(made):
             # The queue's own flush knows no limit of time.
             work = threading.Thread(target=self._processor.force_flush, name="mlaas telemetry", daemon=True)
             work.start()
             work.join(within_s)
-        lost = self._made - self._delivery.delivered
-        if lost <= self._told:
-            return None
+            if not work.is_alive():
+                # Whatever the exporter never saw, the full queue has dropped.
+                self._dropped += self._open(made)
+        lost = self._delivery.failed + self._dropped + self._open(made)
         new, self._told = lost - self._told, lost
+        if new <= 0:
+            return None
         why = self._delivery.why or "no answer"
         return f"Telemetry: {new} span{'s'[: new > 1]} could not be delivered to {self._where} ({why})."
+
+    def _open(self, made: int) -> int:
+        """Of so many spans, those that nobody has heard of yet."""
+        return max(0, made - self._delivery.delivered - self._delivery.failed - self._dropped)
 
     def _at_exit(self) -> None:
         self.flush(AT_EXIT_S)
