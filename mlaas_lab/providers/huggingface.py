@@ -1,4 +1,4 @@
-"""Hugging Face: `huggingface/org/name` through its router, `…:groq` or `?provider=groq` at one of the vendors behind it.
+"""Hugging Face: `huggingface/org/name` by its router, `…:groq` or `?provider=groq` at one of the vendors behind it.
 
 A dedicated endpoint is `huggingface/NAME?endpoint=https://….endpoints.huggingface.cloud`; 503 says that it is waking.
 """
