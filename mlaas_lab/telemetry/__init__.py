@@ -25,9 +25,6 @@ FLUSH_S = 2.0
 class Telemetry(Protocol):
     """Where the calls of a route are told of."""
 
-    content: bool
-    """Prompts and answers are told too."""
-
     def tell(self, call: Call) -> None:
         """Make the span of a call that is over; returns at once."""
 
@@ -61,6 +58,7 @@ def of(settings: Settings) -> Telemetry | None:
         return None
     key: tuple[Any, ...] = (settings.telemetry, settings.telemetry_names, settings.telemetry_content)
     key += (settings.mlflow_uri, settings.experiment) if settings.telemetry == "mlflow" else ()
+    key += (settings.prices, settings.cny_per_usd)
     if key not in _open:
         _open[key] = registry.resolve("mlaas_lab.telemetry.pipeline:opened")(settings)
     return _open[key]

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from mlaas_lab import pricing
 from mlaas_lab.errors import CallError, snake
+from mlaas_lab.pricing import NONE, Lists
 from mlaas_lab.providers import Provider
 from mlaas_lab.schema import Attempt, Completion, Message, Target, Usage
 from mlaas_lab.wires import Params
@@ -30,6 +31,10 @@ class Routed(Protocol):
     @property
     def target(self) -> Target:
         """As it was named."""
+
+    @property
+    def place(self) -> Target:
+        """With every parameter filled in."""
 
     @property
     def provider(self) -> Provider:
@@ -98,9 +103,9 @@ def ns(at: float) -> int:
     return round(at * 1e9)
 
 
-def attributes(call: Call, *, content: bool) -> Attributes:
-    """All that is known of `call`; prompts and answers only with `content`."""
-    found = {**_asked(call.asked), **_answered(call), **_used(call.usage), **_ours(call)}
+def attributes(call: Call, *, content: bool, book: Lists = NONE) -> Attributes:
+    """All that is known of `call`, priced by the user's `book` first; prompts and answers only with `content`."""
+    found = {**_asked(call.asked), **_answered(call), **_used(call.usage), **_ours(call, book)}
     if content:
         found |= _content(call)
     return {name: value for name, value in found.items() if value is not None}
@@ -166,7 +171,7 @@ def _used(usage: Usage | None) -> Mapping[str, Any]:
     }
 
 
-def _ours(call: Call) -> Mapping[str, Any]:
+def _ours(call: Call, book: Lists) -> Mapping[str, Any]:
     route, done, error = call.asked.route, call.completion, call.error
     found: dict[str, Any] = {
         "mlaas.route": route.name,
@@ -176,7 +181,8 @@ def _ours(call: Call) -> Mapping[str, Any]:
         "mlaas.request_id": done.request_id if done else error.request_id if error else None,
     }
     if call.usage is not None and call.attempts:
-        price = pricing.cost(route.target, call.usage, at=call.attempts[-1].ended_at)
+        at, model = call.attempts[-1].ended_at, done.model if done else None
+        price = pricing.cost(route.place, call.usage, at=at, book=book, answered=model)
         found["mlaas.cost.usd"] = None if price.usd is None else float(price.usd)
         found["mlaas.cost.source"], found["mlaas.cost.date"] = price.source, price.date
     return found

@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
+from mlaas_lab.pricing import lists
 from mlaas_lab.settings import Settings, secret
 from mlaas_lab.telemetry import mlflow_traces
 from mlaas_lab.telemetry.attributes import Call, attempts, attributes
@@ -86,9 +87,9 @@ for name in NOISY:
 class Pipeline:
     """Spans of one process on their way to one place."""
 
-    def __init__(self, make: Callable[[], SpanExporter], *, where: str, content: bool) -> None:
+    def __init__(self, make: Callable[[], SpanExporter], settings: Settings, *, where: str) -> None:
         """`where` is the place, as the user is told of it."""
-        self.content = content
+        self._settings = settings
         self._where = where
         self._delivery = Delivery(make)
         self._processor = BatchSpanProcessor(self._delivery)
@@ -103,7 +104,7 @@ class Pipeline:
     def tell(self, call: Call) -> None:
         """Make the span of a call that is over; returns at once."""
         began, ended = call.times_ns
-        said = attributes(call, content=self.content)
+        said = attributes(call, content=self._settings.telemetry_content, book=lists(self._settings))
         span = self._tracer.start_span(call.name, kind=SpanKind.CLIENT, attributes=said, start_time=began)
         for name, more, at in attempts(call):
             span.add_event(name, more, timestamp=at)
@@ -158,7 +159,7 @@ def opened(settings: Settings) -> Pipeline:
         full = address.rstrip("/") if address.endswith(TRACES) else address.rstrip("/") + TRACES
         make, where = (lambda: OTLPSpanExporter(endpoint=full)), address
     renamed = make if settings.telemetry_names == "otel" else (lambda: Renaming(make(), settings.telemetry_names))
-    return Pipeline(renamed, where=_origin(where), content=settings.telemetry_content)
+    return Pipeline(renamed, settings, where=_origin(where))
 
 
 def _origin(url: str) -> str:
