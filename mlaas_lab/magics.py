@@ -24,6 +24,10 @@ from traitlets import Dict
 EXPANSION = re.compile(r"(?<!\{)\{([A-Za-z_]\w*(?:\.\w+|\[[^\]{}]*\])*)\}(?!\})|\$([A-Za-z_]\w*)")
 """`{name}`, `{name.attr}`, `{name[...]}` and `$name`; anything else in braces stays as it is."""
 COMPLETER = "mlaas_lab.magic"
+KEPT = (
+    "mlaas: this cell holds what looks like a key, and the notebook keeps it. Take it out; put it in an environment"
+    " variable, or in the system's keyring: %mlaas providers NAME --set-key\n"
+)
 AT_MAGIC = re.compile(r"(?:^|=\s*)%%?mlaas(?P<words>(?:\s.*)?)$")
 
 
@@ -45,11 +49,17 @@ class MlaasMagics(Magics):
         name is an error; `--raw` leaves them alone. `--json` returns plain data.
         """
         from mlaas_lab.errors import LabError
+        from mlaas_lab.redaction import holds_key, redacted
 
+        if kept := holds_key(f"{line}\n{cell or ''}"):
+            sys.stderr.write(KEPT)
         try:
             words = words_of(line, {**self._names, **(local_ns or {})})
             return self._run(words, cell)
-        except LabError:
+        except LabError as error:
+            if kept:
+                error.message = redacted(error.message)
+                error.args = (error.message,)
             raise
         except ValueError as error:
             raise CellError(f"mlaas: {error}") from None

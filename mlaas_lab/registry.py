@@ -43,6 +43,7 @@ EXTRAS = {
     "ragas": "ragas",
     "botocore": "aws",
     "google": "gcp",
+    "keyring": "keyring",
     "ray": "ray",
     "opentelemetry": "otel",
 }

@@ -233,3 +233,31 @@ def test_killed_kernel_and_attach_in_a_new_one(kernel):
 
 def test_labs_errors_have_no_traceback():
     assert LabError("a", next="b")._render_traceback_() == ["LabError: a b"]
+
+
+class TestKeys:
+    """A key in a cell: one line says so, the value is said nowhere."""
+
+    KEY = "sk-proj-canary0123456789"
+
+    @pytest.mark.parametrize(
+        ("line", "cell"),
+        [("ask hi --targets echo/any?stop={key}", None), ("ask --targets echo/any", "my key is {key}\n")],
+    )
+    def test_it_is_warned_of_once(self, shell, capsys, line, cell):
+        line, cell = line.replace("{key}", self.KEY), cell and cell.replace("{key}", self.KEY)
+        shell.run_cell_magic("mlaas", line, cell) if cell else shell.run_line_magic("mlaas", line)
+        said = capsys.readouterr().err
+        assert said.count("looks like a key") == 1
+        assert "--set-key" in said
+        assert "canary" not in said
+
+    def test_nothing_is_said_without_one(self, shell, capsys):
+        shell.run_line_magic("mlaas", "ask hi --targets echo/any")
+        assert "key" not in capsys.readouterr().err
+
+    @pytest.mark.parametrize("words", ["--targets openai/m?api_key=KEY", "--targets echo/m KEY", "--max-tokens KEY"])
+    def test_an_error_does_not_repeat_it(self, shell, words):
+        with pytest.raises(LabError) as caught:
+            shell.run_line_magic("mlaas", f"ask hi {words.replace('KEY', self.KEY)}")
+        assert "canary" not in str(caught.value) + repr(caught.value)

@@ -11,6 +11,7 @@ from mlaas_lab import registry, telemetry
 from mlaas_lab.errors import TimedOut, UsageError, did_you_mean
 from mlaas_lab.inference.words import address, chosen, filled, request_words, signature, words
 from mlaas_lab.providers import Api, Provider
+from mlaas_lab.redaction import redacted
 from mlaas_lab.schema import Endpoint, Target
 from mlaas_lab.settings import Settings
 from mlaas_lab.signing import Keys, Sign, key
@@ -148,7 +149,7 @@ def parsed(target: Target | str) -> Target:
     try:
         return Target.parse(target)
     except ValueError as error:
-        raise UsageError(f"{error}.") from None
+        raise UsageError(f"{redacted(str(error))}.") from None
 
 
 def emulator(target: Target, provider: Provider, settings: Settings) -> tuple[Target, Path | None]:

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 from mlaas_lab.errors import AuthFailed, UsageError, did_you_mean
 from mlaas_lab.providers import Api, Parameter, Provider
+from mlaas_lab.redaction import is_secret, redacted
 from mlaas_lab.schema import Target
-from mlaas_lab.settings import secret
+from mlaas_lab.settings import given
 from mlaas_lab.signing import Keys, Sign, bearer, key
 
 REQUEST: Mapping[str, Callable[[str], Any]] = {
@@ -25,6 +26,13 @@ PACE = ("rpm", "tpm")
 """Requests and tokens a minute that the target allows."""
 PLACE = ("base_url", "key_env", "emulated")
 """Parameters of a target that say where it is."""
+
+KEEP = "Put it in an environment variable, or in the keyring: mlaas providers NAME --set-key."
+
+
+def shown(target: Target) -> str:
+    """`target` as a message says it: without what looks like a key."""
+    return repr(redacted(str(target)))
 
 
 def words(provider: Provider) -> tuple[str, ...]:
@@ -44,9 +52,11 @@ def request_words(target: Target, known: tuple[str, ...]) -> dict[str, Any]:
         if name in REQUEST:
             found[name] = _number(target, name, text, REQUEST[name])
         elif name not in known:
+            if is_secret(name):
+                raise UsageError(f"target {shown(target)}: a key does not belong in a target.", next=KEEP)
             offered = (*REQUEST, *known)
             hint = did_you_mean(name, offered) or f"Known: {', '.join(offered)}."
-            raise UsageError(f"target {str(target)!r}: unknown parameter {name!r}.", next=hint)
+            raise UsageError(f"target {shown(target)}: unknown parameter {name!r}.", next=hint)
     return found
 
 
@@ -73,7 +83,7 @@ def _number(target: Target, name: str, text: str, read: Callable[[str], Any]) ->
     try:
         return read(text)
     except ValueError:
-        raise UsageError(f"target {str(target)!r}: {name} must be a number, not {text!r}.") from None
+        raise UsageError(f"target {shown(target)}: {name} must be a number, not {text!r}.") from None
 
 
 def chosen(provider: Provider, target: Target) -> Api:
@@ -87,7 +97,7 @@ def chosen(provider: Provider, target: Target) -> Api:
         return provider
     if name not in provider.apis:
         hint = did_you_mean(name, provider.apis) or f"Known: {', '.join(provider.apis)}; without api= it is the first."
-        raise UsageError(f"target {str(target)!r}: unknown api {name!r}.", next=hint)
+        raise UsageError(f"target {shown(target)}: unknown api {name!r}.", next=hint)
     return provider.apis[name]
 
 
@@ -103,21 +113,21 @@ def filled(provider: Provider, target: Target) -> Target:
         if value is None and parameter.required and "base_url" not in params:
             where = f", or set {' or '.join(parameter.env)}" if parameter.env else ""
             raise UsageError(
-                f"target {str(target)!r} does not say its {parameter.name}: {parameter.about}.",
+                f"target {shown(target)} does not say its {parameter.name}: {parameter.about}.",
                 next=f"Write ?{parameter.name}={parameter.example}{where}.",
             )
         if value is None:
             continue
         if not re.fullmatch(parameter.pattern, value):
             raise UsageError(
-                f"target {str(target)!r}: {value!r} is no {parameter.name}.", next=f"One is {parameter.example!r}."
+                f"target {shown(target)}: {value!r} is no {parameter.name}.", next=f"One is {parameter.example!r}."
             )
         params[parameter.name] = value
     return replace(target, params=tuple(params.items()))
 
 
 def _from_environment(parameter: Parameter) -> str | None:
-    return next((value for name in parameter.env if (value := secret(name))), None)
+    return next((value for name in parameter.env if (value := given(name))), None)
 
 
 def address(api: Api, place: Target, *, stream: bool) -> str:
@@ -134,12 +144,12 @@ def address(api: Api, place: Target, *, stream: bool) -> str:
         good = False
     if not good:
         raise UsageError(
-            f"target {str(place)!r}: {url!r} is no address.", next="Write http://host:port/v1 as base_url."
+            f"target {shown(place)}: {url!r} is no address.", next="Write http://host:port/v1 as base_url."
         )
     if parts.username or parts.password:
         raise UsageError("a base_url holds no password.", next="Name the key's environment variable: key_env=NAME.")
     if place.get("base_url") is None and _is_private(parts.hostname or ""):
-        raise UsageError(f"target {str(place)!r} leads to a private address.", next="Say so: base_url=….")
+        raise UsageError(f"target {shown(place)} leads to a private address.", next="Say so: base_url=….")
     return url
 
 
