@@ -3,10 +3,12 @@
 A provider's file exposes `provider`, and its name is what stands before the slash in a target.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, Self
 
+from mlaas_lab import CommandToo
 from mlaas_lab.errors import (
     AuthFailed,
     CallError,
@@ -166,3 +168,6 @@ def region(*env: str, default: str | None = None, example: str, required: bool =
         example=example,
         required=required and default is None,
     )
+
+
+sys.modules[__name__].__class__ = CommandToo
