@@ -33,12 +33,8 @@ KNOWN = frozenset(
         *("serviceTier", "outputConfig"),
     }
 )
-LIMITS: Mapping[str, tuple[type | tuple[type, ...], float, float]] = {
-    "maxTokens": (int, 1, 2**31),
-    "temperature": ((int, float), 0, 1),
-    "topP": ((int, float), 0, 1),
-}
-"""Field of `inferenceConfig` → its type and range."""
+LIMITS: Mapping[str, tuple[float, float]] = {"maxTokens": (1, 2**31), "temperature": (0, 1), "topP": (0, 1)}
+"""Field of `inferenceConfig` → its range."""
 PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -121,9 +117,10 @@ def _sampled(config: Any) -> None:
     known = {*LIMITS, "stopSequences"}
     if not isinstance(config, dict) or set(config) - known:
         raise Refusal("invalid", f"inferenceConfig knows {', '.join(sorted(known))}.")
-    for name, (kind, least, most) in LIMITS.items():
-        value: Any = config.get(name, least)
-        if not isinstance(value, kind) or isinstance(value, bool) or not least <= value <= most:
+    for name, (least, most) in LIMITS.items():
+        value = config.get(name, least)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not least <= value <= most or (name == "maxTokens" and value != int(value)):
             raise Refusal("invalid", f"Value '{value}' at 'inferenceConfig.{name}' failed to satisfy constraint.")
     stops = config.get("stopSequences", [])
     if not isinstance(stops, list) or not all(isinstance(stop, str) and stop for stop in stops):

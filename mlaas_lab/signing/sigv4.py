@@ -51,8 +51,8 @@ def _headers(request: Request, keys: Keys, *, service: str) -> dict[str, str]:
     asked.context["timestamp"] = stamp
     auth = SigV4Auth(_Credentials(keys(ACCESS), keys(SECRET), token), service, region)
     # Not add_auth: it reads the clock by itself, and logs the session token.
-    text = auth.string_to_sign(asked, auth.canonical_request(asked))
-    names = auth.signed_headers(auth.headers_to_sign(asked))
+    canonical = auth.canonical_request(asked)
+    text, names = auth.string_to_sign(asked, canonical), canonical.rsplit("\n", 2)[1]
     proof = f"Credential={auth.scope(asked)}, SignedHeaders={names}, Signature={auth.signature(text, asked)}"
     return {**added, "Authorization": f"AWS4-HMAC-SHA256 {proof}"}
 

@@ -30,7 +30,8 @@ class _Parts:
     def feed(self, chunk: bytes) -> list[Delta]:
         found: list[Delta] = []
         for kind, payload in self._events.feed(chunk):
-            if kind == "PayloadPart":
+            # Blanks before the answer do not say which form it has.
+            if kind == "PayloadPart" and (self._reader is not None or payload.strip()):
                 found.extend(self._chosen(payload).feed(payload))
         return found
 
