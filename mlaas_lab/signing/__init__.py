@@ -35,10 +35,10 @@ class TokenRequest:
     """A request that gives a token for keys."""
 
     url: str
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
     method: str = "POST"
-    secrets: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     """What it holds besides keys that nobody may see, should the answer repeat it."""
 
 

@@ -57,9 +57,9 @@ def _request(target: Target, keys: Keys, at: float) -> TokenRequest:  # noqa: AR
             claim = assertion(found, audience=url, at=at)
             return _form(url, {"grant_type": GRANT, "assertion": claim}, secrets=(claim, found["private_key"]))
         if kind == "authorized_user":
-            names = ("client_id", "client_secret", "refresh_token")
-            fields = {"grant_type": "refresh_token", **{name: found[name] for name in names}}
-            return _form(url, fields, secrets=(fields["client_secret"], fields["refresh_token"]))
+            client, secret, token = (str.strip(found[n]) for n in ("client_id", "client_secret", "refresh_token"))
+            fields = {"client_id": client, "client_secret": secret, "refresh_token": token}
+            return _form(url, {"grant_type": "refresh_token", **fields}, secrets=(secret, token))
     except (LookupError, TypeError):
         raise AuthFailed(f"the file that {FILE} names is not a whole {kind!r} file.", next=BY_HAND) from None
     raise AuthFailed(
