@@ -154,7 +154,12 @@ class Client:
             except CallError as error:
                 error.attempts = tuple(call.attempts)
                 left = self.limits.retries - len(call.attempts) + 1
-                if isinstance(error, AuthFailed) and not renewed and left > 0 and self._tokens.refused(call.route):
+                if (
+                    isinstance(error, AuthFailed)
+                    and not renewed
+                    and left > 0
+                    and self._tokens.refused(call.route, call.token)
+                ):
                     renewed = True
                     continue
                 if not error.retryable or call.shown or left <= 0:

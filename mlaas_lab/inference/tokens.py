@@ -57,9 +57,13 @@ class Tokens:
         speaker.secrets.add(kept.value)
         return kept.value
 
-    def refused(self, route: Route) -> bool:
-        """A vendor refused a token before its time: forget it. Whether there was one, and another may be tried for."""
-        return self._kept.pop(route.name, None) is not None
+    def refused(self, route: Route, token: str) -> bool:
+        """A vendor refused `token` before its time: forget it. Whether there was one, and another may be tried for."""
+        kept = self._kept.get(route.name)
+        # Of many calls at once, the first has it renewed: the others find a new one here, which is good.
+        if kept is not None and kept.value == token:
+            del self._kept[route.name]
+        return bool(token)
 
 
 async def _exchanged(exchange: TokenExchange, speaker: Speaker, http: aiohttp.ClientSession, at: float) -> _Kept:
