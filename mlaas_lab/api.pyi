@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
-from mlaas_lab.commands.ask import Answers
+from mlaas_lab.commands._answers import Answers
+from mlaas_lab.commands._estimated import Estimated
 from mlaas_lab.commands.cancel import Cancelled
 from mlaas_lab.commands.compare import Comparison
 from mlaas_lab.commands.config import Configuration
@@ -12,6 +13,8 @@ from mlaas_lab.commands.doctor import Health
 from mlaas_lab.commands.help import HelpText
 from mlaas_lab.commands.jobs import JobList
 from mlaas_lab.commands.logs import LogTail
+from mlaas_lab.commands.price import Prices
+from mlaas_lab.commands.providers import ProviderList
 from mlaas_lab.commands.prune import Pruned
 from mlaas_lab.commands.sync import Synced
 from mlaas_lab.commands.version import Versions
@@ -19,14 +22,16 @@ from mlaas_lab.data.report import Report
 from mlaas_lab.job import JobHandle
 
 def ask(
-    prompt: str,
+    prompt: str = ...,
     *,
     targets: str | Sequence[str],
+    file: str | None = ...,
     system: str = ...,
     max_tokens: int = ...,
     temperature: float = ...,
     repeat: int = ...,
     timeout_s: float = ...,
+    output: str | None = ...,
 ) -> Answers: ...
 
 def attach(
@@ -63,6 +68,47 @@ def data_check(
 ) -> Report: ...
 
 def doctor() -> Health: ...
+
+def emulate(
+    providers: str | Sequence[str],
+    *,
+    answers: str = ...,
+    ttft_s: float = ...,
+    tokens_per_s: float | None = ...,
+    chunk_bytes: int | None = ...,
+    faults: str | Mapping[str, str] | None = ...,
+    retry_after: str | None = ...,
+    tls: bool = ...,
+    seed: int = ...,
+    wait: bool = ...,
+    detach: bool = ...,
+    force: bool = ...,
+    executor: str | None = ...,
+    gpus: int | None = ...,
+    cpus: int | None = ...,
+    priority: int = ...,
+    ray_address: str | None = ...,
+) -> JobHandle: ...
+
+def estimate(
+    *,
+    targets: str | Sequence[str] = ...,
+    data: Any = ...,
+    map: str | Mapping[str, str] | None = ...,
+    repeats: int = ...,
+    max_tokens: int = ...,
+    base: str | None = ...,
+    requests_per_day: int | None = ...,
+    input_tokens: int | None = ...,
+    cached_tokens: int = ...,
+    output_tokens: int | None = ...,
+    days: int = ...,
+    gpu: str | None = ...,
+    cloud: str | None = ...,
+    region: str | None = ...,
+    gpus: int = ...,
+    hours_per_day: float = ...,
+) -> Estimated: ...
 
 def eval(
     *,
@@ -145,6 +191,21 @@ def logs(
     *,
     lines: int = ...,
 ) -> LogTail: ...
+
+def price(
+    targets: str | Sequence[str],
+    *,
+    input_tokens: int = ...,
+    output_tokens: int = ...,
+) -> Prices: ...
+
+def providers(
+    name: str | None = ...,
+    *,
+    set_key: bool = ...,
+    forget_key: bool = ...,
+    variable: str | None = ...,
+) -> ProviderList: ...
 
 def prune(
     *,

@@ -32,7 +32,7 @@ SpecT = TypeVar("SpecT", bound=Spec)
 class Refers:
     """What kind of thing a field's text names: completion offers them, and the spec's hash uses their content."""
 
-    to: Literal["data", "model", "target", "job", "metric", "engine", "executor", "run"]
+    to: Literal["data", "model", "target", "job", "metric", "engine", "executor", "provider", "run"]
 
 
 def _absolute(path: Path) -> Path:
@@ -74,6 +74,8 @@ class Option:
     refers: str | None
     help: str
     metavar: str
+    short: str | None = None
+    """One letter for the flag, as `-o`."""
 
     @property
     def flag(self) -> str:
@@ -99,6 +101,7 @@ def read(spec: type[SpecT], words: Sequence[Any], *, given: Mapping[str, Any] | 
         UsageError: for an unknown flag, a missing value or field, or a value that does not fit.
     """
     by_flag = {option.flag: option for option in options(spec)}
+    by_flag |= {option.short: option for option in options(spec) if option.short}
     by_flag |= {"--no-" + o.flag[2:]: o for o in options(spec) if o.kind == "flag"}
     values: dict[str, Any] = dict(given or {})
     loose: list[Any] = []
@@ -108,7 +111,7 @@ def read(spec: type[SpecT], words: Sequence[Any], *, given: Mapping[str, Any] | 
         if word == "--":
             loose += rest
             break
-        if not (isinstance(word, str) and word.startswith("--")):
+        if not (isinstance(word, str) and (word.startswith("--") or word in by_flag)):
             loose.append(word)
             continue
         flag, equals, inline = word.partition("=")
@@ -208,6 +211,7 @@ def _option(name: str, info: FieldInfo) -> Option:
         refers=refers,
         help=" ".join((info.description or "").split()),
         metavar=metavar + ("..." if kind == "list" and positional else ""),
+        short=str(short) if (short := extra.get("short")) else None,
     )
 
 

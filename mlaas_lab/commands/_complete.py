@@ -43,7 +43,7 @@ def _known(option: Option, current: str) -> list[str]:
     if option.choices:
         return list(option.choices)
     match option.refers:
-        case "metric" | "engine" | "executor" as kind:
+        case "metric" | "engine" | "executor" | "provider" as kind:
             return list(registry.names(kind))
         case "job" | "run" | "model" | "target" as kind:
             return _from_store(kind)
