@@ -1,8 +1,6 @@
 """Replicate by its targets: models, versions, deployments; predictions that take their time; keys that stay at home."""
 
 import json
-from dataclasses import replace
-from functools import partial
 
 import pytest
 from emulated import target
@@ -82,8 +80,8 @@ def test_the_look_for_counts_takes_no_time_of_the_answer(served, ask, monkeypatc
             return super().answer(asked, mind)
 
     monkeypatch.setattr("mlaas_lab.inference.attempt.now", lambda: clock[0])
-    follow = partial(replace, counts_only=counts_only)
-    monkeypatch.setattr("mlaas_lab.wires.replicate.Follow", lambda **fields: follow(Follow(**fields)))
+    if not counts_only:
+        monkeypatch.setattr("mlaas_lab.wires.replicate.Follow", lambda counts_only=False, **more: Follow(**more))
     done = ask(target(served(Turning()), "replicate"), stream=True)
     assert (done.text, done.usage.output_tokens) == (TEXT, 6)
     assert done.attempts[0].ended_at == ended_at
