@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from mlaas_lab.commands import _dispatch, _help
 from mlaas_lab.errors import Interrupted, LabError
-from mlaas_lab.fronts import Terminal
+from mlaas_lab.fronts import Terminal, json_file
 from mlaas_lab.lab import Lab
 from mlaas_lab.settings import Preferences, silence
 
@@ -25,7 +25,8 @@ def main(words: Sequence[str] | None = None) -> int:
         if (text := _help.asked(rest)) is not None:
             _say(text)
             return 0
-        result = _dispatch.execute(rest, Lab(_preferences(rest), waits=True, live=front.live))
+        lab = Lab(_preferences(rest), waits=True, live=front.live, keeper=json_file)
+        result = _dispatch.execute(rest, lab)
     except LabError as error:
         front.finish()
         if debug:

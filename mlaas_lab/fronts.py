@@ -4,12 +4,19 @@ Both redraw at most four times a second and only what changed; the last state is
 share one pace, so that many jobs, or one with a large card, do not flood the browser.
 """
 
+import json
+import keyword
 import shutil
 import sys
 import threading
 import time
+from collections.abc import Callable, MutableMapping
+from pathlib import Path
 from typing import Any, TextIO
 
+from mlaas_lab.errors import UsageError
+from mlaas_lab.lab import Keep
+from mlaas_lab.schema import JSON
 from mlaas_lab.view import Shown
 
 EVERY_S = 0.25
@@ -154,6 +161,37 @@ def _keep(shown: Any, handle: Any) -> None:
         if done:
             return
         time.sleep(EVERY_S * 2)
+
+
+def variables(names: MutableMapping[str, Any]) -> Callable[[str], Keep]:
+    """Keeps what `-o NAME` names as a variable among `names`."""
+
+    def keeper(name: str) -> Keep:
+        if not name.isidentifier() or keyword.iskeyword(name):
+            raise UsageError(f"-o {name!r} is no name of a variable.", next="In the shell -o names a file.")
+
+        def keep(value: object, _data: JSON) -> None:
+            names[name] = value
+
+        return keep
+
+    return keeper
+
+
+def json_file(name: str) -> Keep:
+    """Keeps what `-o NAME` names as a JSON file, in place of what is there."""
+    path = Path(name).expanduser().absolute()
+    if path.is_dir() or not path.parent.is_dir():
+        raise UsageError(f"-o {name!r} is no file that can be written.", next="Name one in a folder that exists.")
+
+    def keep(_value: object, data: JSON) -> str | None:
+        try:
+            path.write_text(json.dumps(data, default=str) + "\n", encoding="utf-8")
+        except OSError as error:
+            return f"{name} could not be written: {(error.strerror or str(error)).lower()}."
+        return None
+
+    return keep
 
 
 def in_notebook() -> bool:

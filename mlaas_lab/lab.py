@@ -4,16 +4,25 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from mlaas_lab.errors import Interrupted
+from mlaas_lab.errors import Interrupted, UsageError
 from mlaas_lab.job import JobHandle, JobManager
+from mlaas_lab.schema import JSON
 from mlaas_lab.settings import Preferences, Settings
 from mlaas_lab.spec import Spec
 from mlaas_lab.store import Store
 from mlaas_lab.view import Shown
 
+Keep = Callable[[object, JSON], str | None]
+"""Keeps a result, as the object or as its JSON; says in one line why it could not."""
+
 
 def _nowhere(_shown: Shown) -> None:
     """A front that shows nothing while it waits."""
+
+
+def _returned(_name: str) -> Keep:
+    """A front that has nothing to keep a result in but the value it returns."""
+    raise UsageError("output is for cells and the shell.", next="In Python the result is what the function returns.")
 
 
 class Lab:
@@ -25,6 +34,7 @@ class Lab:
         *,
         waits: bool = False,
         live: Callable[[Shown], None] = _nowhere,
+        keeper: Callable[[str], Keep] = _returned,
     ) -> None:
         """Nothing is opened before it is needed.
 
@@ -32,10 +42,12 @@ class Lab:
             preferences: where settings come from.
             waits: whether jobs are waited for unless a command says otherwise.
             live: called with what is growing (a job, answers), often; the front throttles.
+            keeper: looks at once whether `-o NAME` can be kept, a variable or a file, and returns what keeps it.
         """
         self.preferences = preferences or Preferences()
         self.waits = waits
         self.live = live
+        self.keeper = keeper
 
     @cached_property
     def settings(self) -> Settings:

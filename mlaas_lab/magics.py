@@ -76,7 +76,7 @@ class MlaasMagics(Magics):
             return None
         plain, bound = _take(words, "--json"), _take_value(words, "--as")
         front = fronts.Notebook() if fronts.in_notebook() else fronts.Terminal(sys.stderr)
-        lab = Lab(Preferences().config(**self.settings), live=front.live)
+        lab = Lab(Preferences().config(**self.settings), live=front.live, keeper=fronts.variables(self._names))
         result = _dispatch.execute(words, lab, body=cell)
         front.finish(result)
         value = result.as_json() if plain and result is not None else result

@@ -67,7 +67,8 @@ def summary(name: str) -> str:
 def _section(title: str, several: list[Option]) -> list[str]:
     lines = [title] if title else []
     for option in several:
-        head = option.metavar if option.positional else option.flag
+        flag = f"{option.short}, {option.flag}" if option.short else option.flag
+        head = option.metavar if option.positional else flag
         if not option.positional and option.kind != "flag":
             head += f" {option.metavar}"
         text = textwrap.wrap(option.help + _default(option), WIDTH - 26) or [""]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mlaas_lab import registry, telemetry
-from mlaas_lab.errors import TimedOut, UsageError, did_you_mean
-from mlaas_lab.inference.words import address, chosen, filled, request_words, signature, words
+from mlaas_lab.errors import AuthFailed, TimedOut, UsageError, did_you_mean
+from mlaas_lab.inference.words import address, chosen, filled, request_words, shown, signature, words
 from mlaas_lab.providers import Api, Provider
 from mlaas_lab.redaction import redacted
 from mlaas_lab.schema import Endpoint, Target
@@ -95,7 +95,13 @@ def resolve(target: Target | str, settings: Settings) -> Route:
         TimedOut: if the endpoint does not come up.
         MissingExtra: if telemetry is on and its library is not installed.
     """
-    route, telling = _resolved(parsed(target), settings), telemetry.of(settings)
+    target = parsed(target)
+    try:
+        route, telling = _resolved(target, settings), telemetry.of(settings)
+    except AuthFailed as error:
+        # Keys know no target.
+        error.message = f"target {shown(target)}: {error.message}"
+        raise
     return route if telling is None else replace(route, telemetry=telling)
 
 

@@ -219,11 +219,12 @@ def _answers(mark: Answers, detail: Detail) -> Markup:
 
 def _one_answer(answer: Answer, base: str | None, detail: Detail) -> Markup:
     note = element("span", glued(cut(answer.note)), class_=f"remark {answer.tone}") if answer.note else None
-    failed = _badge(Badge(text=answer.error or "no answer", tone=Tone.BAD))
+    failed = _badge(Badge(text=answer.error or "no answer", tone=Tone.BAD)) if answer.error or not answer.note else None
+    head = join(_badge(answer.badge), note)
     if answer.text is None:
-        return _answer(answer.target, failed, "missing", note)
+        return _answer(answer.target, failed, "missing", head, answer.facts)
     said = _said(answer.text, base, detail)
-    return _answer(answer.target, join(said, Markup(" "), failed) if answer.error else said, "", note)
+    return _answer(answer.target, join(said, Markup(" "), failed) if answer.error else said, "", head, answer.facts)
 
 
 def _said(text: str, base: str | None, detail: Detail) -> Markup:
@@ -235,6 +236,7 @@ def _said(text: str, base: str | None, detail: Detail) -> Markup:
     return join(*(element("mark", piece.text) if piece.differs else piece.text for piece in against(shown, base)))
 
 
-def _answer(target: str, said: str | None, kind: str, note: Markup | None = None) -> Markup:
+def _answer(target: str, said: str | None, kind: str, note: Markup | None = None, facts: Sequence[str] = ()) -> Markup:
     head = element("div", element("span", cut(target), class_="who"), note, class_="label")
-    return element("div", head, element("div", said, class_="said", dir="auto"), class_=f"answer {kind}".strip())
+    took = element("div", *(element("span", glued(cut(fact))) for fact in facts), class_="took") if facts else None
+    return element("div", head, element("div", said, class_="said", dir="auto"), took, class_=f"answer {kind}".strip())

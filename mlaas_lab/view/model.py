@@ -173,6 +173,10 @@ class Answer:
     note: str = ""
     """A short remark: score, latency, cost."""
     tone: Tone = Tone.MILD
+    badge: Badge | None = None
+    """A label beside its name."""
+    facts: Sequence[str] = ()
+    """What it took, said under it in a picture; in text the table says the same."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -101,7 +101,7 @@ def _answers(mark: Answers, width: int) -> list[str]:
         lines += _labelled("reference", mark.reference, width)
     for answer in mark.answers:
         if answer.text is None:
-            shown = f"({answer.error or 'no answer'})"
+            shown = f"({answer.error or 'no answer'})" if answer.error or not answer.note else ""
         elif not answer.text:
             shown = "(empty)"
         elif against_text is None:
@@ -112,7 +112,8 @@ def _answers(mark: Answers, width: int) -> list[str]:
         if answer.error and answer.text:
             shown += f"  ({answer.error})"
         note = f"  ({answer.note})" if answer.note else ""
-        lines += _labelled(answer.target, shown + note, width)
+        label = f"{answer.target} ({answer.badge.text})" if answer.badge else answer.target
+        lines += _labelled(label, shown + note, width)
     return ["", *lines] if mark.label == "" else ["", _one_line(mark.label), *lines]
 
 
