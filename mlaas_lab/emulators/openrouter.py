@@ -71,9 +71,11 @@ class OpenRouter(Chat):
 
 
 def _broken(reply: Reply) -> Reply:
-    """The beginning of a streamed answer, and then an error in it."""
-    choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error", "native_finish_reason": "error"}
+    """An answer that begins well: HTTP says 200, and an error follows."""
     error = {"code": 502, "message": "Provider disconnected", "metadata": {"provider_name": "Emulated"}}
+    if len(reply.frames) == 1:
+        return json_reply({"error": error}, model=reply.model)
+    choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error", "native_finish_reason": "error"}
     event = {**head("chat.completion.chunk", reply.model), "error": error, "choices": [choice]}
     end = Frame(data=f"data: {json.dumps(event)}\n\ndata: [DONE]\n\n".encode())
     return Reply(headers=reply.headers, frames=[*reply.frames[:4], end], model=reply.model, answer=reply.answer)
