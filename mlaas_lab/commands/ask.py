@@ -72,7 +72,7 @@ def _run(args: Ask, lab: Lab) -> Answers:
 
     inference.on_loop(ask(), meanwhile=lambda: lab.live(answers), every_s=EVERY_S)
     lab.live(answers)
-    notes = [telemetry.flush()]
+    notes = [telemetry.flush(), question.book.trouble]
     if len(rows) == 1 and rows[0].error is not None:
         raise rows[0].error
     notes += [keep(list(rows), answers.as_json())] if keep else []

@@ -1,18 +1,16 @@
 """`data check FILE`: a dataset looked over before anything is paid for; `--out` freezes a split of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from mlaas_lab import data, models, registry
+from mlaas_lab import data, registry
 from mlaas_lab.commands import Command
-from mlaas_lab.data.tokens import counter
-from mlaas_lab.errors import DataError, MissingExtra
+from mlaas_lab.commands._counting import counting
 from mlaas_lab.lab import Lab
-from mlaas_lab.schema import Message
 from mlaas_lab.spec import Arg, DataFile, ModelName, Spec
 
 
@@ -40,7 +38,7 @@ class DataCheck(Spec):
 
 
 def _run(args: DataCheck, lab: Lab) -> data.Report:
-    count, unknown = _counter(args.base, lab)
+    count, unknown = counting(args.base, lab)
     report = data.check(
         args.file,
         mapping=args.map,
@@ -50,30 +48,6 @@ def _run(args: DataCheck, lab: Lab) -> data.Report:
     )
     report = replace(report, base=args.base, tokens_unknown=unknown, wanted=args.out)
     return _frozen(report, args) if args.out and report.ok else report
-
-
-def _counter(base: str, lab: Lab) -> tuple[Callable[[Sequence[Message]], int] | None, str]:
-    """How to count tokens, or why they cannot be counted: a check does not build, download or install."""
-    model = models.locate(base, lab.settings)
-    try:
-        place = _here(model)
-        return (counter(place), "") if place else (None, _absent(base))
-    except (DataError, MissingExtra) as error:
-        return None, str(error)
-
-
-def _here(model: models.Model) -> Path | None:
-    """The folder with the model's tokenizer, if it is on this machine."""
-    if isinstance(model.path, Path):
-        return model.path if model.path.exists() else None
-    in_cache = registry.resolve("huggingface_hub:try_to_load_from_cache")
-    found = in_cache(model.path, "tokenizer.json", revision=model.revision)
-    return Path(found).parent if isinstance(found, str) else None
-
-
-def _absent(base: str) -> str:
-    builds = " or `mlaas tiny`" if base == models.TINY else ""
-    return f"{base} is not on this machine yet; the first fine-tune{builds} brings it"
 
 
 def _trained_length() -> int | None:

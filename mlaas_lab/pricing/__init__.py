@@ -4,7 +4,7 @@ Of the user's own lists, genai-prices and our dated lists (`prices/*.yaml`), the
 Nothing is fetched.
 """
 
-from mlaas_lab.pricing.calls import UNPRICED, cost, is_local, models, prices, regions_of
+from mlaas_lab.pricing.calls import UNPRICED, cost, is_local, models, prices, regions_of, sold_per_token
 from mlaas_lab.pricing.entries import CALL_UNITS, Rate
 from mlaas_lab.pricing.hours import gpus, hourly
 from mlaas_lab.pricing.lists import NONE, Lists, lists, vendors
@@ -26,5 +26,6 @@ __all__ = [
     "prices",
     "rate_words",
     "regions_of",
+    "sold_per_token",
     "vendors",
 ]

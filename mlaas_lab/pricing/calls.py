@@ -82,6 +82,11 @@ def regions_of(target: Target, *, book: Lists = NONE) -> list[str]:
     return list(regions((*book.own(name), *ours(name)), target))
 
 
+def sold_per_token(target: Target) -> bool:
+    """Whether its provider bills calls, and not the machine."""
+    return target.provider not in genai.NOT_PER_TOKEN
+
+
 def is_local(target: Target) -> bool:
     """Whether it listens on this machine or in a private network, and is no emulator."""
     base_url = _base_url(target)

@@ -83,11 +83,12 @@ class _Listed:
 @lru_cache(maxsize=1024)
 def _listed(found: _Listed) -> tuple[Price, ...]:
     since = _since(found.model.prices, found.prices)
-    return tuple(
+    listed = [
         Price(unit=unit, value=value, source=source(), since=since, above_input_tokens=above)
         for key, unit in KEYS.items()
         for above, value in _tiers(getattr(found.prices, key))
-    )
+    ]
+    return tuple(sorted(listed, key=lambda price: price.above_input_tokens))
 
 
 def _place(target: Target, base_url: str | None) -> tuple[str, str | None, str | None] | None:

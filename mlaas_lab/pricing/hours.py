@@ -23,7 +23,7 @@ def hourly(cloud: str, gpu: str, region: str | None, at: float, *, book: Lists =
     if book.trouble:
         return None
     for entries in (book.own(cloud), ours(cloud)):
-        mine = [entry for entry in entries if _gpu(entry) == gpu.lower()]
+        mine = [entry for entry in entries if gpu and _gpu(entry) == gpu.lower()]
         places = [region] if region else list(dict.fromkeys(entry.region or None for entry in mine))
         held = [entry for place in places for entry in valid(mine, region=place, day=day_of(at))]
         known = [price for entry in held if not (price := _hour(entry, book, day_of(at))).suspect]
