@@ -8,7 +8,7 @@ import contextlib
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -90,6 +90,8 @@ class Call:
     stream: bool
     on_delta: Callable[[str], None] | None
     token: str = ""
+    silence: Silence | None = None
+    """The watch over a stream."""
     attempts: list[Attempt] = field(default_factory=list)
     running: Stamps | None = None
     shown: bool = False
@@ -110,7 +112,7 @@ class _Source(Protocol):
         """What has arrived; empty at the end."""
 
 
-async def exchange(call: Call, stamps: Stamps, line: Line, silence: Silence) -> tuple[Ending, str]:
+async def exchange(call: Call, stamps: Stamps, line: Line) -> tuple[Ending, str]:
     """Send `call` once and read its answer.
 
     Raises:
@@ -120,11 +122,11 @@ async def exchange(call: Call, stamps: Stamps, line: Line, silence: Silence) -> 
     try:
         reader = call.route.api.wire.reader(call.stream)
         if line.http is None:
-            ending, text = await _read(call, stamps, _InProcess(call, stamps), reader, silence)
+            ending, text = await _read(call, stamps, _InProcess(call, stamps), reader)
         else:
-            ending, text = await _post(call, stamps, line, reader, silence)
+            ending, text = await _post(call, stamps, line, reader)
         if isinstance(ending, Follow):
-            raise ProviderBug("the answer never ends.")
+            ending, text = await _followed(call, stamps, line, ending, text)
         return ending, text
     except Faulted as error:
         # The exchange itself went well: what it says is what counts.
@@ -138,51 +140,62 @@ async def exchange(call: Call, stamps: Stamps, line: Line, silence: Silence) -> 
         raise speaker.broken(error, status=stamps.status, request_id=stamps.request_id) from None
 
 
-async def _post(
-    call: Call, stamps: Stamps, line: Line, reader: Reader, silence: Silence
-) -> tuple[Ending | Follow, str]:
+async def _post(call: Call, stamps: Stamps, line: Line, reader: Reader) -> tuple[Ending | Follow, str]:
     route = call.route
-    url, body, method = route.stream_url if call.stream else route.url, call.body, "POST"
-    asking = {**HEADERS, **route.headers, **(route.api.stream_headers if call.stream else route.api.whole_headers)}
-    said = [""]
-    follow: Follow | None = None
+    own = route.stream_headers if call.stream else route.headers
+    asked = Request(
+        url=route.stream_url if call.stream else route.url,
+        headers={**HEADERS, **own} if own else HEADERS,
+        body=call.body,
+        target=route.place,
+        at=stamps.started_at,
+        token=call.token,
+    )
+    return await _one(call, stamps, line, asked, own=own, reader=reader)
+
+
+async def _followed(call: Call, stamps: Stamps, line: Line, ending: Ending | Follow, text: str) -> tuple[Ending, str]:
+    """The end of an answer that is elsewhere, or not there yet, and its whole text."""
+    route, said = call.route, [text]
     for _ in range(MOST_FOLLOWED):
-        headers = asking if follow is None else {"Accept": follow.accept}
+        if not isinstance(ending, Follow):
+            return ending, "".join(said)
+        await asyncio.sleep(ending.after_s)
+        own = {"Accept": ending.accept}
         asked = Request(
-            url=url, headers=headers, body=body, method=method, target=route.place, at=now(), token=call.token
+            url=_vouched(ending.url, route),
+            headers=own,
+            body=b"",
+            method="GET",
+            target=route.place,
+            at=now(),
+            token=call.token,
         )
-        signed = {**headers, **route.sign.headers(asked, route.keys)} if route.sign else headers
-        if route.sign and route.sign.query:
-            asked = replace(asked, url=f"{url}{'&' if '?' in url else '?'}{route.sign.query(asked, route.keys)}")
-        answered_at = stamps.ended_at
-        ending, text = await _one(call, stamps, line, _Asked(asked, signed, reader), silence)
-        if follow is not None and follow.counts_only:
+        answered_at, follow = stamps.ended_at, ending
+        ending, text = await _one(call, stamps, line, asked, own=own, reader=follow.reader)
+        if follow.counts_only:
             stamps.ended_at = answered_at
         said.append(text)
-        if not isinstance(ending, Follow):
-            break
-        await asyncio.sleep(ending.after_s)
-        follow, url, reader, body, method = ending, _followed(ending.url, route), ending.reader, b"", "GET"
-    return ending, "".join(said)
+    raise ProviderBug("the answer never ends.")
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    request: Request
-    signed: dict[str, str]
-    reader: Reader
-
-
-async def _one(call: Call, stamps: Stamps, line: Line, asked: _Asked, silence: Silence) -> tuple[Ending | Follow, str]:
+async def _one(
+    call: Call, stamps: Stamps, line: Line, asked: Request, *, own: Mapping[str, str], reader: Reader
+) -> tuple[Ending | Follow, str]:
+    """One exchange; `own` are the headers that the connection does not send by itself."""
     if line.http is None:
         raise RuntimeError("an exchange needs a connection")
-    request = asked.request
+    url, sign = asked.url, call.route.sign
+    if sign is not None:
+        own = {**own, **sign.headers(asked, call.route.keys)}
+        if sign.query is not None:
+            url = f"{url}{'&' if '?' in url else '?'}{sign.query(asked, call.route.keys)}"
     running.set(stamps)
     async with line.http.request(
-        request.method,
-        _url(request.url),
-        data=request.body or None,
-        headers=asked.signed,
+        asked.method,
+        _url(url),
+        data=asked.body or None,
+        headers=own,
         allow_redirects=False,
         proxy=line.proxy,
         ssl=line.trust,
@@ -194,7 +207,7 @@ async def _one(call: Call, stamps: Stamps, line: Line, asked: _Asked, silence: S
         stamps.request_id = next((response.headers[name] for name in REQUEST_IDS if name in response.headers), None)
         if not 200 <= response.status < 300:
             raise await _failed(call, response, line.speaker)
-        read = await _read(call, stamps, response.content, asked.reader, silence)
+        read = await _read(call, stamps, response.content, reader)
         if not response.content.at_eof():
             with contextlib.suppress(TimeoutError, aiohttp.ClientError):
                 async with asyncio.timeout(LINGER_S):
@@ -211,14 +224,12 @@ async def _failed(call: Call, response: aiohttp.ClientResponse, speaker: Speaker
     return speaker.answered(response, b"".join(call.chunks), request_id)
 
 
-async def _read(
-    call: Call, stamps: Stamps, source: _Source, reader: Reader, silence: Silence
-) -> tuple[Ending | Follow, str]:
+async def _read(call: Call, stamps: Stamps, source: _Source, reader: Reader) -> tuple[Ending | Follow, str]:
     pieces: list[str] = []
     while chunk := await source.readany():
         arrived_at = now()
-        if call.stream:
-            silence.heard()
+        if call.silence is not None:
+            call.silence.heard()
         call.chunks.append(chunk)
         for delta in reader.feed(chunk):
             stamps.first_token_at = stamps.first_token_at or arrived_at
@@ -233,7 +244,7 @@ async def _read(
     return ending, "".join(pieces) + ("" if isinstance(ending, Follow) else ending.text)
 
 
-def _followed(url: str, route: Route) -> str:
+def _vouched(url: str, route: Route) -> str:
     """`url`, if the key may go there.
 
     Raises:

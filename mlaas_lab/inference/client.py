@@ -5,6 +5,7 @@ There is one retry loop and it is here, so amplification is 1 + retries. It know
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -174,12 +175,12 @@ class Client:
 
     async def _attempt(self, call: Call, lane: _Lane) -> Completion:
         stamps = call.running = Stamps(started_at=now())
-        silence = _open(self._silences).start()
+        call.silence = _open(self._silences).start() if call.stream else None
         try:
-            if lane.line.http is not None and call.route.sign is not None and call.route.sign.exchange is not None:
+            if call.route.sign is not None and call.route.sign.exchange is not None and lane.line.http is not None:
                 call.token = await self._tokens.token(lane.line.speaker, lane.line.http, at=stamps.started_at)
-            with silence:
-                ending, text = await exchange(call, stamps, lane.line, silence)
+            with call.silence or nullcontext():
+                ending, text = await exchange(call, stamps, lane.line)
         except CallError as error:
             raise self._failed(call, lane, error) from None
         except TimeoutError:

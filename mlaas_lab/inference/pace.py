@@ -41,9 +41,11 @@ class Pace:
         loop = asyncio.get_running_loop()
         # The place in the row is taken before waiting: whoever comes later, leaves later.
         at = self._next(loop.time(), reserved)
-        await asyncio.sleep(max(0.0, at - loop.time()))
+        if (wait_s := at - loop.time()) > 0:
+            await asyncio.sleep(wait_s)
         # Meanwhile the vendor may have said no to somebody else.
-        await asyncio.sleep(max(0.0, self._held_until - loop.time()))
+        if (wait_s := self._held_until - loop.time()) > 0:
+            await asyncio.sleep(wait_s)
         return reserved
 
     def _next(self, now: float, reserved: float) -> float:

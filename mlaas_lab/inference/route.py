@@ -73,8 +73,13 @@ class Route:
 
     @cached_property
     def headers(self) -> Mapping[str, str]:
-        """What every request says besides its signature."""
-        return dict(self.api.headers(self.place))
+        """What requests for a whole answer say besides what every connection says and their signature."""
+        return {**self.api.headers(self.place), **self.api.whole_headers}
+
+    @cached_property
+    def stream_headers(self) -> Mapping[str, str]:
+        """The same for streams."""
+        return {**self.api.headers(self.place), **self.api.stream_headers}
 
     @cached_property
     def fields(self) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ import aiohttp
 import orjson
 
 from mlaas_lab.inference import Client, Limits, resolve
+from mlaas_lab.pricing import cost
 from mlaas_lab.schema import Message
 from mlaas_lab.settings import Settings
 from mlaas_lab.wires import Params
@@ -67,11 +68,14 @@ async def bare(base_url: str, calls: int, in_flight: int, stream: bool) -> float
 
 
 async def ours(base_url: str, calls: int, in_flight: int, stream: bool) -> float:
-    route = resolve(f"openai/m?base_url={base_url}", Settings())
+    # The server stands in for the vendor, so that requests are signed and answers are priced as everywhere.
+    route = resolve(f"openai/gpt-4.1-mini?emulated={base_url}", Settings())
     async with Client(Limits(concurrency=in_flight)) as client:
 
         async def one() -> str:
-            return (await client.complete(route, MESSAGES, Params(), stream=stream)).text
+            done = await client.complete(route, MESSAGES, Params(), stream=stream)
+            assert cost(route.target, done.usage, at=done.attempts[-1].ended_at).usd
+            return done.text
 
         await spread(in_flight, in_flight, one)
         return await spread(calls, in_flight, one)
