@@ -144,4 +144,5 @@ def test_bad_list_is_one_line(own):
 def test_bad_list_makes_an_answer_unpriced_and_is_said_once(own):
     lab = own("prices: [")
     shown = str(_dispatch.execute(["ask", "hello", "--targets", "echo/any", "--repeat", "2"], lab))
+    shown = " ".join(shown.split())
     assert shown.count("cannot be read as a price list") == 1
