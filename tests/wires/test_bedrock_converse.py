@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from genai_prices import extract_usage
 
 from mlaas_lab.emulators._eventstream import event, message
 from mlaas_lab.errors import CallError, ContentFiltered, ProviderBug, Truncated
@@ -130,6 +131,13 @@ def test_reasoning_and_tools_are_no_text():
 def test_usage_that_is_not_there_is_unknown(usage, read_as):
     assert read(whole(usage=usage), stream=False)[2] == read_as
     assert read(delta(text="a"), *ending(usage=usage))[2] == read_as
+
+
+def test_usage_is_what_genai_prices_reads():
+    """An independent reading of the same body."""
+    theirs = extract_usage(json.loads(whole()), provider_id="aws").usage
+    assert (theirs.input_tokens, theirs.output_tokens) == (COUNTED.input_tokens, COUNTED.output_tokens)
+    assert (theirs.cache_read_tokens, theirs.cache_write_tokens) == (COUNTED.cached_tokens, COUNTED.cache_write_tokens)
 
 
 def test_the_last_usage_counts():
