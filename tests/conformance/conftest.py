@@ -9,7 +9,7 @@ import pytest
 
 from mlaas_lab.emulators import Asked
 
-FOUND = Path("build/conformance")
+FOUND = Path(__file__).parents[2] / "build" / "conformance"
 
 
 @pytest.fixture
