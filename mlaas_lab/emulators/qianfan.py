@@ -35,9 +35,13 @@ V1: Mapping[Kind, tuple[int, str]] = {
 FIELDS = frozenset(
     {
         *("messages", "system", "stream", "temperature", "top_p", "penalty_score", "stop", "max_output_tokens"),
-        *("functions", "user_id", "response_format", "disable_search", "enable_citation"),
+        *("functions", "user_id", "response_format", "disable_search", "enable_citation", "extra_parameters"),
     }
 )
+
+
+V2_FIELDS = KNOWN | {"extra_parameters", "penalty_score", "repetition_penalty", "web_search", "enable_thinking"}
+"""By `extra_parameters` the vendor's own SDK names itself."""
 
 
 class _V2(Chat):
@@ -58,7 +62,7 @@ def _refused(refusal: Refusal) -> Reply:
 
 class _Qianfan:
     def __init__(self) -> None:
-        self._v2 = _V2(key="QIANFAN_API_KEY", path=r"/v2/chat/completions", known=KNOWN, refused=_refused)
+        self._v2 = _V2(key="QIANFAN_API_KEY", path=r"/v2/chat/completions", known=V2_FIELDS, refused=_refused)
         self._tokens: dict[str, float] = {}
         """Token → when it expires, UTC seconds."""
 
@@ -101,7 +105,8 @@ class _Qianfan:
         if re.fullmatch(CHAT, asked.path) is None:
             return self._v2.refusal(refusal, asked)
         code, said = V1[refusal.kind]
-        return json_reply({"error_code": code, "error_msg": said, "id": "as-emulated"})
+        told = refusal.message if refusal.kind == "invalid" else said
+        return json_reply({"error_code": code, "error_msg": told, "id": "as-emulated"})
 
     def _token(self, asked: Asked) -> Reply:
         words = {name: values[0] for name, values in parse_qs(asked.query).items()}

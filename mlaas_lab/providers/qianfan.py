@@ -124,5 +124,5 @@ provider = Provider(
     parameters=(
         Parameter(name="appid", about="application that is billed", env=("QIANFAN_APPID",), example="app-1a2b3c"),
     ),
-    checked="SDK: openai, as the vendor documents",
+    checked="SDK: qianfan",
 )
