@@ -41,7 +41,7 @@ def called(script: Script, server: Any, tmp_path: Any, streaming: bool) -> dict[
         "ca": str(tmp_path / "ca.pem"),
     }
     done = subprocess.run(
-        [str(script.python), str(script.path), json.dumps(given)], capture_output=True, text=True, timeout=120
+        [str(script.python), "-P", str(script.path), json.dumps(given)], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.strip().splitlines()[-1])

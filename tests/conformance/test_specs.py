@@ -27,7 +27,11 @@ def test_control_a_wrong_request_is_noticed(script, results):
 
 def check(script, requests):
     done = subprocess.run(
-        [str(script.python), str(script.path)], input=json.dumps(requests), capture_output=True, text=True, timeout=120
+        [str(script.python), "-P", str(script.path)],
+        input=json.dumps(requests),
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.strip().splitlines()[-1])
