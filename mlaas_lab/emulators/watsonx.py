@@ -59,7 +59,7 @@ class Watsonx:
             return self.issuer.issue(asked)
         if found := re.fullmatch(r"/v2/projects/([^/]+)", asked.path):
             self.issuer.verify(asked)
-            return json_reply({"metadata": {"guid": found[1]}, "entity": {"name": "emulated", "compute": []}})
+            return json_reply(_project(found[1]))
         way = WAYS.fullmatch(asked.path)
         if asked.method != "POST" or way is None:
             raise Refusal("not_found", f"{asked.method} {asked.path} is not served")
@@ -87,6 +87,13 @@ class Watsonx:
 
 
 _NOTHING = Answer(pieces=(), finish="filter", input_tokens=0, output_tokens=0)
+
+
+def _project(guid: str) -> dict[str, Any]:
+    """What IBM's library asks before it prompts anybody."""
+    instance = {"guid": "emulated", "type": "machine_learning", "crn": "crn:v1:emulated", "name": "emulated"}
+    entity = {"name": "emulated", "storage": {"type": "bmcos_object_storage"}, "compute": [instance], "scope": {}}
+    return {"metadata": {"guid": guid}, "entity": entity}
 
 
 def _object(asked: Asked) -> dict[str, Any]:
