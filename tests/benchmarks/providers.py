@@ -114,7 +114,7 @@ async def truth(calls: int, in_flight: int) -> None:
             async def worker(n: int) -> None:
                 await asyncio.sleep(1.2 * n / in_flight)
                 for _ in left:
-                    done.append(await client.complete(route, ASK, stream=True))
+                    done.append(await client.complete(route, ASK, stream=True))  # noqa: PERF401
 
             await asyncio.gather(*(worker(n) for n in range(in_flight)))
             async with http.get(base_url.removesuffix("/v1") + "/_emulator") as answer:
