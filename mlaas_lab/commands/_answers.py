@@ -9,10 +9,14 @@ from mlaas_lab import pricing, view
 from mlaas_lab.errors import CallError, snake
 from mlaas_lab.schema import JSON, Attempt, Completion, Cost, Target, Usage
 from mlaas_lab.view import Shown, View
+from mlaas_lab.view.diff import against
 from mlaas_lab.view.formats import count, seconds, usd
 
 PLACE = ("base_url", "emulated", "key_env")
 """Words of a target that say where it is; they are left out of its name while the rest tells it from the others."""
+
+MOST_MARKED = 0.5
+"""Share of an answer beyond which marking what differs hides more than it shows."""
 
 
 @dataclass(kw_only=True)
@@ -93,11 +97,12 @@ class Answers(Shown):
         table = view.Table(
             columns=[view.Column(title="Target"), *(column.head for column in columns)],
             rows=[(name, *(c.of(row) for c in columns)) for row, name in zip(self.rows, names, strict=True)],
+            caption=_priced(self.rows),
         )
         failed = [str(row.error) for row in self.rows if row.error]
         return View(
             title="Answers",
-            marks=[view.Answers(prompt=self.prompt, answers=answers)],
+            marks=[view.Answers(prompt=self.prompt, answers=answers, differences=_alike(self.rows))],
             table=table,
             notes=[*dict.fromkeys(failed), *self.notes],
             folded=True,
@@ -134,9 +139,8 @@ _COLUMNS = (
     _right("reasoning", lambda row: row.usage.reasoning_tokens, always=False),
     _right("First token", lambda row: row.completion.ttft_s if row.completion else None, seconds),
     _right("Latency", lambda row: row.completion.latency_s if row.completion else None, seconds),
-    _right("Attempts", lambda row: len(row.attempts) or None, always=False),
+    _right("Attempts", _several, always=False),
     _right("Cost", lambda row: row.cost.usd, usd),
-    _Numbers(head=view.Column(title="Price from"), of=lambda row: _source(row.cost) or None, always=False),
     _Numbers(head=view.Column(title="Answered by"), of=lambda row: row.other_model, always=False),
     _Numbers(head=view.Column(title="Error"), of=lambda row: row.failure or None, always=False),
 )
@@ -174,7 +178,23 @@ def _tokens(usage: Usage) -> str:
         return "tokens not counted"
     cached = f" ({count(usage.cached_tokens)} cached)" if usage.cached_tokens else ""
     thought = f" ({count(usage.reasoning_tokens)} reasoning)" if usage.reasoning_tokens else ""
-    return f"{count(usage.input_tokens)} tokens in{cached}, {count(usage.output_tokens)} out{thought}"
+    word = "token" if usage.input_tokens == 1 else "tokens"
+    return f"{count(usage.input_tokens)} {word} in{cached}, {count(usage.output_tokens)} out{thought}"
+
+
+def _alike(rows: Sequence[Asked]) -> bool:
+    """Whether the answers, all there, have so much in common that their differences are worth marking."""
+    texts = [row.text for row in rows if row.text]
+    if len(texts) < 2 or not all(row.over for row in rows):
+        return False
+    shares = (sum(len(p.text) for p in against(text, texts[0]) if p.differs) / len(text) for text in texts[1:])
+    return max(shares) <= MOST_MARKED
+
+
+def _priced(rows: Sequence[Asked]) -> str:
+    """Where the prices come from."""
+    sources = dict.fromkeys(source for row in rows if (source := _source(row.cost)))
+    return f"Prices: {'; '.join(sources)}" if sources else ""
 
 
 def _source(cost: Cost) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from mlaas_lab.commands import Command
 from mlaas_lab.commands._answers import Answers, Asked
 from mlaas_lab.errors import CallError, DataError, UsageError
 from mlaas_lab.lab import Lab
-from mlaas_lab.schema import Message
+from mlaas_lab.schema import Message, Usage
 from mlaas_lab.spec import Arg, Spec, TargetName
 
 if TYPE_CHECKING:
@@ -63,6 +64,11 @@ def _run(args: Ask, lab: Lab) -> Answers:
         params=inference.Params(max_tokens=args.max_tokens, temperature=args.temperature),
         book=pricing.lists(lab.settings),
     )
+
+    for to in routes:
+        if not isinstance(to, CallError):
+            # Price lists are read before anybody's clock runs.
+            pricing.cost(to.place, Usage(input_tokens=0, output_tokens=0), at=time.time(), book=question.book)
 
     async def ask() -> None:
         async with inference.Client(inference.Limits(timeout_s=args.timeout_s)) as client:

@@ -7,6 +7,7 @@ OpenTelemetry's own log lines about it would fill a notebook.
 import atexit
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from urllib.parse import urlsplit
@@ -18,7 +19,8 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
-from mlaas_lab.pricing import lists
+from mlaas_lab.pricing import cost, lists
+from mlaas_lab.schema import Target, Usage
 from mlaas_lab.settings import Settings, secret
 from mlaas_lab.telemetry import mlflow_traces
 from mlaas_lab.telemetry.attributes import Call, attempts, attributes
@@ -99,6 +101,8 @@ class Pipeline:
         self._made = 0
         self._dropped = 0
         self._told = 0
+        # Price lists are read now, and not while a call is under way.
+        cost(Target(provider="openai", model="gpt-4o"), Usage(input_tokens=0, output_tokens=0), at=time.time())
         atexit.register(self._at_exit)
 
     def tell(self, call: Call) -> None:

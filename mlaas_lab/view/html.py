@@ -210,7 +210,7 @@ def _answers(mark: Answers, detail: Detail) -> Markup:
     reference = _answer("reference", cut(base, detail.chars), "reference") if base is not None else None
     drawn = []
     for answer in mark.answers:
-        drawn.append(_one_answer(answer, base, detail))
+        drawn.append(_one_answer(answer, base if mark.differences else None, detail))
         base = answer.text if base is None else base
     label = element("div", cut(mark.label), class_="label") if mark.label else None
     prompt = element("div", cut(mark.prompt, detail.chars), class_="prompt said", dir="auto")

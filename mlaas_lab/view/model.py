@@ -187,6 +187,8 @@ class Answers:
     answers: Sequence[Answer]
     reference: str | None = None
     label: str = ""
+    differences: bool = True
+    """Mark them."""
 
 
 @dataclass(frozen=True, kw_only=True)

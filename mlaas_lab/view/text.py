@@ -104,6 +104,8 @@ def _answers(mark: Answers, width: int) -> list[str]:
             shown = f"({answer.error or 'no answer'})" if answer.error or not answer.note else ""
         elif not answer.text:
             shown = "(empty)"
+        elif not mark.differences:
+            shown = answer.text
         elif against_text is None:
             shown, against_text = answer.text, answer.text
         else:
