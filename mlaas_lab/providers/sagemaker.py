@@ -89,5 +89,7 @@ provider = Provider(
         Parameter(name="served", about="the name its container serves it by", example="lora-a", pattern=r"[\w./:@+-]+"),
     ),
     regions=REGIONS,
+    # A private endpoint in one's own network; other names under amazonaws.com are anybody's.
+    hosts=tuple(f".runtime.sagemaker.{name}.vpce.amazonaws.com" for name in REGIONS),
     checked=f"{CHECKED} for the envelope, documentation for the body",
 )

@@ -12,9 +12,10 @@ from emulated import emulated, target
 from multidict import CIMultiDict
 
 from mlaas_lab import errors, registry
-from mlaas_lab.emulators import Asked
+from mlaas_lab.emulators import Asked, Frame
+from mlaas_lab.emulators._eventstream import message
 from mlaas_lab.emulators._minds import echo, said
-from mlaas_lab.emulators._server import Server
+from mlaas_lab.emulators._server import Scene, Server
 from mlaas_lab.emulators._sigv4 import Denied, verify
 from mlaas_lab.emulators.bedrock import Bedrock
 from mlaas_lab.emulators.sagemaker import SageMaker
@@ -240,6 +241,36 @@ def test_an_emulator_of_one_region(settings, provider, vendor):
         with pytest.raises(errors.AuthFailed, match="valid region"):
             call(settings, target(server, provider, query=query))
         assert call(settings, target(server, provider, query=f"{query}&region=us-east-1".lstrip("&"))).text == "hi"
+
+
+class Breaking(Bedrock):
+    """Breaks off in the middle, in the stream's own words."""
+
+    def answer(self, asked, mind):
+        reply = super().answer(asked, mind)
+        headers = {":message-type": "exception", ":exception-type": "throttlingException"}
+        broken = Frame(data=message(headers, b'{"message":"Too many tokens, please wait."}'), tokens=1)
+        return replace(reply, frames=[*reply.frames[:3], broken])
+
+
+def test_an_error_in_the_middle_has_its_name(settings):
+    """It may be tried again, but not once somebody has seen text."""
+    pieces = []
+
+    async def one(route, **more):
+        async with Client(Limits(timeout_s=10, retries=1)) as client:
+            return await client.complete(route, [Message(role="user", content="a b c")], stream=True, **more)
+
+    breaking = replace(registry.load("emulator", "bedrock"), vendor=Breaking)
+    with Server(breaking, mind=echo, scene=Scene(tokens_per_s=10)) as server:
+        route = resolve(target(server, "bedrock"), settings)
+        for words, asked in (({}, 2), ({"on_delta": pieces.append}, 1)):
+            server.asked.clear()
+            with pytest.raises(errors.RateLimited, match="Too many tokens") as caught:
+                on_loop(one(route, **words))
+            assert caught.value.code == "ThrottlingException"
+            assert len(server.asked) == asked
+    assert "".join(pieces).startswith("a")
 
 
 class TestSageMaker:

@@ -79,7 +79,10 @@ def test_which_key_is_used(route):
 def test_a_key_goes_to_its_own_hosts_alone(route):
     mine = "https://vpce-0a1b-c2d3.bedrock-runtime.eu-central-1.vpce.amazonaws.com"
     assert route(f"bedrock/m{HERE}&base_url={mine}", **EVERY).sign is not None
+    theirs = "https://vpce-0a1b.runtime.sagemaker.eu-central-1.vpce.amazonaws.com"
+    assert route(f"sagemaker/e{HERE}&base_url={theirs}", **EVERY).sign is not None
     for host in (
+        theirs,
         "https://a1b2.execute-api.eu-central-1.amazonaws.com",
         "https://bucket.s3.amazonaws.com",
         "https://vpce-svc-0a1b.eu-central-1.vpce.amazonaws.com",
