@@ -4,7 +4,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
-from typing import Any
 
 from pydantic import Field
 
@@ -52,17 +51,11 @@ class Prices(Shown):
     def view(self) -> View:
         """What a call costs, and every price behind it."""
         n_in, n_out = count(self.call.input_tokens), count(self.call.output_tokens)
-        found = [(row, price) for row in self.rows for price in row.prices]
-        foreign = any(price.currency != "USD" for _, price in found)
-        in_dollars: list[Column | str] = [Column(title="In dollars", align="right", format=usd)] if foreign else []
-        target, per = Column(title="Target", wrap=True), Column(title="Per", wrap=True)
-        columns = [target, per, Column(title="Price", align="right"), *in_dollars, "Region", "Valid"]
-        lines = [_line(row, price, self.at, foreign=foreign) for row, price in found]
         return View(
             title="Prices",
             summary=f"A call of {n_in} input and {n_out} output tokens on {_day(self.at)}:",
             marks=[Facts(rows=[(row.target, usd(row.example.usd)) for row in self.rows])],
-            table=Table(columns=columns, rows=lines) if lines else None,
+            table=_table(self.rows),
             notes=_notes(self.rows),
         )
 
@@ -71,11 +64,50 @@ class Prices(Shown):
         return {"at": _day(self.at), "prices": [_as_json(row, self.call) for row in self.rows]}
 
 
-def _line(row: Priced, price: pricing.Price, at: float, *, foreign: bool) -> list[Any]:
-    above = f", calls above {count(price.above_input_tokens)}" if price.above_input_tokens else ""
-    in_dollars = [price.usd] if foreign else []
-    valid = f"since {price.since}" if price.since else f"on {_day(at)}"
-    return [row.target, f"{price.unit}{above}", amount(price), *in_dollars, price.region, valid]
+def _table(rows: Sequence[Priced]) -> Table | None:
+    """One row for each target and tier by length, one column for each unit that any of them has."""
+    tiers: dict[tuple[str, int], dict[str, pricing.Price]] = {}
+    for row in rows:
+        for price in row.prices:
+            tiers.setdefault((row.target, price.above_input_tokens), {})[price.unit] = price
+    found = [price for row in rows for price in row.prices]
+    units = sorted(
+        {price.unit for price in found},
+        key=lambda unit: pricing.CALL_UNITS.index(unit) if unit in pricing.CALL_UNITS else 99,
+    )
+    if not units:
+        return None
+    tiered, local, dated = (any(words) for words in zip(*(_rare(price) for price in found), strict=True))
+    columns: list[Column | str] = [
+        Column(title="Target", wrap=True),
+        *([Column(title="Calls above", align="right")] if tiered else []),
+        *(Column(title=_title(unit), align="right") for unit in units),
+        *(["Region"] if local else []),
+        *(["Since"] if dated else []),
+    ]
+    lines = []
+    for (target, above), prices in tiers.items():
+        one = next(iter(prices.values()))
+        cells = [_cell(prices[unit]) if unit in prices else "" for unit in units]
+        start = [f"{count(above)} input" if above else ""] if tiered else []
+        lines.append([target, *start, *cells, *([one.region] if local else []), *([one.since] if dated else [])])
+    return Table(columns=columns, rows=lines, caption="For 1M tokens, where a title says nothing else.")
+
+
+def _rare(price: pricing.Price) -> tuple[int, str | None, str | None]:
+    """What most prices do not have."""
+    return price.above_input_tokens, price.region, price.since
+
+
+def _title(unit: str) -> str:
+    """`1M cached input tokens` → `Cached input`."""
+    words = unit.removeprefix("1M ").replace(" tokens", "")
+    return words[0].upper() + words[1:]
+
+
+def _cell(price: pricing.Price) -> str:
+    dollars = f" ({usd(price.usd)})" if price.currency != "USD" and price.usd is not None else ""
+    return f"{amount(price)}{dollars}{' ?' if price.suspect else ''}"
 
 
 def _notes(rows: Sequence[Priced]) -> list[str]:
@@ -84,9 +116,14 @@ def _notes(rows: Sequence[Priced]) -> list[str]:
     said = [f"{row.target} is unpriced: {row.reason}" for row in rows if row.reason]
     said += [f"{target}: {'suspect, in no sum; ' if p.suspect else ''}{p.note}." for target, p in found if p.note]
     said += [f"Exchange rate: {pricing.rate_words(price.rate)}." for _, price in found if price.rate]
-    sources = dict.fromkeys([price.source for _, price in found] + [r.example.source for r in rows if r.example.source])
-    said += [f"Source: {source}." for source in sources]
+    said += [f"{row.target}: {row.example.source}." for row in rows if row.example.source and _aside(row)]
+    said += [f"Source: {price.source}." for _, price in found]
     return list(dict.fromkeys(said))
+
+
+def _aside(row: Priced) -> bool:
+    """Whether the example's source says more than those of the prices: free, or emulated."""
+    return not row.prices or (row.example.source or "").startswith("emulated: ")
 
 
 def _day(at: float) -> str:

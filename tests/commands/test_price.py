@@ -37,7 +37,7 @@ def test_number_unit_source_and_day(lab):
     shown = str(run(lab, "openai/gpt-4o"))
     assert "A call of 1,000 input and 250 output tokens" in shown
     assert "$0.005" in shown
-    for word in ("1M input tokens", "$2.50", "1M cached input tokens", "$1.25", "$10.00", "Source: genai-prices "):
+    for word in ("For 1M tokens", "Input", "$2.50", "Cached input", "$1.25", "$10.00", "Source: genai-prices "):
         assert word in shown
 
 
@@ -52,7 +52,7 @@ def test_example_by_hand_and_in_json(lab):
 def test_region_and_first_day(lab):
     shown = str(run(lab, "dashscope/qwen-max?region=ap-southeast-1"))
     assert "ap-southeast-1" in shown
-    assert "since 2026-10-21" in shown
+    assert "2026-10-21" in shown
     assert "LiteLLM" in shown
 
 
