@@ -44,5 +44,5 @@ provider = Provider(
         ),
     ),
     hosts=(ENDPOINTS,),
-    checked="SDK: huggingface_hub",
+    checked="SDK: huggingface_hub 2.4.0",
 )

@@ -33,5 +33,5 @@ provider = Provider(
     whole_headers={"Prefer": "wait"},
     codes={"Invalid version or not permitted": NotFound, "canceled": Overloaded, "aborted": Overloaded},
     hosts=(".replicate.com",),
-    checked="SDK: replicate",
+    checked="SDK: replicate 1.0.7; documentation: replicate.com/docs/reference",
 )

@@ -86,8 +86,8 @@ provider = Provider(
             sign=iam("WATSONX_APIKEY"),
             fields=_fields,
             codes=CODES,
-            checked="SDK: ibm-watsonx-ai",
+            checked="SDK: ibm-watsonx-ai 1.8.1; specification: @ibm-cloud/watsonx-ai 1.7.16",
         )
     },
-    checked="SDK: ibm-watsonx-ai",
+    checked="SDK: ibm-watsonx-ai 1.8.1; specification: @ibm-cloud/watsonx-ai 1.7.16",
 )
