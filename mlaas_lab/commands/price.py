@@ -117,8 +117,18 @@ def _notes(rows: Sequence[Priced]) -> list[str]:
     said += [f"{target}: {'suspect, in no sum; ' if p.suspect else ''}{p.note}." for target, p in found if p.note]
     said += [f"Exchange rate: {pricing.rate_words(price.rate)}." for _, price in found if price.rate]
     said += [f"{row.target}: {row.example.source}." for row in rows if row.example.source and _aside(row)]
-    said += [f"Source: {price.source}." for _, price in found]
+    said += _sources(found)
     return list(dict.fromkeys(said))
+
+
+def _sources(found: Sequence[tuple[str, pricing.Price]]) -> list[str]:
+    """Each source once; of several, whose prices it has."""
+    whose: dict[str, dict[str, None]] = {}
+    for target, price in found:
+        whose.setdefault(price.source, {})[target] = None
+    if len(whose) == 1:
+        return [f"Source: {source}." for source in whose]
+    return [f"Source of {', '.join(names)}: {source}." for source, names in whose.items()]
 
 
 def _aside(row: Priced) -> bool:
