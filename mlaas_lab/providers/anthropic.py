@@ -60,7 +60,7 @@ provider = Provider(
             sign=bearer("ANTHROPIC_API_KEY", header="x-api-key", scheme=""),
             headers=lambda _target: {"anthropic-version": "2023-06-01"},
             codes=CODES,
-            checked="documentation: Anthropic's API reference, version 2023-06-01",
+            checked="SDK: anthropic 0.125",
         )
     },
 )

@@ -112,7 +112,7 @@ provider = Provider(
             fields=_chat_fields,
             sign=access_token(),
             codes=CODES,
-            checked="documentation: Google's chat completions of Vertex AI",
+            checked="SDK: openai, as Google documents it",
         )
     },
 )
