@@ -30,5 +30,5 @@ provider = Provider(
             pattern=r".+",
         ),
     ),
-    checked="SDK: openai 3.54.0; specification: vLLM's own protocol.py",
+    checked="SDK: openai 3.54.0; specification: vLLM's protocol.py, read",
 )
