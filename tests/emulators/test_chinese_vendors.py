@@ -153,15 +153,30 @@ def test_no_secret_of_qianfan_is_shown(settings, api, monkeypatch):
     assert "canary" not in str(caught.value) + repr(caught.value.__dict__)
 
 
-def test_the_token_in_an_address_is_not_in_an_error(settings):
-    with emulated("qianfan") as server:
-        route = resolve(target(server, "qianfan", query="api=v1"), settings)
-        server.next.extend(["", "drop"])
-        with pytest.raises(errors.Unreachable) as caught:
-            ask(route)
-        token = next(one.query for one in server.asked if "access_token" in one.query).partition("=")[2]
+def repeated_token(settings):
+    """An error whose vendor repeats the address, and the token that stood in it."""
+    with emulated("qianfan", mind=lambda _question: refuse(server)) as server:
+        with pytest.raises(errors.InvalidRequest) as caught:
+            ask(resolve(target(server, "qianfan", query="api=v1"), settings))
+        token = server.asked[-1].query.partition("=")[2]
     assert token.startswith("24.")
-    assert token not in str(caught.value) + repr(caught.value.__dict__)
+    return str(caught.value) + repr(caught.value.__dict__), token
+
+
+def refuse(server):
+    raise Refusal("invalid", f"cannot serve {server.asked[-1].target}")
+
+
+def test_the_token_in_an_address_is_not_in_an_error(settings):
+    shown, token = repeated_token(settings)
+    assert "cannot serve" in shown
+    assert token not in shown
+
+
+def test_the_control_without_blanking_shows_it(settings, monkeypatch):
+    monkeypatch.setattr("mlaas_lab.inference.failures.blanked", lambda text, _secrets: text)
+    shown, token = repeated_token(settings)
+    assert token in shown
 
 
 def test_qianfans_application_stands_in_a_header(settings):

@@ -64,6 +64,13 @@ def test_cut_stream_is_not_an_answer(events):
             continue
 
 
+def test_the_control_without_an_end_mark_takes_a_part(monkeypatch):
+    monkeypatch.setattr("mlaas_lab.wires.dashscope._Told.complete", True)
+    part = read(*INCREMENTS[:2])[0]
+    assert TEXT.startswith(part)
+    assert part != TEXT
+
+
 def test_repeated_text_streams_before_its_end():
     """It is recognised soon, not held until all is there."""
     words = ["one ", "two ", "three ", "four ", "five "]

@@ -54,6 +54,14 @@ def test_cut_stream_is_not_an_answer():
             continue
 
 
+def test_the_control_without_an_end_mark_takes_a_part():
+    reader = wire.reader(True)
+    text = "".join(delta.text for chunk in STREAM[:2] for delta in reader.feed(chunk))
+    reader._meaning._last = {}
+    assert reader.close().finish_reason == "stop"
+    assert text != TEXT
+
+
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(
     ("more", "finish"),

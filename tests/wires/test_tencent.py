@@ -69,6 +69,13 @@ def test_cut_stream_is_not_an_answer(events, model):
             continue
 
 
+def test_the_control_without_an_end_mark_takes_a_part(monkeypatch):
+    monkeypatch.setattr("mlaas_lab.wires.tencent._Told.complete", True)
+    part = read(*HUNYUAN[:2])[0]
+    assert TEXT.startswith(part)
+    assert part != TEXT
+
+
 def test_counts_that_stay_zero_are_unknown():
     zeros = [event({"Content": "a"}, "", ZERO), event({}, "stop", ZERO)]
     assert read(*zeros)[2] == Usage()
