@@ -4,10 +4,12 @@ import json
 
 import pytest
 
+from mlaas_lab import pricing
 from mlaas_lab.commands import _dispatch
-from mlaas_lab.commands._estimating import FEWER, MORE, guessed
+from mlaas_lab.commands._estimating import FEWER, MORE, calls, guessed
+from mlaas_lab.commands._pricing import reason
 from mlaas_lab.errors import DataError, UsageError
-from mlaas_lab.schema import Message
+from mlaas_lab.schema import Message, Sample, Target, Usage
 
 TRAFFIC = ("--requests-per-day", "1000", "--input-tokens", "800", "--output-tokens", "150")
 
@@ -155,3 +157,29 @@ def test_stated_error_holds_for_its_ends():
     measured = [(73187, 18312), (73187, 18057), (82004, 20204), (28122, 7367), (220, 44), (216, 82)]
     for n_bytes, n_tokens in measured:
         assert FEWER * n_bytes / 4 <= n_tokens <= MORE * n_bytes / 4
+
+
+def test_counted_tokens_have_no_spread():
+    """With a tokenizer, here one token a word and 3 a message, only the answers are unknown."""
+
+    def count(messages):
+        return sum(len(message.content.split()) + 3 for message in messages)
+
+    asks = [
+        Sample(id=str(n), messages=(Message(role="user", content="a b c"),), reference="yes it is") for n in range(4)
+    ]
+    [size] = calls(asks, repeats=2, max_tokens=50, output_tokens=None, count=count)
+    assert (size.n, size.input_tokens) == (8, 6)
+    assert (size.low, size.high) == (Usage(input_tokens=6, output_tokens=1), Usage(input_tokens=6, output_tokens=50))
+    assert size.likely == Usage(input_tokens=6, output_tokens=6), "the reference and what frames it"
+
+
+def test_our_own_endpoint_is_priced_by_its_machine():
+    why = reason(Target(model="support"), 1.8e9, pricing.NONE)
+    assert "served here" in str(why)
+    assert "estimate --gpu" in str(why)
+
+
+def test_data_that_is_not_there(lab):
+    with pytest.raises(DataError, match=r"gone\.jsonl"):
+        run(lab, "--data", "gone.jsonl", "--targets", "echo/x")
