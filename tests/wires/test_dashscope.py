@@ -201,3 +201,7 @@ def test_body():
             "incremental_output": True,
         },
     }
+
+
+def test_repeated_text_may_end_in_an_empty_event():
+    assert read(*REPEATED[:5], event(6, "", "stop", out=5)) == READ

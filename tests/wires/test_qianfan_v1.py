@@ -130,3 +130,8 @@ def test_body():
     full = wire.body(prompt, Params(temperature=0.7, top_p=0.9, stop=("a",), seed=1), True)
     assert (full["temperature"], full["top_p"], full["stop"], full["stream"]) == (0.7, 0.9, ["a"], True)
     assert "seed" not in full
+
+
+def test_body_without_what_nobody_asked_for():
+    prompt = Prompt(model="m", messages=(Message(role="user", content="hi"),))
+    assert set(wire.body(prompt, Params(temperature=None), False)) == {"messages", "max_output_tokens"}

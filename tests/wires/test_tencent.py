@@ -150,3 +150,8 @@ def test_body_has_only_what_the_service_knows():
     assert wire.body(prompt, full, True) == {**turns, "Stream": True, **sampled}
     assert lkeap.body(prompt, full, False) == {**turns, "Stream": False, "MaxTokens": 3, "Temperature": 0.0}
     assert wire.body(prompt, Params(temperature=None), False) == {**turns, "Stream": False}
+
+
+def test_an_event_without_a_choice_says_nothing():
+    empty = b'data: {"Choices":[],"Usage":null}\n\n'
+    assert read(empty, *HUNYUAN, empty) == (TEXT, "stop", COUNTED, None)
