@@ -120,7 +120,7 @@ def event(name, data, n=0):
 
 
 EVENTS = [event("output", piece, n) for n, piece in enumerate(PIECES)]
-STREAM = b": hello\n\n" + b"".join(EVENTS) + event("done", "{}", 9) + b":408\n"
+STREAM = b": hello\n\n" + event("logs", "booting") + b"".join(EVENTS) + event("done", "{}", 9) + b":408\n"
 
 
 def streaming():

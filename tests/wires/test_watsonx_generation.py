@@ -75,10 +75,11 @@ def test_cut_stream_is_not_an_answer():
     [
         ([result("a", 1, 7), result("b", 2, None, "max_tokens")], Usage(input_tokens=7, output_tokens=2)),
         ([result("a", 1, 7), result("b", 2, 7, "max_tokens")], Usage(input_tokens=7, output_tokens=2)),
+        ([result("a", 1, 7, "max_tokens"), {"results": []}], Usage(input_tokens=7, output_tokens=1)),
         ([result("a", None, None, "max_tokens")], Usage()),
         ([result("a", -1, "7", "max_tokens")], Usage()),
     ],
-    ids=["once", "repeated", "never", "nonsense"],
+    ids=["once", "repeated", "nothing after", "never", "nonsense"],
 )
 def test_usage(events, usage):
     assert read(*(event(n, data) for n, data in enumerate(events)))[2] == usage
@@ -111,6 +112,13 @@ def test_what_the_filter_withheld_stays_billed(stream):
     assert caught.value.usage == READ[2]
     clean = result("fine", 4, 68, "eos_token", moderations={"hap": []})
     assert read(json.dumps(clean).encode(), stream=False)[0] == "fine"
+
+
+def test_an_answer_in_one_piece_says_why_it_ended():
+    body = result("a", 1, 7)
+    del body["results"][0]["stop_reason"]
+    with pytest.raises(ProviderBug):
+        read(json.dumps(body).encode(), stream=False)
 
 
 @pytest.mark.parametrize("stream", [True, False])
