@@ -162,7 +162,7 @@ def _facts(row: Asked) -> tuple[str, ...]:
     found = [_tokens(row.usage)] if done or row.usage.input_tokens is not None else []
     if done is not None:
         found += [f"first token {seconds(done.ttft_s)}"] if done.ttft_s is not None else []
-        found += [f"whole {seconds(done.latency_s)}"]
+        found += [f"latency {seconds(done.latency_s)}"]
     if done is not None or row.cost.usd is not None:
         source = _source(row.cost)
         found.append(f"{usd(row.cost.usd)} ({source})" if source else usd(row.cost.usd))

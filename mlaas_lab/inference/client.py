@@ -194,6 +194,7 @@ class Client:
             model=ending.model,
             attempts=tuple(call.attempts),
             request_id=stamps.request_id,
+            response_id=ending.response_id,
             exchange=call.exchange(lane.line.speaker) if self._keep_exchanges else None,
         )
 

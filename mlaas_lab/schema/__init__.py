@@ -140,6 +140,8 @@ class Completion:
     """The model that says it answered."""
     attempts: tuple[Attempt, ...]
     request_id: str | None = None
+    response_id: str | None = None
+    """The vendor's name for the answer, where its body has one."""
     exchange: Exchange | None = None
     """The last one; None where an answer was taken over or made in this process."""
 

@@ -152,7 +152,7 @@ def _answered(call: Call) -> Mapping[str, Any]:
     last = call.attempts[-1] if call.attempts else None
     return {
         "gen_ai.response.model": done.model if done else None,
-        "gen_ai.response.id": getattr(done, "response_id", None),
+        "gen_ai.response.id": done.response_id if done else None,
         "gen_ai.response.finish_reasons": (done.finish_reason,) if done and done.finish_reason else None,
         "gen_ai.response.time_to_first_chunk": done.ttft_s if done else None,
         "http.response.status_code": last.status if last else None,

@@ -49,6 +49,8 @@ class Ending:
     """The model that says it answered."""
     text: str = ""
     """What `feed` had not handed out: all of it, unless it was streamed."""
+    response_id: str | None = None
+    """The vendor's name for the answer, where its body has one."""
 
 
 @dataclass(frozen=True, kw_only=True)

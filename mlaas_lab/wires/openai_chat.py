@@ -4,6 +4,7 @@ Usage arrives in a stream only when `stream_options` asks for it, in any chunk, 
 a finish reason or `[DONE]`: `transformers serve` sends no `[DONE]`.
 """
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -44,7 +45,7 @@ def _whole(data: Any) -> Ending:
         refuse(data)
     choice = data["choices"][0]
     text, finish = _text(choice["message"]), choice.get("finish_reason")
-    return _ending(finish, data.get("usage"), data.get("model"), characters(text))
+    return _ending(finish, data, data.get("usage"), characters(text))
 
 
 class _Streamed:
@@ -56,6 +57,7 @@ class _Streamed:
         self._finish: str | None = None
         self._usage: Any = None
         self._model: Any = None
+        self._id: Any = None
         self._half = ""
         """The first half of a character that a vendor cut in two `\\u` escapes."""
         self._head = b""
@@ -78,7 +80,7 @@ class _Streamed:
             self._last(rest)
         if not self.ended and self._finish is None:
             self._explain()
-        return _ending(self._finish, self._usage, self._model, "")
+        return _ending(self._finish, {"model": self._model, "id": self._id}, self._usage, "")
 
     def _last(self, data: bytes) -> None:
         """An event that nothing ended: whole, or the answer is not."""
@@ -106,6 +108,7 @@ class _Streamed:
             if usage := event.get("usage"):
                 self._usage = usage
             self._model = event.get("model") or self._model or ""
+            self._id = self._id or event.get("id")
             choices = event.get("choices")
             return self._choice(choices[0]) if choices else ""
         except (LookupError, TypeError, AttributeError):
@@ -148,7 +151,8 @@ def _text(message: dict[str, Any]) -> str:
     return message.get("refusal") or ""
 
 
-def _ending(finish: Any, usage: Any, model: Any, text: str) -> Ending:
+def _ending(finish: Any, data: Mapping[str, Any], usage: Any, text: str) -> Ending:
+    model, name = data.get("model"), data.get("id")
     if finish == "content_filter":
         raise filtered(_usage(usage), code="content_filter")
     if finish == "error":
@@ -157,6 +161,7 @@ def _ending(finish: Any, usage: Any, model: Any, text: str) -> Ending:
         finish_reason=str(finish) if finish else None,
         usage=_usage(usage),
         model=str(model) if model else None,
+        response_id=str(name) if name else None,
         text=text,
     )
 

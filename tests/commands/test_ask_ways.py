@@ -157,7 +157,7 @@ def test_what_each_answer_took_stands_under_it():
         "openai/gpt-4o ○ emulated",
         "1,240 tokens in (1,024 cached), 64 out (18 reasoning)",
         "first token ",
-        "whole ",
+        "latency ",
         f"(emulated: {row.cost.source.removeprefix('emulated: ')}, {row.cost.date})",
         "1 token in, 1 out",
         "$0 (free)",
@@ -183,16 +183,16 @@ def row(**more):
 @pytest.mark.parametrize(
     ("one", "facts"),
     [
-        (row(), "1 token in, 2 out first token 250 ms whole 1 s unpriced"),
-        (row(usage=Usage()), "tokens not counted first token 250 ms whole 1 s unpriced"),
-        (row(usage=Usage(output_tokens=3)), "– tokens in, 3 out first token 250 ms whole 1 s unpriced"),
-        (row(n=3), "1 token in, 2 out first token 250 ms whole 1 s unpriced 3 attempts"),
-        (row(model="m-2026"), "1 token in, 2 out first token 250 ms whole 1 s unpriced answered by m-2026"),
-        (row(model=None), "1 token in, 2 out first token 250 ms whole 1 s unpriced"),
-        (row(first=None), "1 token in, 2 out whole 1 s unpriced"),
+        (row(), "1 token in, 2 out first token 250 ms latency 1 s unpriced"),
+        (row(usage=Usage()), "tokens not counted first token 250 ms latency 1 s unpriced"),
+        (row(usage=Usage(output_tokens=3)), "– tokens in, 3 out first token 250 ms latency 1 s unpriced"),
+        (row(n=3), "1 token in, 2 out first token 250 ms latency 1 s unpriced 3 attempts"),
+        (row(model="m-2026"), "1 token in, 2 out first token 250 ms latency 1 s unpriced answered by m-2026"),
+        (row(model=None), "1 token in, 2 out first token 250 ms latency 1 s unpriced"),
+        (row(first=None), "1 token in, 2 out latency 1 s unpriced"),
         (
             row(cost=Cost(usd=1, source="list", date="2026-11-22")),
-            "1 token in, 2 out first token 250 ms whole 1 s $1.00 (list, 2026-11-22)",
+            "1 token in, 2 out first token 250 ms latency 1 s $1.00 (list, 2026-11-22)",
         ),
     ],
 )

@@ -45,6 +45,7 @@ def test_a_span_says_what_the_record_says(receiver, ask):
         "gen_ai.request.seed": 7,
         "gen_ai.request.stop_sequences": ["END"],
         "gen_ai.response.model": "any",
+        "gen_ai.response.id": "chatcmpl-1",
         "gen_ai.response.finish_reasons": ["length"],
         "gen_ai.response.time_to_first_chunk": done.ttft_s,
         "gen_ai.usage.input_tokens": done.usage.input_tokens,
