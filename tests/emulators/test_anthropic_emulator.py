@@ -82,6 +82,21 @@ def test_required_fields(name):
     assert refused({k: v for k, v in BODY.items() if k != name})[2] == f"{name}: Field required"
 
 
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [(b"{", NEW), (b"[]", NEW), (BODY, {**NEW, "Content-Type": "text/plain"}), ({**BODY, "temperature": 2}, OLD)],
+)
+def test_what_is_no_request(body, headers):
+    assert refused(body, headers)[:2] == (400, "invalid_request_error")
+
+
+def test_content_may_be_blocks():
+    blocks = [{"type": "text", "text": "a "}, {"type": "text", "text": "b"}]
+    said = json.loads(ask({**BODY, "system": blocks, "messages": [{"role": "user", "content": blocks}]})[1])
+    assert said["content"][0]["text"] == "a b"
+    assert said["usage"]["input_tokens"] == 4
+
+
 def test_other_addresses():
     assert refused(path="/v1/complete")[:2] == (404, "not_found_error")
 

@@ -107,6 +107,26 @@ class TestBoth:
         assert refused(name, path, method="GET")[:2] == (404, "NOT_FOUND")
 
 
+def test_a_prompt_that_the_filter_keeps_is_no_error():
+    vendor = registry.load("emulator", "gemini").vendor()
+    for data, n in ((json.dumps(BODY).encode(), 2), (b"{", 0)):
+        asked = Asked(method="POST", url="http://h", target=GEMINI, headers=KEYS, body=data, at=0.0)
+        reply = vendor.refusal(Refusal("filtered", "m"), asked)
+        assert reply.status == 200
+        said = json.loads(reply.frames[0].data)
+        assert said["promptFeedback"]["blockReason"] == "PROHIBITED_CONTENT"
+        assert said["usageMetadata"] == {"promptTokenCount": n, "totalTokenCount": n}
+        assert (reply.answer.input_tokens, reply.answer.output_tokens) == (n, 0)
+
+
+@pytest.mark.parametrize("kind", ["service_account", "authorized_user"])
+def test_credentials_for_practice(kind):
+    status, data, _ = ask("vertex", f"/_practice/{kind}.json", method="GET")
+    assert status == 200
+    assert json.loads(data)["type"] == kind
+    assert refused("vertex", f"/_practice/{kind}.json")[0] == 404
+
+
 def test_keys_of_the_gemini_api():
     assert refused("gemini", GEMINI, **{"x-goog-api-key": "k"})[:2] == (400, "INVALID_ARGUMENT")
     assert refused("gemini", GEMINI, **{"x-goog-api-key": "k"})[3][0]["reason"] == "API_KEY_INVALID"

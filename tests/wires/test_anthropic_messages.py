@@ -176,6 +176,11 @@ def test_forms_of_content(content, said):
     assert read(body(content=content), stream=False)[0] == said
 
 
+@pytest.mark.parametrize("usage", [None, {}, "x", {"input_tokens": "7", "output_tokens": -1}, {"output_tokens": True}])
+def test_usage_that_is_not_there_is_unknown(usage):
+    assert read(body(usage=usage), stream=False)[2] == Usage()
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_refusal_is_billed(stream):
     sent = body(stop_reason="refusal") if not stream else STREAM.replace(b"end_turn", b"refusal")

@@ -230,6 +230,12 @@ def test_errors(error, fault):
         assert caught.value.fault == fault
 
 
+def test_an_error_that_is_null_is_none():
+    said = response({"text": "a"}, finish="STOP", error=None)
+    assert read(json.dumps(said).encode(), stream=False)[0] == "a"
+    assert read(event(said))[0] == "a"
+
+
 def test_errors_of_other_servers():
     refused = b'{"error": "invalid_grant", "error_description": "Bad Request"}'
     assert wire.fault(refused, {}) == Fault(message="invalid_grant: Bad Request", code="invalid_grant")
