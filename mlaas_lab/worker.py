@@ -27,6 +27,8 @@ from mlaas_lab.tracking.sender import Sender
 from mlaas_lab.turn import Turn
 
 POLL_S = 0.1
+TURN_S = 0.5
+"""How often a job that waits asks for its turn; each time writes to the store that all share."""
 BEAT_S = 2.0
 GRACE_S = 8.0
 """Between asking the entry to stop and killing it."""
@@ -97,7 +99,7 @@ class Supervisor:
             if self._given_up():
                 return None
             self.beat()
-            time.sleep(POLL_S)
+            time.sleep(TURN_S)
         return turn.devices(leases)
 
     def begin(self, environment: dict[str, str]) -> Running:

@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
+from made_jobs import made
 
 from mlaas_lab import models
 from mlaas_lab.errors import DataError, UsageError
 from mlaas_lab.models import CARD, Model, locate, materialize
-from mlaas_lab.schema import Job, JobState
+from mlaas_lab.schema import JobState
 from mlaas_lab.settings import Settings
 from mlaas_lab.store import Store
 from mlaas_lab.store.folder import JobFolder
@@ -45,19 +46,7 @@ def a_finetune(settings: Settings, name: str, base: Path, *, at: float, state: J
     an_adapter(folder.adapter, str(base))
     settings.store_path.parent.mkdir(parents=True, exist_ok=True)
     store = Store(settings.store_path)
-    job = Job(
-        id=job_id,
-        task="finetune",
-        name=name,
-        spec={},
-        spec_hash=job_id,
-        state=JobState.QUEUED,
-        attempt=1,
-        executor="process",
-        folder=str(folder.path),
-        created_at=at,
-    )
-    store.add(job)
+    store.add(made(job_id, task="finetune", name=name, folder=str(folder.path), created_at=at))
     for one in (JobState.RUNNING, state):
         store.move(job_id, one, attempt=1)
     store.close()

@@ -49,6 +49,27 @@ def test_every_error_is_explained():
 def test_make_targets_it_names_exist():
     makefile = (README.parent / "Makefile").read_text()
     named = set(
-        re.findall(r"\bmake ([a-z]+)\b", " ".join(re.findall(r"`[^`]*`", README.read_text())) + " ".join(LINES))
+        re.findall(r"\bmake ([a-z-]+)\b", " ".join(re.findall(r"`[^`]*`", README.read_text())) + " ".join(LINES))
     )
     assert {name for name in named if f"\n{name}:" not in makefile} == set()
+
+
+TESTS = re.findall(r"`make test(?:-long|-ray)?[^`]*`", README.read_text())
+
+
+@pytest.mark.parametrize("line", sorted({line for line in TESTS if "ARGS" in line}))
+def test_tests_it_names_exist(line):
+    words = shlex.split(line.strip("`").partition("ARGS=")[2])[0].split()
+    files = [README.parent / word for word in words if word.startswith("tests/")]
+    assert all(file.exists() for file in files), line
+    if "-k" in words:
+        word = words[words.index("-k") + 1]
+        texts = [file.read_text() for file in files if file.is_file()]
+        texts += [one.read_text() for file in files if file.is_dir() for one in file.rglob("test_*.py")]
+        assert not texts or any(re.search(rf"def test_\w*{word}|\[\w*{word}", text) for text in texts), line
+
+
+def test_benchmarks_it_names_exist():
+    named = re.findall(r"python (tests/[a-z_/]+\.py)", README.read_text())
+    assert named
+    assert [name for name in named if not (README.parent / name).is_file()] == []

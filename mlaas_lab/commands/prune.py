@@ -29,7 +29,7 @@ class Prune(Spec):
         ("checkpoints", "cache"), min_length=1
     )
     """What may go: checkpoints, logs, cache (can be made again), backups of the store, whole jobs with their rows."""
-    older_than: str = Field("30d", pattern=r"^\d+[hdw]$")
+    older_than: str = "30d"
     """Only what is so old, in hours, days or weeks; checkpoints of jobs that succeeded go at any age."""
     keep: int = Field(0, ge=0)
     """Leave so many of the newest jobs of each task as they are."""

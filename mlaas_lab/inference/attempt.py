@@ -148,7 +148,7 @@ async def _post(call: Call, stamps: Stamps, line: Line, reader: Reader) -> tuple
         headers={**HEADERS, **own} if own else HEADERS,
         body=call.body,
         target=route.place,
-        at=stamps.started_at,
+        at=time.time(),
         token=call.token,
     )
     return await _one(call, stamps, line, asked, own=own, reader=reader)
@@ -168,7 +168,7 @@ async def _followed(call: Call, stamps: Stamps, line: Line, ending: Ending | Fol
             body=b"",
             method="GET",
             target=route.place,
-            at=now(),
+            at=time.time(),
             token=call.token,
         )
         answered_at, follow = stamps.ended_at, ending

@@ -178,7 +178,7 @@ class Client:
         call.silence = _open(self._silences).start() if call.stream else None
         try:
             if call.route.sign is not None and call.route.sign.exchange is not None and lane.line.http is not None:
-                call.token = await self._tokens.token(lane.line.speaker, lane.line.http, at=stamps.started_at)
+                call.token = await self._tokens.token(lane.line.speaker, lane.line.http)
             with call.silence or nullcontext():
                 ending, text = await exchange(call, stamps, lane.line)
         except CallError as error:

@@ -1,6 +1,7 @@
 """Tokens that keys are exchanged for: once for many calls, and again before they expire."""
 
 import asyncio
+import time
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit, urlunsplit
 
@@ -38,8 +39,8 @@ class Tokens:
     _kept: dict[str, _Kept] = field(default_factory=dict)
     _turns: dict[str, asyncio.Lock] = field(default_factory=dict)
 
-    async def token(self, speaker: Speaker, http: aiohttp.ClientSession, *, at: float) -> str:
-        """The token for the route of `speaker`; empty where none is needed. `at` is now, UTC seconds since 1970.
+    async def token(self, speaker: Speaker, http: aiohttp.ClientSession) -> str:
+        """The token for the route of `speaker`; empty where none is needed.
 
         Raises:
             AuthFailed: if the keys are refused.
@@ -52,6 +53,7 @@ class Tokens:
         name = route.name
         async with self._turns.setdefault(name, asyncio.Lock()):
             kept = self._kept.get(name)
+            at = time.time()
             if kept is None or kept.until <= at:
                 kept = self._kept[name] = await _exchanged(exchange, speaker, http, at)
         speaker.secrets.add(kept.value)

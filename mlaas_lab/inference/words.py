@@ -177,7 +177,11 @@ def signature(provider: Provider, api: Api, place: Target, url: str) -> tuple[Si
     ready = next((sign for sign in api.signs if sign.ready), None)
     if ready is None:
         wanted = " or ".join(" and ".join(sign.keys) for sign in api.signs)
-        raise AuthFailed(f"{wanted} is not set.", next=f"Put the key in environment variable {api.signs[0].keys[0]}.")
+        raise AuthFailed(
+            f"{wanted} is not set.",
+            next=f"Put the key in environment variable {api.signs[0].keys[0]}, or keep it in the keyring:"
+            f" mlaas providers {place.provider} --set-key.",
+        )
     return ready, key
 
 

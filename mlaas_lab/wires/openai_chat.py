@@ -76,19 +76,18 @@ class _Streamed:
 
     def close(self) -> Ending:
         rest = b"" if self.ended else self._events.rest()
-        if rest:
-            self._last(rest)
+        text = self._last(rest) if rest else ""
         if not self.ended and self._finish is None:
             self._explain()
-        return _ending(self._finish, {"model": self._model, "id": self._id}, self._usage, "")
+        return _ending(self._finish, {"model": self._model, "id": self._id}, self._usage, text)
 
-    def _last(self, data: bytes) -> None:
-        """An event that nothing ended: whole, or the answer is not."""
+    def _last(self, data: bytes) -> str:
+        """The text of an event that nothing ended: whole, or the answer is not."""
         try:
             loads(data) if data != b"[DONE]" else None
         except ValueError:
             raise Truncated("the stream broke off within an event.") from None
-        self._read(data)
+        return self._read(data)
 
     def _read(self, data: bytes) -> str:
         """The text of one event."""

@@ -382,6 +382,7 @@ def test_in_the_shell(home, capsys):
     assert main(["prune", "--older-than", "soon"]) == 2
 
 
-def test_unknown_age():
-    with pytest.raises(UsageError):
-        read(command.args, ("--older-than", "1y"))
+@pytest.mark.parametrize("age", ["1y", "soon", "d", "-1d", ""])
+def test_unknown_age(lab, age):
+    with pytest.raises(UsageError, match="Write 12h, 30d or 8w"):
+        run(lab, f"--older-than={age}")

@@ -3,11 +3,11 @@
 import itertools
 import json
 import re
-import time
 
 import polars as pl
 import pytest
 from loopback import Loopback, failing
+from made_jobs import made
 from polars.testing import assert_frame_equal
 from restarts import dataset
 
@@ -19,7 +19,7 @@ from mlaas_lab.evaluation.run import run
 from mlaas_lab.inference import resolve
 from mlaas_lab.models import locate
 from mlaas_lab.panels import cost, latency
-from mlaas_lab.schema import Endpoint, Job, JobState
+from mlaas_lab.schema import Endpoint, JobState
 from mlaas_lab.store import Store
 from mlaas_lab.store.completions import NAME
 from mlaas_lab.store.folder import JobFolder, write_json
@@ -53,20 +53,7 @@ def served(tmp_path, settings):
         folder = JobFolder(settings.jobs_dir / job_id)
         folder.path.mkdir(parents=True)
         write_json(folder.models, {name: locate(str(source), settings).fingerprint})
-        store.add(
-            Job(
-                id=job_id,
-                task="serve",
-                name=name,
-                spec={},
-                spec_hash=job_id,
-                state=JobState.QUEUED,
-                attempt=1,
-                executor="process",
-                folder=str(folder.path),
-                created_at=time.time(),
-            )
-        )
+        store.add(made(job_id, task="serve", name=name, folder=str(folder.path)))
         store.move(job_id, JobState.RUNNING, attempt=1)
         place = {"base_url": server.base_url, "model": f"/{name}", "engine": engine, "source": str(source)}
         store.announce(Endpoint(name=name, job_id=job_id, ready=True, **place), attempt=1)
@@ -276,7 +263,7 @@ def test_panels_say_what_was_measured_earlier(weights, served, evaluate, monkeyp
     assert latency.panel.build(old.with_columns(pl.lit("a").alias("target"))) is not None
 
 
-def priced(target, usage, *, at):
+def priced(target, usage, *, at, **_place):
     """Every answer costs a cent."""
     from decimal import Decimal
 

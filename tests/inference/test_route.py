@@ -5,10 +5,11 @@ import time
 
 import pytest
 from loopback import Loopback
+from made_jobs import made
 
 from mlaas_lab.errors import TimedOut, UsageError
 from mlaas_lab.inference import complete, resolve, route
-from mlaas_lab.schema import Endpoint, Job, JobState, Message, Target
+from mlaas_lab.schema import Endpoint, JobState, Message, Target
 from mlaas_lab.store import Store
 
 
@@ -49,19 +50,7 @@ def serving(settings):
     """A store with a running `serve` job; the function announces an endpoint of it."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     store = Store(settings.store_path)
-    job = Job(
-        id="j1",
-        task="serve",
-        name="s",
-        spec={},
-        spec_hash="h",
-        state=JobState.QUEUED,
-        attempt=1,
-        executor="process",
-        folder=str(settings.data_dir),
-        created_at=time.time(),
-    )
-    store.add(job)
+    store.add(made("j1", task="serve"))
     store.move("j1", JobState.RUNNING, attempt=1)
 
     def announce(name, *, base_url="http://127.0.0.1:1/v1", engine="transformers", ready=True):

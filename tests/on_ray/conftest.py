@@ -1,6 +1,5 @@
 """A real Ray cluster on this machine, with a token, whose parts can be killed one by one."""
 
-import json
 import os
 import secrets
 import signal
@@ -14,37 +13,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from toy_base import colour_chats, toy_base
 
 from mlaas_lab.lab import Lab
-from mlaas_lab.training.recipe import Recipe
-from mlaas_lab.training.tiny import build
 
 # Without the extra there is nothing to run here: `make test-ray` sets up an environment that has it.
 collect_ignore_glob = [] if find_spec("ray") else ["test_*.py"]
 
-TOY = Recipe(steps=60, batch=16, layers=1, width=64, heads=1, inner=128, vocabulary=512, lr=2e-3, embedding_lr=6e-3)
-NOUNS = [
-    "car",
-    "house",
-    "tree",
-    "boat",
-    "lamp",
-    "shoe",
-    "book",
-    "chair",
-    "door",
-    "cup",
-    "hat",
-    "coat",
-    "bag",
-    "key",
-    "pen",
-    "box",
-    "bed",
-    "fish",
-    "bird",
-    "dog",
-]
 MARK = "MLAAS_TEST_CLUSTER"
 
 
@@ -156,21 +131,13 @@ def cluster(shared_cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch, home:
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a toy base."""
-    return build(tmp_path_factory.mktemp("bases") / "toy", lambda *_: None, TOY)
+    return toy_base(tmp_path_factory.mktemp("bases"))
 
 
 @pytest.fixture
 def chats(tmp_path: Path) -> Path:
     """Forty chats with two answers of unlike length."""
-    answers = {"red": "red", "blue": "it is blue , very blue"}
-    path = tmp_path / "chats.jsonl"
-    rows = [
-        {"messages": [{"role": "user", "content": f"is the {n} {w} ?"}, {"role": "assistant", "content": answers[w]}]}
-        for n in NOUNS
-        for w in answers
-    ]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
+    return colour_chats(tmp_path / "chats.jsonl", {"red": "red", "blue": "it is blue , very blue"})
 
 
 @pytest.fixture

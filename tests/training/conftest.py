@@ -1,25 +1,21 @@
-"""A toy of a base: one layer, built in a second by the same code as `tiny`."""
+"""A toy of a base, and fine-tunes of it without a job."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from toy_base import colour_chats, toy_base
 
 from mlaas_lab.context import Context, Outcome
 from mlaas_lab.settings import Settings
 from mlaas_lab.store.folder import JobFolder
 from mlaas_lab.tasks.finetune import Finetune
-from mlaas_lab.training.recipe import Recipe
-from mlaas_lab.training.tiny import build
-
-TOY = Recipe(steps=60, batch=16, layers=1, width=64, heads=1, inner=128, vocabulary=512, lr=2e-3, embedding_lr=6e-3)
 
 
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the toy base."""
-    return build(tmp_path_factory.mktemp("bases") / "toy", lambda *_: None, TOY)
+    return toy_base(tmp_path_factory.mktemp("bases"))
 
 
 @pytest.fixture(scope="session")
@@ -33,38 +29,7 @@ def tokenizer(toy: Path):
 @pytest.fixture
 def chats(tmp_path: Path) -> Path:
     """Forty chats with two answers, told apart by one word."""
-    rows = [(f"is the {thing} {what} ?", what) for thing in NOUNS for what in ("red", "blue")]
-    path = tmp_path / "chats.jsonl"
-    path.write_text("".join(json.dumps(_chat(question, answer)) + "\n" for question, answer in rows))
-    return path
-
-
-NOUNS = [
-    "car",
-    "house",
-    "tree",
-    "boat",
-    "lamp",
-    "shoe",
-    "book",
-    "chair",
-    "door",
-    "cup",
-    "hat",
-    "coat",
-    "bag",
-    "key",
-    "pen",
-    "box",
-    "bed",
-    "fish",
-    "bird",
-    "dog",
-]
-
-
-def _chat(question: str, answer: str) -> dict[str, object]:
-    return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
+    return colour_chats(tmp_path / "chats.jsonl", {"red": "red", "blue": "blue"})
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ fast tier, four hundred in the long one. What is compared is the adapter's SHA-2
 folder, and the curve in MLflow.
 """
 
-import json
 import os
 import random
 import signal
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from jupyter_client.manager import KernelManager, start_new_kernel
+from toy_base import colour_chats
 
 from mlaas_lab.job import JobHandle
 from mlaas_lab.lab import Lab
@@ -38,11 +38,8 @@ class Control:
 
 @pytest.fixture(scope="module")
 def chats_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    rows = [(f"is the {thing} {what} ?", what) for thing in "abcdefghijklmnopqrst" for what in ("red", "blue")]
-    turns = [[{"role": "user", "content": q}, {"role": "assistant", "content": a}] for q, a in rows]
     path = tmp_path_factory.mktemp("data") / "chats.jsonl"
-    path.write_text("".join(json.dumps({"messages": one}) + "\n" for one in turns))
-    return path
+    return colour_chats(path, {"red": "red", "blue": "blue"})
 
 
 @pytest.fixture(scope="module")

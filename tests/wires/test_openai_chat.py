@@ -250,3 +250,11 @@ def test_body():
     assert full["stream"] is True
     assert full["stream_options"] == {"include_usage": True}
     assert "temperature" not in full
+
+
+def test_a_last_event_that_nothing_ended_keeps_its_text():
+    last = event({"content": " end"}, "stop").rstrip(b"\n")
+    assert read(event({"content": "the"}), last)[:2] == ("the end", "stop")
+    for at in range(1, len(last)):
+        with pytest.raises(Truncated):
+            read(event({"content": "the"}), last[:at])
