@@ -82,10 +82,11 @@ class Estimated(Shown):
     def _sum(self) -> Line:
         """Of all targets with a price."""
         priced = [one for one in self.lines if not one.reason]
-        ends = {end: total(getattr(one, end) for one in priced) for end in ("low", "likely", "high")}
         return Line(
             target="all with a price" if self.unpriced else "all",
-            **ends,
+            low=total(one.low for one in priced),
+            likely=total(one.likely for one in priced),
+            high=total(one.high for one in priced),
             reason=None if priced else self.lines[0].reason,
         )
 

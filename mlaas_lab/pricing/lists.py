@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 from mlaas_lab.errors import DataError
@@ -17,7 +16,7 @@ from mlaas_lab.pricing.entries import Entry, PriceList, Rate, read
 from mlaas_lab.schema import Target
 from mlaas_lab.settings import Settings
 
-OURS = Path(str(files("mlaas_lab"))) / "prices"
+OURS = Path(__file__).parents[1] / "prices"
 EXCHANGE = "exchange"
 """The file with rates."""
 
