@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,21 @@ from pydantic import Field
 from mlaas_lab import pricing, telemetry
 from mlaas_lab.commands import Command
 from mlaas_lab.commands._answers import Answers, Asked
-from mlaas_lab.errors import CallError, DataError, UsageError
+from mlaas_lab.errors import (
+    CallError,
+    ContentFiltered,
+    DataError,
+    InvalidRequest,
+    NotFound,
+    Overloaded,
+    ProviderBug,
+    QuotaExceeded,
+    RateLimited,
+    TimedOut,
+    Truncated,
+    Unreachable,
+    UsageError,
+)
 from mlaas_lab.lab import Lab
 from mlaas_lab.schema import Message, Usage
 from mlaas_lab.spec import Arg, Spec, TargetName
@@ -25,6 +40,19 @@ __all__ = ["Answers", "Ask", "Asked", "command"]
 EVERY_S = 0.1
 """Answers that grow are drawn no more often, however fast they come."""
 STANDARD_INPUT = "-"
+NEXT: Mapping[type[CallError], str] = {
+    ContentFiltered: "Word it differently, or ask another target.",
+    InvalidRequest: "Change what it names: an option, a parameter of the target, a shorter prompt.",
+    NotFound: "Check the model's name, and the region if the target has one.",
+    Overloaded: "The vendor's side failed: ask again later.",
+    ProviderBug: "See whether the address is the vendor's own, and no proxy's.",
+    QuotaExceeded: "Look at the account's quota and bills.",
+    RateLimited: "Ask again later, or say what is allowed in the target: rpm=60.",
+    TimedOut: "Give it more time: --timeout-s.",
+    Truncated: "Ask again; if it stays so, look at what stands between here and there.",
+    Unreachable: "Check the address and the network.",
+}
+"""What to do about an error that does not say so itself."""
 
 
 class Ask(Spec):
@@ -150,6 +178,7 @@ async def _ask(client: "Client", row: Asked, route: "Route", question: _Question
     try:
         done = await client.complete(route, question.messages, question.params, stream=True, on_delta=row.pieces.append)
     except CallError as error:
+        error.next = error.next or NEXT.get(type(error))
         row.error = error
         if error.usage and error.attempts:
             # What a filter withheld is billed all the same.

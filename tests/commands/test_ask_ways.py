@@ -13,9 +13,9 @@ from loopback import Loopback, cut, rate_limited
 from traitlets.config import Config
 
 import mlaas_lab
-from mlaas_lab import cli, fronts
+from mlaas_lab import cli, errors, fronts
 from mlaas_lab.commands._answers import Answers, Asked
-from mlaas_lab.commands.ask import Ask, command
+from mlaas_lab.commands.ask import NEXT, Ask, command
 from mlaas_lab.emulators import Answer
 from mlaas_lab.errors import AuthFailed, DataError, RateLimited, UsageError
 from mlaas_lab.lab import Lab
@@ -282,9 +282,28 @@ def test_what_goes_wrong_is_one_line_that_names_the_target(fault):
     bad, good = answers.rows
     assert (bad.failure, good.text) == (BROKEN[fault], "hi there you")
     (note,) = answers.view().notes
-    assert note.startswith(bad.target)
+    assert note.startswith(f"{bad.target}: ")
+    assert bad.error.next
+    assert note.endswith(bad.error.next)
     assert "\n" not in note
     assert "emulated-OPENAI_API_KEY" not in str(answers) + answers._repr_html_() + json.dumps(answers.as_json())
+
+
+def test_time_and_connections_that_run_out_say_what_to_do():
+    with emulated("openai") as server:
+        server.next.append("stall")
+        slow = target(server, "openai")
+        answers = run("hi", "--targets", f"{slow},openai/m?base_url=http://127.0.0.1:9/v1", "--timeout-s", "1")
+    slow_note, away_note = answers.view().notes
+    assert slow_note == f"{slow}: no answer within 1 s. Give it more time: --timeout-s."
+    assert away_note.startswith("openai/m?base_url=http://127.0.0.1:9/v1: no connection to 127.0.0.1:9: ")
+    assert away_note.endswith("Check the address and the network.")
+
+
+def test_every_error_of_a_call_has_a_next_step():
+    kinds = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.CallError)}
+    # Of a wrong key the client says where the right one goes.
+    assert kinds - set(NEXT) == {errors.CallError, errors.AuthFailed}
 
 
 def test_undelivered_telemetry_is_one_note(monkeypatch):
