@@ -44,9 +44,9 @@ def cost(target: Target, usage: Usage, *, at: float, book: Lists = NONE, answere
         return Cost(usd=Decimal(0), source="free", date=day.isoformat())
     if target.provider is None or usage.input_tokens is None or usage.output_tokens is None:
         return UNPRICED
-    known = prices(target, at=at, book=book)
+    known = _in_minute(target, int(at // 60), book)
     if not known and answered and target.provider in DEPLOYED:
-        known = prices(replace(target, model=answered), at=at, book=book)
+        known = _in_minute(replace(target, model=answered), int(at // 60), book)
     found = _sum(known, usage)
     if found is None:
         return UNPRICED
@@ -67,6 +67,12 @@ def prices(target: Target, *, at: float, book: Lists = NONE) -> tuple[Price, ...
     if base_url is not None:
         return ()
     return of_target(book, target, day, own=False)
+
+
+@lru_cache(maxsize=1024)
+def _in_minute(target: Target, minute: int, book: Lists) -> tuple[Price, ...]:
+    """`prices`, looked up once a minute: no price changes within one, and an evaluation asks thousands of times."""
+    return prices(target, at=minute * 60.0, book=book)
 
 
 def models(provider: str, *, book: Lists = NONE) -> list[str]:

@@ -41,7 +41,10 @@ class Meaning(Protocol):
 class Streamed:
     """Reads one stream; `said` finds the error in something that is no event."""
 
-    def __init__(self, meaning: Meaning, said: Callable[[Any], Fault | None]) -> None:
+    def __init__(self, meaning: Meaning, said: Callable[[Any], Fault | None], *, done_ends: bool = False) -> None:
+        """With `done_ends` a last `[DONE]` is an end mark too."""
+        self._done = False
+        self._done_ends = done_ends
         self._meaning = meaning
         self._said = said
         self._events = Events()
@@ -54,7 +57,7 @@ class Streamed:
     @property
     def ended(self) -> bool:
         """Nothing of interest follows."""
-        return self._meaning.ended
+        return self._done or self._meaning.ended
 
     def feed(self, chunk: bytes) -> tuple[Delta, ...]:
         """The text that `chunk` completes, as one piece."""
@@ -73,7 +76,7 @@ class Streamed:
         """The end of the answer."""
         rest = b"" if self.ended else self._events.rest()
         text = self._joined(self._last(rest)) if rest else ""
-        if not self._meaning.complete:
+        if not (self._done or self._meaning.complete):
             raise broken(None if self._begun else self._head, self._said)
         return self._meaning.ending(text + characters(self._half))
 
@@ -87,11 +90,17 @@ class Streamed:
         return self._read(data)
 
     def _read(self, data: bytes) -> str:
-        if self.ended or data == DONE:
+        if data == DONE:
+            self._done = self._done_ends
+            return ""
+        if self.ended:
             return ""
         try:
             event = loads(data)
         except ValueError:
+            # transformers serve writes an error's text into its JSON unescaped.
+            if data.startswith(b'{"error"'):
+                raise Faulted(Fault(message=excerpt(data), status=500)) from None
             raise ProviderBug(f"an event of the stream is not JSON: {excerpt(data)}.") from None
         try:
             return self._meaning.event(event)

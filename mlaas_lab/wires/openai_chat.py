@@ -8,15 +8,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from mlaas_lab.errors import ProviderBug, Truncated
 from mlaas_lab.schema import JSON, Usage
-from mlaas_lab.wires import Delta, Ending, Fault, Faulted, Params, Prompt, Reader, Wire, count, filtered
-from mlaas_lab.wires._faults import fault, refuse
-from mlaas_lab.wires._json import MOST_BYTES, Whole, characters, excerpt, loads
-from mlaas_lab.wires._sse import Events
-
-FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
-"""How a stream of events may begin."""
+from mlaas_lab.wires import Ending, Fault, Faulted, Params, Prompt, Reader, Wire, count, filtered
+from mlaas_lab.wires._faults import fault, refuse, said
+from mlaas_lab.wires._json import Whole, characters
+from mlaas_lab.wires._streamed import Streamed
 
 
 def _body(prompt: Prompt, params: Params, stream: bool, *, limit: str) -> JSON:
@@ -48,97 +44,46 @@ def _whole(data: Any) -> Ending:
     return _ending(finish, data, data.get("usage"), characters(text))
 
 
-class _Streamed:
-    """Reads an answer that comes as events."""
+class _Chunks:
+    """What the chunks of a stream say."""
+
+    ended = False
+    """Usage may follow the finish reason; only `[DONE]` is the end."""
 
     def __init__(self) -> None:
-        self.ended = False
-        self._events = Events()
         self._finish: str | None = None
         self._usage: Any = None
         self._model: Any = None
         self._id: Any = None
-        self._half = ""
-        """The first half of a character that a vendor cut in two `\\u` escapes."""
-        self._head = b""
-        """What came before the first event, to say what it was instead."""
 
-    def feed(self, chunk: bytes) -> tuple[Delta, ...]:
-        found = self._events.feed(chunk)
-        if self._events.pending_bytes > MOST_BYTES:
-            raise ProviderBug(f"an event of the stream is larger than {MOST_BYTES} bytes.")
-        if not found:
-            if self._model is None and len(self._head) < 2**16:
-                self._head += chunk
-            return ()
-        text = "".join([self._read(data) for data in found])
-        return (Delta(text),) if text else ()
+    @property
+    def complete(self) -> bool:
+        """A finish reason was read."""
+        return self._finish is not None
 
-    def close(self) -> Ending:
-        rest = b"" if self.ended else self._events.rest()
-        text = self._last(rest) if rest else ""
-        if not self.ended and self._finish is None:
-            self._explain()
-        return _ending(self._finish, {"model": self._model, "id": self._id}, self._usage, text)
-
-    def _last(self, data: bytes) -> str:
-        """The text of an event that nothing ended: whole, or the answer is not."""
-        try:
-            loads(data) if data != b"[DONE]" else None
-        except ValueError:
-            raise Truncated("the stream broke off within an event.") from None
-        return self._read(data)
-
-    def _read(self, data: bytes) -> str:
-        """The text of one event."""
-        if data == b"[DONE]" or self.ended:
-            self.ended = True
-            return ""
-        try:
-            event = loads(data)
-        except ValueError:
-            # transformers serve writes an error's text into its JSON unescaped.
-            if data.startswith(b'{"error"'):
-                raise Faulted(Fault(message=excerpt(data), status=500)) from None
-            raise ProviderBug(f"an event of the stream is not JSON: {excerpt(data)}.") from None
-        try:
-            if "choices" not in event or event.get("error"):
-                refuse(event)
-            if usage := event.get("usage"):
-                self._usage = usage
-            self._model = event.get("model") or self._model or ""
-            self._id = self._id or event.get("id")
-            choices = event.get("choices")
-            return self._choice(choices[0]) if choices else ""
-        except (LookupError, TypeError, AttributeError):
-            raise ProviderBug(f"an event of the stream is not a chat completion's: {excerpt(data)}.") from None
-
-    def _choice(self, choice: dict[str, Any]) -> str:
-        if finish := choice.get("finish_reason"):
-            self._finish = finish
-        delta = choice.get("delta")
-        text = _text(delta) if delta else ""
-        if text.isascii() and not self._half:
-            return text
-        text = self._half + text
-        self._half = text[-1] if "\ud800" <= text[-1:] <= "\udbff" else ""
-        return characters(text.removesuffix(self._half))
-
-    def _explain(self) -> None:
-        """There was no end mark: say what came instead."""
-        head = self._head.strip()
-        if self._model is None and not any(head.startswith(f) or f.startswith(head) for f in FIELDS):
-            try:
-                data = loads(head)
-            except ValueError:
-                data = None
+    def event(self, data: Any) -> str:
+        """The text in one chunk."""
+        if "choices" not in data or data.get("error"):
             refuse(data)
-            raise ProviderBug(f"the answer is not a stream of events: {excerpt(head)}.")
-        raise Truncated("the stream ended before its end mark.")
+        if usage := data.get("usage"):
+            self._usage = usage
+        self._model = data.get("model") or self._model
+        self._id = self._id or data.get("id")
+        choices = data.get("choices")
+        if not choices:
+            return ""
+        choice = choices[0]
+        self._finish = choice.get("finish_reason") or self._finish
+        delta = choice.get("delta")
+        return _text(delta) if delta else ""
+
+    def ending(self, text: str) -> Ending:
+        """The end of the answer."""
+        return _ending(self._finish, {"model": self._model, "id": self._id}, self._usage, text)
 
 
 def _reader(stream: bool) -> Reader:
-    return _Streamed() if stream else Whole(_whole)
+    return Streamed(_Chunks(), said, done_ends=True) if stream else Whole(_whole)
 
 
 def _text(message: dict[str, Any]) -> str:
