@@ -1,4 +1,4 @@
-"""Fills the README's tables from the code: commands, columns of the records.
+"""Fills the README's tables from the code: commands, columns of the records, what stands behind each way to a vendor.
 
 python tests/readme.py
 """
@@ -7,7 +7,11 @@ import re
 import sys
 from pathlib import Path
 
-from mlaas_lab import records
+sys.path.insert(0, str(Path(__file__).parent))
+
+from conformance_scripts import scripts
+
+from mlaas_lab import records, registry
 from mlaas_lab.commands import _dispatch, _help
 
 PATH = Path(__file__).parents[1] / "README.md"
@@ -25,9 +29,30 @@ def columns() -> str:
     return "\n".join(["| column | type | meaning |", "|---|---|---|", *rows])
 
 
+def conformance() -> str:
+    """One row a way in: what its contract was checked against, and how its requests differ from the official client's."""
+    sdks = {script.name: script for script in scripts("sdks")}
+    specs = {script.name: script for script in scripts("specs")}
+    rows = []
+    for name in registry.names("provider"):
+        provider = registry.load("provider", name)
+        if provider.reply is not None:
+            continue
+        for way, api in {"": provider, **provider.apis}.items():
+            key = "-".join(filter(None, (name, way)))
+            sdk, spec = sdks.get(key), specs.get(key)
+            client = " ".join(sdk.requires) if sdk else "–"
+            differs = "; ".join(f"`{path}`: {why}" for path, why in sdk.differs.items()) if sdk else "not compared"
+            ruled = " ".join(spec.requires) or "npm" if spec else "–"
+            shown = f"`{name}`" if not way else f"`{name}?api={way}`"
+            rows.append(f"| {shown} | {api.checked} | {client} | {ruled} | {differs or 'none'} |")
+    head = ["| way in | stands behind it | official client compared | specification checked | requests differ |"]
+    return "\n".join([*head, "|---|---|---|---|---|", *rows])
+
+
 def filled(text: str) -> str:
     """`text` with what stands between the marks made anew."""
-    for name, made in (("commands", commands()), ("records", columns())):
+    for name, made in (("commands", commands()), ("records", columns()), ("conformance", conformance())):
         text = re.sub(
             rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)",
             lambda m, made=made: m[1] + made + "\n" + m[2],
