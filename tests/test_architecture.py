@@ -21,6 +21,7 @@ HEAVY = ("torch", "vllm", "ray", "mlflow", "ragas", "panel", "polars", "transfor
 SEAMS = {
     "mlflow": ("tracking/",),
     "sqlite3": ("store/", "commands/doctor.py"),
+    "opentelemetry": ("telemetry/",),
     "nest_asyncio": (),
     "litellm": (),
 }

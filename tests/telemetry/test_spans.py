@@ -13,8 +13,8 @@ from opentelemetry.semconv._incubating.attributes import error_attributes, gen_a
 from opentelemetry.semconv.attributes import http_attributes, server_attributes
 from opentelemetry.trace import use_span
 
-from mlaas_lab import inference, telemetry
-from mlaas_lab.errors import CallError, InvalidRequest, UsageError
+from mlaas_lab import inference, registry, telemetry
+from mlaas_lab.errors import CallError, InvalidRequest, MissingExtra, UsageError
 from mlaas_lab.inference import Client, Params
 from mlaas_lab.schema import Attempt, Completion, Message, Target, Usage
 from mlaas_lab.settings import Preferences
@@ -122,6 +122,20 @@ def test_an_emulator_is_called_one(receiver, ask):
     assert receiver.spans[0].attributes["mlaas.emulated"] is True
 
 
+def test_a_vendor_has_the_conventions_name_and_its_region(receiver, ask):
+    with emulated("bedrock") as server:
+        ask(target(server, "bedrock"), telemetry=receiver.url)
+    said = receiver.spans[0].attributes
+    assert said["gen_ai.provider.name"] == "aws.bedrock"
+    assert f"region={said['mlaas.region']}" in said["mlaas.route"]
+
+
+def test_names_of_vendors_are_the_conventions_where_they_have_one():
+    known = {one.value for one in gen_ai_attributes.GenAiProviderNameValues}
+    named = {name: registry.load("provider", name).semconv for name in registry.names("provider")}
+    assert [name for name, said in named.items() if said and said not in known] == []
+
+
 def told(route, *, usage, error=None):
     """Attributes of a call that took a second in July 2025."""
     attempt = Attempt(started_at=1_752_000_000.0, first_token_at=1_752_000_000.25, ended_at=1_752_000_001.0, status=200)
@@ -223,5 +237,5 @@ def test_a_wrong_setting_is_one_line(value):
 def test_the_missing_library_is_named(settings, monkeypatch):
     monkeypatch.delitem(sys.modules, "mlaas_lab.telemetry.pipeline", raising=False)
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
-    with pytest.raises(telemetry.registry.resolve("mlaas_lab.errors:MissingExtra"), match=r"mlaas_lab\[otel\]"):
+    with pytest.raises(MissingExtra, match=r"mlaas_lab\[otel\]"):
         inference.resolve("echo/any", settings.model_copy(update={"telemetry": "http://127.0.0.1:1"}))
