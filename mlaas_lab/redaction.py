@@ -4,6 +4,7 @@ It is hidden wherever text is kept, and warned of where a notebook would keep it
 """
 
 import re
+from collections.abc import Iterator
 
 HIDDEN = "***"
 
@@ -13,7 +14,7 @@ SECRET_WORDS = frozenset(
 )
 """A name is secret when one of its words is: `api_key`, `X-Amz-Signature`; not `max_tokens`."""
 
-_PAIR = re.compile(r"(?P<name>[A-Za-z][\w.\-]*)(?P<is>\s*[=:]\s*[\"']?)(?P<value>[^&\s,;\"']+)")
+_PAIR = re.compile(r"(?<!\w)(?P<name>[A-Za-z][\w.\-]{0,99})(?P<is>\s*[=:]\s*[\"']?)(?P<value>[^&\s,;\"']+)")
 _USER = re.compile(r"(?<=://)[^/\s@]+@")
 _KEY = re.compile(
     r"\b(?:sk-|gsk_|hf_|ghp_|github_pat_|xox[abp]-|r8_|AIza|AKIA|ASIA|glpat-)[\w\-]{12,}"
@@ -23,12 +24,14 @@ _KEY = re.compile(
 """Prefixes that vendors give their keys, and JSON web tokens (RFC 7519)."""
 _LONG = re.compile(r"[A-Za-z0-9+_.\-][A-Za-z0-9+/=_.\-]{19,}")
 """What a key without such a prefix is made of; a path begins otherwise."""
+DEPTH = 8
+"""Pairs within the values of pairs that are looked into; what is deeper is hidden whole."""
 
 
 def redacted(text: str) -> str:
     """`text` without what looks like a key."""
     hidden = _KEY.sub(HIDDEN, _USER.sub(f"{HIDDEN}@", text))
-    return _PAIR.sub(_without_secret, hidden)
+    return _without_secrets(hidden, DEPTH)
 
 
 def holds_key(text: str) -> bool:
@@ -44,10 +47,12 @@ def is_secret(name: str) -> bool:
     return not SECRET_WORDS.isdisjoint(re.split(r"[^a-z0-9]+", words))
 
 
-def _pairs(text: str) -> list[re.Match[str]]:
+def _pairs(text: str, depth: int = DEPTH) -> Iterator[re.Match[str]]:
     """Names with values, those within values too: a target's query stands in `--targets=…`."""
-    found = list(_PAIR.finditer(text))
-    return found + [inner for pair in found for inner in _pairs(pair["value"])]
+    for pair in _PAIR.finditer(text):
+        yield pair
+        if depth:
+            yield from _pairs(pair["value"], depth - 1)
 
 
 def _is_key(value: str) -> bool:
@@ -60,6 +65,10 @@ def _has_digit(text: str) -> bool:
     return any(character.isdecimal() for character in text)
 
 
-def _without_secret(found: re.Match[str]) -> str:
-    value = HIDDEN if is_secret(found["name"]) else _PAIR.sub(_without_secret, found["value"])
-    return f"{found['name']}{found['is']}{value}"
+def _without_secrets(text: str, depth: int) -> str:
+    def hidden(found: re.Match[str]) -> str:
+        secret = is_secret(found["name"]) or not depth
+        value = HIDDEN if secret else _without_secrets(found["value"], depth - 1)
+        return f"{found['name']}{found['is']}{value}"
+
+    return _PAIR.sub(hidden, text)

@@ -57,3 +57,10 @@ def test_something_long_under_a_secret_name_is_a_key(text):
 )
 def test_words_and_names_are_no_keys(text):
     assert not holds_key(text)
+
+
+def test_nothing_nests_too_deep_and_what_does_is_hidden():
+    deep = "a=" * 5000 + "0123456789abcdef01234567"
+    assert not holds_key(deep)
+    assert "0123456789abcdef" not in redacted(deep)
+    assert redacted("a=b=c=d&e=f") == "a=b=c=d&e=f"

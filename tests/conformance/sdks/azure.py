@@ -1,7 +1,7 @@
 # requires: openai==3.54.0
 # headers: authorization, api-key, content-type
 # differs: header.api-key: Azure documents this header for keys and the SDK's bearer too; its emulator verified both
-# differs: header.authorization: the same
+# differs: header.authorization: the SDK sends the key as a bearer, as said above
 """OpenAI's SDK at `/openai/v1`, as Azure documents it: AzureOpenAI itself knows the dated way alone."""
 
 import json
