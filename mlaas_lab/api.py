@@ -9,8 +9,8 @@ from typing import Any
 
 from mlaas_lab import fronts
 from mlaas_lab.commands import _dispatch, _help
+from mlaas_lab.environment import silence
 from mlaas_lab.lab import Lab
-from mlaas_lab.settings import silence
 
 
 def __getattr__(name: str) -> Callable[..., Any]:

@@ -9,10 +9,11 @@ import sys
 from collections.abc import Sequence
 
 from mlaas_lab.commands import _dispatch, _help
+from mlaas_lab.environment import silence
 from mlaas_lab.errors import Interrupted, LabError
 from mlaas_lab.fronts import Terminal, json_file
 from mlaas_lab.lab import Lab
-from mlaas_lab.settings import Preferences, silence
+from mlaas_lab.settings import Preferences
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -16,11 +16,12 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from mlaas_lab import registry, telemetry
+from mlaas_lab.environment import silence
 from mlaas_lab.errors import LabError, OutOfMemory, one_line, snake
 from mlaas_lab.executors import STOPPED
 from mlaas_lab.processes import SUPERVISOR, die_with
 from mlaas_lab.schema import JSON
-from mlaas_lab.settings import Settings, silence
+from mlaas_lab.settings import Settings
 from mlaas_lab.spec import Spec
 from mlaas_lab.store.folder import JobFolder, read_json, write_json
 

@@ -67,8 +67,9 @@ class MlaasMagics(Magics):
     def _run(self, words: list[Any], cell: str | None) -> Any:
         from mlaas_lab import fronts
         from mlaas_lab.commands import _dispatch, _help
+        from mlaas_lab.environment import silence
         from mlaas_lab.lab import Lab
-        from mlaas_lab.settings import Preferences, silence
+        from mlaas_lab.settings import Preferences
 
         silence()
         if (text := _help.asked(words)) is not None:

@@ -1,46 +1,26 @@
 """User preferences of this process: where things lie and what is used by default.
 
-flag > `%config` > environment > project file > user file > default; every value knows where it came from. This is the
-only file that reads the environment.
+flag > `%config` > environment > project file > user file > default; every value knows where it came from. What
+the environment says comes from `environment`.
 """
 
 import os
 import re
-import threading
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import platformdirs
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
-from mlaas_lab import keychain
+from mlaas_lab.environment import given
 from mlaas_lab.errors import UsageError, did_you_mean
 
-SILENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "RAGAS_DO_NOT_TRACK": "true",
-    "DEEPEVAL_TELEMETRY_OPT_OUT": "YES",
-    "VLLM_NO_USAGE_STATS": "1",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "TOKENIZERS_PARALLELISM": "false",
-}
-"""Nothing phones home: what we and the processes we start set, unless the user did."""
-
 PREFIX = "MLAAS_"
-KEY_FILES = ("GOOGLE_APPLICATION_CREDENTIALS",)
-"""Variables that hold the path of a file with keys, not a key."""
-BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")
 
 
 def _collector(value: str) -> str:
@@ -189,86 +169,11 @@ class Preferences:
         yield str(project), _toml(project).get("tool", {}).get("mlaas", {})
         own = self._folder / "mlaas.toml"
         yield str(own), _toml(own)
-        if uri := os.environ.get("MLFLOW_TRACKING_URI"):
+        if uri := given("MLFLOW_TRACKING_URI"):
             yield "MLFLOW_TRACKING_URI", {"tracking_uri": uri}
         yield "environment", _from_environment()
         yield "%config", self._config
         yield "flag", self._flags
-
-
-def secret(name: str) -> str | None:
-    """A key from the environment or the system's keyring; never shown, logged or stored.
-
-    Of `KEY_FILES`, the path of the file with it.
-    """
-    return given(name) or (_logged_in() if name in KEY_FILES else keychain.found(name))
-
-
-def given(name: str) -> str | None:
-    """What the environment says, and nothing else does."""
-    return os.environ.get(name) or None
-
-
-def _logged_in() -> str | None:
-    """Where `gcloud auth application-default login` leaves its file, if it did."""
-    usual = Path(os.environ.get("APPDATA") or Path.home() / ".config") / "gcloud"
-    path = Path(os.environ.get("CLOUDSDK_CONFIG") or usual) / "application_default_credentials.json"
-    return str(path) if path.is_file() else None
-
-
-def proxy(url: str) -> str | None:
-    """The proxy that the environment (or the system) names for `url`; None: none, or `no_proxy` excepts it."""
-    parts = urlsplit(url)
-    if not parts.hostname or proxy_bypass(parts.netloc):
-        return None
-    found = getproxies()
-    return found.get(parts.scheme) or found.get("all")
-
-
-def certificates() -> str | None:
-    """The bundle of certificate authorities that the environment names, under any of the usual names."""
-    return next((path for name in BUNDLES if (path := os.environ.get(name))), None)
-
-
-def ray_token() -> str | None:
-    """The token of a Ray cluster, from where Ray itself looks for it; never shown, logged or stored."""
-    if token := given("RAY_AUTH_TOKEN"):
-        return token
-    path = Path(given("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
-    try:
-        return path.read_text().strip() or None
-    except (OSError, UnicodeDecodeError):
-        return None
-
-
-def environment(**more: str) -> dict[str, str]:
-    """The environment for a process we start: ours, silenced, plus `more`."""
-    return {**SILENT, **os.environ, **more}
-
-
-def silence() -> None:
-    """Switch off the telemetry of libraries this process may import later; what the user set stays."""
-    for name, value in SILENT.items():
-        os.environ.setdefault(name, value)
-
-
-_CHANGING = threading.RLock()
-
-
-@contextmanager
-def temporarily(**values: str) -> Iterator[None]:
-    """Variables that a library reads while it works; afterwards they are as before. One thread at a time."""
-    with _CHANGING:
-        before = {name: os.environ.get(name) for name in values}
-        os.environ.update(values)
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value
 
 
 def _absolute(uri: str) -> str:
@@ -281,8 +186,7 @@ def _absolute(uri: str) -> str:
 
 def _from_environment() -> dict[str, Any]:
     known = Settings.model_fields
-    names = {name.removeprefix(PREFIX).lower(): value for name, value in os.environ.items() if name.startswith(PREFIX)}
-    return {name: value for name, value in names.items() if name in known}
+    return {name: value for name in known if (value := given(f"{PREFIX}{name.upper()}", empty=True)) is not None}
 
 
 def _toml(path: Path) -> dict[str, Any]:

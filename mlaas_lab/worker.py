@@ -14,11 +14,12 @@ from types import FrameType
 
 from mlaas_lab import context, registry
 from mlaas_lab.endings import Ending, MemoryWatch, Wish, ending
+from mlaas_lab.environment import silence
 from mlaas_lab.errors import LabError, StoreError, one_line
 from mlaas_lab.executors import Executor, Running
 from mlaas_lab.processes import adopt_orphans, identity, sweep
 from mlaas_lab.schema import JSON, Endpoint, Job, JobState, Progress
-from mlaas_lab.settings import Settings, silence
+from mlaas_lab.settings import Settings
 from mlaas_lab.store import Store
 from mlaas_lab.store.folder import JobFolder, read_json, write_json
 from mlaas_lab.store.patience import patient

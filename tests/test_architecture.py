@@ -90,7 +90,7 @@ def test_environment_is_read_in_one_file():
     pattern = re.compile(r"os\.(environ|getenv)")
     found = {name for path, name in zip(FILES, NAMES, strict=True) if pattern.search(path.read_text())}
     # The entry's process sets its threads before libraries count the cores.
-    assert found <= {"settings.py", "context.py"}
+    assert found <= {"environment.py", "context.py"}
 
 
 def test_loops_run_in_one_place():

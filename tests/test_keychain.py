@@ -9,9 +9,9 @@ from keyring.backend import KeyringBackend
 from keyring.errors import KeyringLocked, PasswordDeleteError
 
 from mlaas_lab import keychain
+from mlaas_lab.environment import given, secret
 from mlaas_lab.errors import MissingExtra
 from mlaas_lab.inference import resolve
-from mlaas_lab.settings import given, secret
 
 
 class Memory(KeyringBackend):
@@ -110,7 +110,7 @@ def test_a_message_does_not_hold_the_key(use):
 def test_a_key_in_the_environment_costs_no_import():
     script = (
         "import sys\n"
-        "from mlaas_lab.settings import secret\n"
+        "from mlaas_lab.environment import secret\n"
         "print(secret('A_KEY'), 'keyring' in sys.modules, secret('B_KEY'), 'keyring' in sys.modules)\n"
     )
     env = {"A_KEY": "here", "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from mlaas_lab.environment import SILENT, silence, surroundings
 from mlaas_lab.errors import UsageError
-from mlaas_lab.settings import SILENT, Preferences, environment, silence
+from mlaas_lab.settings import Preferences
 
 
 def test_precedence(home, tmp_path, monkeypatch):
@@ -62,7 +63,7 @@ def test_bad_file_is_one_line(tmp_path, text, message):
 def test_telemetry_of_dependencies_is_off_and_the_users_word_counts(monkeypatch):
     monkeypatch.setenv("DO_NOT_TRACK", "0")
     silence()
-    assert environment()["DO_NOT_TRACK"] == "0"
-    assert {name: environment()[name] for name in SILENT if name != "DO_NOT_TRACK"} == {
+    assert surroundings()["DO_NOT_TRACK"] == "0"
+    assert {name: surroundings()[name] for name in SILENT if name != "DO_NOT_TRACK"} == {
         name: value for name, value in SILENT.items() if name != "DO_NOT_TRACK"
     }

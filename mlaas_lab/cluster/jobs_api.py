@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from mlaas_lab.environment import ray_token
 from mlaas_lab.errors import JobError, LabError, UsageError
-from mlaas_lab.settings import ray_token
 
 ADDRESS = "http://127.0.0.1:8265"
 """Where `ray start --head` has its Jobs API."""

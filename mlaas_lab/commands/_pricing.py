@@ -3,11 +3,11 @@
 from dataclasses import dataclass, replace
 
 from mlaas_lab import pricing, registry
+from mlaas_lab.environment import secret
 from mlaas_lab.errors import DataError, UsageError, did_you_mean
 from mlaas_lab.lab import Lab
 from mlaas_lab.providers import Provider
 from mlaas_lab.schema import Target, Usage
-from mlaas_lab.settings import secret
 
 OWN = "Give a price of your own: a YAML file, named by the setting `prices`."
 MACHINE = "Price the machine: estimate --gpu NAME --cloud NAME."

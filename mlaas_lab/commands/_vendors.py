@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 from mlaas_lab import keychain, registry
 from mlaas_lab.emulators import Emulator
+from mlaas_lab.environment import KEY_FILES, given, secret
 from mlaas_lab.providers import Api, Parameter, Provider
 from mlaas_lab.schema import JSON
-from mlaas_lab.settings import KEY_FILES, given, secret
 from mlaas_lab.signing import Sign
 
 

@@ -9,10 +9,10 @@ from typing import Annotated
 from mlaas_lab import keychain, registry
 from mlaas_lab.commands import Command
 from mlaas_lab.commands._vendors import Vendor, every
+from mlaas_lab.environment import KEY_FILES, given
 from mlaas_lab.errors import UsageError, did_you_mean
 from mlaas_lab.lab import Lab
 from mlaas_lab.schema import JSON
-from mlaas_lab.settings import KEY_FILES, given
 from mlaas_lab.spec import Arg, Refers, Spec
 from mlaas_lab.view import Badge, Code, Column, Facts, Shown, Table, Tone, View
 from mlaas_lab.view.formats import count

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import psutil
 
+from mlaas_lab.environment import surroundings
 from mlaas_lab.processes import MARK, SUPERVISOR, elsewhere, find, identity, kill_tree
 from mlaas_lab.schema import JSON
-from mlaas_lab.settings import environment as surroundings
 from mlaas_lab.store.folder import JobFolder
 
 

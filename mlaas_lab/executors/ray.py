@@ -21,10 +21,11 @@ from mlaas_lab.cluster.jobs_api import Cluster, Unanswered
 from mlaas_lab.cluster.lines import Arrivals, last_steps, lines_file, turn_file
 from mlaas_lab.cluster.parcel import carried, pack
 from mlaas_lab.cluster.watch import Watch
+from mlaas_lab.environment import SILENT
 from mlaas_lab.errors import JobError, UsageError
 from mlaas_lab.executors import LOST, STOPPED, Executor
 from mlaas_lab.schema import JSON, Target
-from mlaas_lab.settings import SILENT, Settings
+from mlaas_lab.settings import Settings
 from mlaas_lab.store import Store
 from mlaas_lab.store.folder import JobFolder, write_json
 

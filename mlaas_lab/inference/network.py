@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.abc import ResolveResult
 
+from mlaas_lab.environment import certificates, proxy
 from mlaas_lab.errors import UsageError
-from mlaas_lab.settings import certificates, proxy
 
 HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "mlaas_lab"}
 CONNECT_S = 10.0

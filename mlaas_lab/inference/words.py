@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from mlaas_lab.environment import given
 from mlaas_lab.errors import AuthFailed, UsageError, did_you_mean
 from mlaas_lab.providers import Api, Parameter, Provider
 from mlaas_lab.redaction import is_secret, redacted
 from mlaas_lab.schema import Target
-from mlaas_lab.settings import given
 from mlaas_lab.signing import Keys, Sign, bearer, key
 
 REQUEST: Mapping[str, Callable[[str], Any]] = {

@@ -16,12 +16,12 @@ from threading import Event
 
 from mlaas_lab import registry
 from mlaas_lab.context import Context, Outcome, Stopped
+from mlaas_lab.environment import surroundings
 from mlaas_lab.errors import DataError, JobError, UsageError
 from mlaas_lab.models import TINY, Model, locate, materialize
 from mlaas_lab.serving import Engine, Weights, Wishes
 from mlaas_lab.serving._health import NotListening, Refused, one_token
 from mlaas_lab.serving._process import Server
-from mlaas_lab.settings import environment
 from mlaas_lab.store.folder import write_json
 from mlaas_lab.tasks.serve import Serve
 
@@ -137,7 +137,7 @@ def _serve_on(port: int, plan: _Plan, spec: Serve, context: Context) -> Outcome:
         launch.command,
         folder=folder,
         log=context.folder.log,
-        environment=environment(**launch.environment),
+        environment=surroundings(**launch.environment),
     )
     try:
         _wait(server, base_url, list(launch.models.values()), context, within_s=spec.ready_within_s)

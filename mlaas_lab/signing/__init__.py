@@ -6,9 +6,9 @@ Whether a request may be signed at all, because it goes to the key's own host, i
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from mlaas_lab.environment import KEY_FILES, secret
 from mlaas_lab.errors import AuthFailed
 from mlaas_lab.schema import Target
-from mlaas_lab.settings import KEY_FILES, secret
 
 Keys = Callable[[str], str]
 """The secret that an environment variable of this name holds; raises AuthFailed where there is none."""

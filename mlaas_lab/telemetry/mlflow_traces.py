@@ -7,8 +7,8 @@ import requests
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace.export import SpanExporter
 
+from mlaas_lab.environment import secret
 from mlaas_lab.errors import UsageError
-from mlaas_lab.settings import secret
 
 API = "/api/2.0/mlflow/experiments"
 TIMEOUT_S = 10

@@ -19,9 +19,10 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
+from mlaas_lab.environment import secret
 from mlaas_lab.pricing import cost, lists
 from mlaas_lab.schema import Target, Usage
-from mlaas_lab.settings import Settings, secret
+from mlaas_lab.settings import Settings
 from mlaas_lab.telemetry import mlflow_traces
 from mlaas_lab.telemetry.attributes import Call, attempts, attributes
 from mlaas_lab.telemetry.renaming import Renaming

@@ -9,7 +9,7 @@ mlflow's fluent state (the active run, the global tracking URI) is never touched
 from typing import TYPE_CHECKING, Any
 
 from mlaas_lab import registry
-from mlaas_lab.settings import silence
+from mlaas_lab.environment import silence
 from mlaas_lab.tracking.outbox import Delivered, delivered, forget, undelivered
 from mlaas_lab.tracking.waiting import waits, warning, words
 

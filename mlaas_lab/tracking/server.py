@@ -19,8 +19,9 @@ from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from mlaas_lab.environment import temporarily
 from mlaas_lab.errors import TrackingError
-from mlaas_lab.settings import Settings, temporarily
+from mlaas_lab.settings import Settings
 from mlaas_lab.tracking.params import redacted
 
 HTTP = ("http", "https", "databricks")

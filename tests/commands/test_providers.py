@@ -14,9 +14,9 @@ from mlaas_lab.cli import main
 from mlaas_lab.commands import _complete
 from mlaas_lab.commands._vendors import Vendor
 from mlaas_lab.commands.providers import command
+from mlaas_lab.environment import KEY_FILES, secret
 from mlaas_lab.errors import MissingExtra, UsageError
 from mlaas_lab.inference import resolve
-from mlaas_lab.settings import KEY_FILES, secret
 from mlaas_lab.spec import read
 
 NAMES = registry.names("provider")

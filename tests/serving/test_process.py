@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mlaas_lab.environment import surroundings
 from mlaas_lab.serving._process import Server
-from mlaas_lab.settings import environment
 
 SLEEP = "import time; time.sleep(600)"
 STUBBORN = (
@@ -27,8 +27,8 @@ OWNER = """
 import sys, time
 from pathlib import Path
 from mlaas_lab.serving._process import Server
-from mlaas_lab.settings import environment
-server = Server(sys.argv[2:], folder=Path(sys.argv[1]), log=Path(sys.argv[1]) / "log", environment=environment())
+from mlaas_lab.environment import surroundings
+server = Server(sys.argv[2:], folder=Path(sys.argv[1]), log=Path(sys.argv[1]) / "log", environment=surroundings())
 print("started", flush=True)
 time.sleep(600)
 """
@@ -72,7 +72,7 @@ def mark(tmp_path: Path):
 
 def start(tmp_path: Path, code: str, mark: str) -> Server:
     command = [sys.executable, "-c", code.replace("MARK", repr(mark)), mark]
-    return Server(command, folder=tmp_path, log=tmp_path / "log", environment=environment())
+    return Server(command, folder=tmp_path, log=tmp_path / "log", environment=surroundings())
 
 
 def test_stop_ends_the_whole_family(tmp_path, mark):

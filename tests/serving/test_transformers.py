@@ -15,7 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mlaas_lab.settings import Settings, environment
+from mlaas_lab.environment import surroundings
+from mlaas_lab.settings import Settings
 from mlaas_lab.store.folder import JobFolder, write_json
 
 SUPERVISOR = "import subprocess, sys; subprocess.run([sys.executable, '-m', 'mlaas_lab.context', sys.argv[1]])"
@@ -78,7 +79,7 @@ def start(folder: Path, *models: Path, **spec) -> Running:
     )
     with job.log.open("ab") as log:
         supervisor = subprocess.Popen(
-            [sys.executable, "-c", SUPERVISOR, str(folder)], stdout=log, stderr=log, env=environment()
+            [sys.executable, "-c", SUPERVISOR, str(folder)], stdout=log, stderr=log, env=surroundings()
         )
     deadline = time.monotonic() + 200
     while not (ready := [e for _, e in job.events_from(0) if e["event"] == "ready"]) and supervisor.poll() is None:

@@ -6,9 +6,9 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from mlaas_lab.environment import secret
 from mlaas_lab.errors import AuthFailed, MissingExtra
 from mlaas_lab.schema import Target
-from mlaas_lab.settings import secret
 from mlaas_lab.signing import Request, google, key
 
 AT = 1_790_000_000.0
