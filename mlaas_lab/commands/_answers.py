@@ -18,6 +18,9 @@ PLACE = ("base_url", "emulated", "key_env")
 MOST_MARKED = 0.5
 """Share of an answer beyond which marking what differs hides more than it shows."""
 
+NATURAL = frozenset({"stop", "STOP", "end_turn", "stop_sequence", "eos_token", "succeeded"})
+"""How vendors say that an answer was over; anything else cut it."""
+
 
 @dataclass(kw_only=True)
 class Asked:
@@ -152,7 +155,7 @@ def _answer(row: Asked, name: str) -> view.Answer:
     shown = view.Answer(target=name, text=row.text or None, error=row.failure, badge=badge)
     if done is None:
         return replace(shown, note="" if row.error else "…", facts=_facts(row) if row.error else ())
-    note = "" if done.finish_reason in ("stop", None) else f"stopped by {done.finish_reason}"
+    note = "" if done.finish_reason is None or done.finish_reason in NATURAL else f"stopped by {done.finish_reason}"
     return replace(shown, text=done.text, note=note, facts=_facts(row))
 
 

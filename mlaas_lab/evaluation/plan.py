@@ -1,6 +1,7 @@
 """What an evaluation will ask, checked to the last word before anybody is asked or paid."""
 
 import random
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from mlaas_lab.evaluation.contents import content
 from mlaas_lab.evaluation.metrics import Metric
 from mlaas_lab.inference import Limits, Params, Route, parsed, resolve
 from mlaas_lab.records import COLUMNS
-from mlaas_lab.schema import Message, Sample
+from mlaas_lab.schema import Message, Sample, Usage
 from mlaas_lab.settings import Settings
 from mlaas_lab.tasks.eval import Eval
 
@@ -76,6 +77,10 @@ def prepare(spec: Eval, settings: Settings) -> Plan:
     samples = _samples(spec)
     check_needs(metrics, samples, spec.data)
     routes = {name: resolve(name, settings) for name in names}
+    book = pricing.lists(settings)
+    for route in routes.values():
+        # Price lists are read before anybody's clock runs.
+        pricing.cost(route.place, Usage(input_tokens=0, output_tokens=0), at=time.time(), book=book)
     return Plan(
         samples=samples,
         routes=routes,
@@ -88,7 +93,7 @@ def prepare(spec: Eval, settings: Settings) -> Plan:
         contents={name: content(route, settings) for name, route in routes.items()},
         cache=spec.cache,
         exchanges=spec.exchanges,
-        prices=pricing.lists(settings),
+        prices=book,
     )
 
 

@@ -5,7 +5,8 @@ has a price of its own, and as the rest where it has none.
 """
 
 import ipaddress
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import ROUND_UP, Decimal
 from functools import lru_cache
@@ -44,9 +45,10 @@ def cost(target: Target, usage: Usage, *, at: float, book: Lists = NONE, answere
         return Cost(usd=Decimal(0), source="free", date=day.isoformat())
     if target.provider is None or usage.input_tokens is None or usage.output_tokens is None:
         return UNPRICED
-    known = _in_minute(target, int(at // 60), book)
+    minute = int(at // 60)
+    known = _tariffs(target, minute, book)
     if not known and answered and target.provider in DEPLOYED:
-        known = _in_minute(replace(target, model=answered), int(at // 60), book)
+        known = _tariffs(replace(target, model=answered), minute, book)
     found = _sum(known, usage)
     if found is None:
         return UNPRICED
@@ -67,12 +69,6 @@ def prices(target: Target, *, at: float, book: Lists = NONE) -> tuple[Price, ...
     if base_url is not None:
         return ()
     return of_target(book, target, day, own=False)
-
-
-@lru_cache(maxsize=1024)
-def _in_minute(target: Target, minute: int, book: Lists) -> tuple[Price, ...]:
-    """`prices`, looked up once a minute: no price changes within one, and an evaluation asks thousands of times."""
-    return prices(target, at=minute * 60.0, book=book)
 
 
 def models(provider: str, *, book: Lists = NONE) -> list[str]:
@@ -104,35 +100,67 @@ def day_of(at: float) -> date:
     return datetime.fromtimestamp(at, UTC).date()
 
 
-def _sum(prices: tuple[Price, ...], usage: Usage) -> Exact | None:
+@dataclass(frozen=True, kw_only=True)
+class _Tariff:
+    """What holds for calls with more input than `above` tokens."""
+
+    above: int
+    usd: Mapping[str, Decimal | None]
+    """Unit → dollars for one token, or one request; None: not in dollars."""
+    source: str
+
+
+@lru_cache(maxsize=1024)
+def _tariffs(target: Target, minute: int, book: Lists) -> tuple[_Tariff, ...]:
+    """What `target` costs in that minute (since 1970), looked up once for all of its calls."""
+    return _by_length(prices(target, at=minute * 60.0, book=book))
+
+
+def _by_length(listed: Sequence[Price]) -> tuple[_Tariff, ...]:
+    """The tariffs in a list, that for the most input first."""
+    known = [price for price in listed if not price.suspect]
+    lengths = {0, *(price.above_input_tokens for price in known)} if known else set()
+    return tuple(_tariff(known, above) for above in sorted(lengths, reverse=True))
+
+
+def _tariff(known: Sequence[Price], above: int) -> _Tariff:
+    held = {
+        price.unit: price
+        for price in sorted(known, key=lambda price: price.above_input_tokens)
+        if price.above_input_tokens <= above
+    }
+    usd = {
+        unit: None if price.usd is None else price.usd / (THOUSAND if unit == REQUESTS else MILLION)
+        for unit, price in held.items()
+    }
+    return _Tariff(above=above, usd=usd, source="; ".join(dict.fromkeys(price.cited for price in held.values())))
+
+
+def _sum(tariffs: Sequence[_Tariff], usage: Usage) -> Exact | None:
     """Each part of the call at its own price; None where one that it needs is unknown."""
     n_input, n_output = usage.input_tokens or 0, usage.output_tokens or 0
     cached, written = usage.cached_tokens or 0, usage.cache_write_tokens or 0
     reasoned = usage.reasoning_tokens or 0
-    if cached + written > n_input or reasoned > n_output:
+    tariff = next((one for one in tariffs if n_input > one.above or not one.above), None)
+    if tariff is None or not tariff.usd or cached + written > n_input or reasoned > n_output:
         return None
-    held = {
-        price.unit: price
-        for price in sorted(prices, key=lambda price: price.above_input_tokens)
-        if not price.suspect and (n_input > price.above_input_tokens or not price.above_input_tokens)
-    }
-    output = (held.get(OUTPUT_REASONED) if reasoned else None) or held.get(OUTPUT)
-    parts = [
-        (n_input - cached - written, held.get(INPUT), MILLION),
-        (cached, held.get(CACHED) or held.get(INPUT), MILLION),
-        (written, held.get(WRITTEN) or held.get(INPUT), MILLION),
-        (n_output - reasoned, output, MILLION),
-        (reasoned, held.get(REASONING) or output, MILLION),
-        (1 if REQUESTS in held else 0, held.get(REQUESTS), THOUSAND),
-    ]
-    total = Decimal(0)
-    for n, price, per in parts:
-        if not n:
-            continue
-        if price is None or price.usd is None:
-            return None
-        total += n * price.usd / per
-    return (total, "; ".join(dict.fromkeys(price.cited for price in held.values()))) if held else None
+    usd = tariff.usd
+    output = OUTPUT_REASONED if reasoned and OUTPUT_REASONED in usd else OUTPUT
+    total = usd.get(REQUESTS, Decimal(0))
+    parts = (
+        (n_input - cached - written, INPUT, INPUT),
+        (cached, CACHED, INPUT),
+        (written, WRITTEN, INPUT),
+        (n_output - reasoned, output, output),
+        (reasoned, REASONING, output),
+    )
+    for n, unit, otherwise in parts:
+        if n:
+            price = usd[unit] if unit in usd else usd.get(otherwise)
+            if price is None or total is None:
+                return None
+            total += n * price
+    return None if total is None else (total, tariff.source)
 
 
 def _base_url(target: Target) -> str | None:

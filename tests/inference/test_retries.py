@@ -105,7 +105,7 @@ def test_cut_body_is_truncated(ask, stream):
 
 def test_a_client_without_the_end_mark_takes_a_part_for_the_whole(ask, monkeypatch):
     """The control: a reader that does not ask for the end mark is caught by the test above."""
-    monkeypatch.setattr(openai_chat._Streamed, "_explain", lambda self: None)
+    monkeypatch.setattr(openai_chat._Chunks, "complete", True)
     with Loopback(faults=[cut(3, tidy=True)]) as server:
         assert ask(server, stream=True).text == "Grüße an"
 
