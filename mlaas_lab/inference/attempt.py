@@ -187,7 +187,8 @@ async def _one(
         raise RuntimeError("an exchange needs a connection")
     url, sign = asked.url, call.route.sign
     if sign is not None:
-        own = {**own, **sign.headers(asked, call.route.keys)}
+        added = sign.headers(asked, call.route.keys)
+        own = {**own, **added} if own else added
         if sign.query is not None:
             url = f"{url}{'&' if '?' in url else '?'}{sign.query(asked, call.route.keys)}"
     running.set(stamps)
@@ -204,7 +205,7 @@ async def _one(
         stamps.status = response.status
         call.headers = response.headers
         call.chunks = []
-        stamps.request_id = next((response.headers[name] for name in REQUEST_IDS if name in response.headers), None)
+        stamps.request_id = _request_id(response.headers)
         if not 200 <= response.status < 300:
             raise await _failed(call, response, line.speaker)
         read = await _read(call, stamps, response.content, reader)
@@ -213,6 +214,14 @@ async def _one(
                 async with asyncio.timeout(LINGER_S):
                     await response.content.readany()
         return read
+
+
+def _request_id(headers: Mapping[str, str]) -> str | None:
+    """The vendor's own, under the first of the names that it has."""
+    for name in REQUEST_IDS:
+        if (found := headers.get(name)) is not None:
+            return found
+    return None
 
 
 async def _failed(call: Call, response: aiohttp.ClientResponse, speaker: Speaker) -> CallError:

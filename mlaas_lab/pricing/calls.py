@@ -40,12 +40,11 @@ def cost(target: Target, usage: Usage, *, at: float, book: Lists = NONE, answere
         book: the user's own price lists.
         answered: the model that said it answered; it counts where the target names a deployment.
     """
-    day = day_of(at)
+    minute = int(at // 60)
     if target.provider == "echo":
-        return Cost(usd=Decimal(0), source="free", date=day.isoformat())
+        return Cost(usd=Decimal(0), source="free", date=_day_of(minute))
     if target.provider is None or usage.input_tokens is None or usage.output_tokens is None:
         return UNPRICED
-    minute = int(at // 60)
     known = _tariffs(target, minute, book)
     if not known and answered and target.provider in DEPLOYED:
         known = _tariffs(replace(target, model=answered), minute, book)
@@ -53,8 +52,9 @@ def cost(target: Target, usage: Usage, *, at: float, book: Lists = NONE, answere
     if found is None:
         return UNPRICED
     usd, source = found
-    emulated = "emulated: " if target.get("emulated") is not None else ""
-    return Cost(usd=usd.quantize(MICRO, rounding=ROUND_UP), source=f"{emulated}{source}", date=day.isoformat())
+    if target.get("emulated") is not None:
+        source = f"emulated: {source}"
+    return Cost(usd=usd.quantize(MICRO, rounding=ROUND_UP), source=source, date=_day_of(minute))
 
 
 def prices(target: Target, *, at: float, book: Lists = NONE) -> tuple[Price, ...]:
@@ -114,6 +114,11 @@ class _Tariff:
 def _tariffs(target: Target, minute: int, book: Lists) -> tuple[_Tariff, ...]:
     """What `target` costs in that minute (since 1970), looked up once for all of its calls."""
     return _by_length(prices(target, at=minute * 60.0, book=book))
+
+
+@lru_cache(maxsize=1024)
+def _day_of(minute: int) -> str:
+    return day_of(minute * 60.0).isoformat()
 
 
 def _by_length(listed: Sequence[Price]) -> tuple[_Tariff, ...]:
