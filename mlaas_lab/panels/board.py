@@ -49,7 +49,7 @@ def _ended(folder: JobFolder, result: dict[str, Any]) -> list[View]:
     own = board(summary, verdicts)
     if not folder.records.exists():
         return [own]
-    compared = ("board", "cost", "latency", "outputs")
+    compared = ("board", "cost", "latency", "outputs", "slices", "success")
     frame = records.read(folder.records)
     own = panels.labelled(replace(own, notes=[*own.notes, MORE]), frame)
     return [own, *panels.draw(frame, without=compared)]

@@ -118,7 +118,7 @@ def _build(frame: pl.DataFrame) -> View | None:
     notes = [UNPRICED] if any(line.n_unpriced for line in lines) else []
     lost = sum(line.n_error for line in lines)
     notes += (
-        [f"Calls without an answer, {count(lost)} here, may have cost something too; no figure holds it."]
+        [f"Calls without an answer, {count(lost)} here, may have cost something too; no figure here holds it."]
         if lost
         else []
     )
