@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 from yarl import URL
 
-from mlaas_lab.errors import AuthFailed, CallError, NotFound, ProviderBug, Truncated, Unreachable
+from mlaas_lab.errors import AuthFailed, CallError, NotFound, ProviderBug, Truncated, Unreachable, did_you_mean
 from mlaas_lab.inference.network import CONNECT_S
 from mlaas_lab.inference.retry import asked_s
 from mlaas_lab.inference.route import Route
@@ -113,7 +113,17 @@ class Speaker:
             cause = error.os_error
             why = os.strerror(cause.errno) if cause.errno and cause.errno > 0 else cause.strerror or str(cause)
             told = f"no connection to {error.host}:{error.port}: {why}"
-        return kind(self.line(told), status=status, request_id=request_id)
+        missing = isinstance(error, aiohttp.ClientConnectorDNSError)
+        return kind(
+            self.line(told), next=self._no_such_region() if missing else None, status=status, request_id=request_id
+        )
+
+    def _no_such_region(self) -> str | None:
+        """A host that nobody knows may be that of a region that there is not."""
+        region, known = self.route.region, self.route.provider.regions
+        if region is None or not known or region in known:
+            return None
+        return f"{region!r} is no region that is known here. {did_you_mean(region, known) or ''}".strip()
 
     def _mended(self, kind: type[CallError]) -> str | None:
         if kind is not AuthFailed:

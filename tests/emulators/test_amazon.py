@@ -19,7 +19,7 @@ from mlaas_lab.emulators._server import Scene, Server
 from mlaas_lab.emulators._sigv4 import Denied, verify
 from mlaas_lab.emulators.bedrock import Bedrock
 from mlaas_lab.emulators.sagemaker import SageMaker
-from mlaas_lab.inference import Client, Limits, attempt, on_loop, resolve
+from mlaas_lab.inference import Client, Limits, on_loop, resolve
 from mlaas_lab.schema import Message, Target
 from mlaas_lab.signing import Request
 from mlaas_lab.signing.sigv4 import sigv4
@@ -223,8 +223,9 @@ def test_a_changed_secret_is_told_without_showing_it(settings, provider, monkeyp
 @pytest.mark.parametrize("minutes", [-10, 10])
 @pytest.mark.parametrize("provider", ["bedrock", "sagemaker"])
 def test_a_clock_that_is_wrong(settings, provider, minutes, monkeypatch):
-    monkeypatch.setattr("mlaas_lab.inference.attempt._EPOCH", attempt._EPOCH + 60 * minutes)
-    monkeypatch.setattr("mlaas_lab.inference.failures.time", SimpleNamespace(time=lambda: time.time() + 60 * minutes))
+    wrong = SimpleNamespace(time=lambda: time.time() + 60 * minutes, perf_counter=time.perf_counter)
+    for module in ("attempt", "failures"):
+        monkeypatch.setattr(f"mlaas_lab.inference.{module}.time", wrong)
     query = "api=sigv4" if provider == "bedrock" else ""
     with emulated(provider) as server, pytest.raises(errors.AuthFailed) as caught:
         call(settings, target(server, provider, query=query))

@@ -155,3 +155,17 @@ def test_a_redirect_is_never_followed_with_a_key(ask, monkeypatch):
         with Loopback(faults=[away]) as server, pytest.raises(NotFound):
             ask(server, query="&key_env=SOME_KEY", limits=ONCE)
         assert elsewhere.requests == []
+
+
+def test_a_region_that_there_is_not_is_named(asked, settings, monkeypatch):
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "k-canary")
+
+    async def nobody(self, host, port=0, family=0):
+        raise OSError(-2, "Name or service not known")
+
+    monkeypatch.setattr("mlaas_lab.inference.network._Public.resolve", nobody)
+    for region, hint in (("eu-centrl-1", "Did you mean 'eu-central-1'"), ("eu-central-1", None)):
+        with pytest.raises(Unreachable) as caught:
+            asked(resolve(f"bedrock/m?region={region}", settings), limits=ONCE)
+        assert (hint or "") in str(caught.value)
+        assert ("is no region" in str(caught.value)) == (hint is not None)

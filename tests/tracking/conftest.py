@@ -9,7 +9,7 @@ import pytest
 from faults.proxy import FaultProxy
 from mlflow_loopback import MlflowServer, copied
 
-from mlaas_lab import settings as settings_module
+from mlaas_lab import environment
 from mlaas_lab.settings import Settings
 from mlaas_lab.store.folder import JobFolder, write_json
 
@@ -19,7 +19,7 @@ START = 1_790_000_000.0
 
 @pytest.fixture(autouse=True)
 def _no_telemetry() -> None:
-    settings_module.silence()
+    environment.silence()
 
 
 @pytest.fixture(scope="session")
