@@ -322,7 +322,7 @@ def test_no_secret_arrives(server, job, log, remote, monkeypatch, sabotaged):
     if sabotaged:
         for module in ("params", "delivery"):
             monkeypatch.setattr(f"mlaas_lab.tracking.{module}.redacted", lambda text: text)
-        monkeypatch.setattr("mlaas_lab.tracking.params._secret", lambda _name: False)
+        monkeypatch.setattr("mlaas_lab.tracking.params.is_secret", lambda _name: False)
     canary = "sk-CANARY1234567890abcdef"
     folder = job(
         f"secret-{sabotaged}", targets=[f"openai/m?api_key={canary}"], api_key=canary, system=f"my key is {canary}"
