@@ -19,6 +19,7 @@ from mlaas_lab.commands.prune import Pruned
 from mlaas_lab.commands.sync import Synced
 from mlaas_lab.commands.version import Versions
 from mlaas_lab.data.report import Report
+from mlaas_lab.gating import Gate
 from mlaas_lab.job import JobHandle
 
 def ask(
@@ -174,6 +175,16 @@ def finetune(
     priority: int = ...,
     ray_address: str | None = ...,
 ) -> JobHandle: ...
+
+def gate(
+    run: str,
+    *,
+    rule: str,
+    baseline: str | None = ...,
+    target: str | None = ...,
+    against: str | None = ...,
+    seed: int | None = ...,
+) -> Gate: ...
 
 def help(
     name: str | Sequence[str] = ...,

@@ -20,7 +20,7 @@ from mlaas_lab.stats.ratios import paired_ratio_limits
 MICRO = 1_000_000
 """Micro-dollars in a dollar: sums of them are exact."""
 COLUMNS = frozenset(
-    {"target", "sample_id", "error", "attempts", "timeline", "cost_usd", "input_tokens", "output_tokens"}
+    {"target", "sample_id", "repeat", "error", "attempts", "timeline", "cost_usd", "input_tokens", "output_tokens"}
 )
 """What is read besides scores."""
 HALF = 0.5
@@ -193,7 +193,7 @@ def _right(scores: Floats, *, graded: bool, higher: bool) -> tuple[Any, str]:
 
 def _limits(part: pl.DataFrame, paid: Floats, right: Any) -> tuple[float | None, float | None]:
     """Of dollars over right answers; repeats of a sample are one."""
-    if part["sample_id"].n_unique() == len(part):
+    if "repeat" in part.columns and part["repeat"].max() == 0:
         return paired_ratio_limits(np.nan_to_num(paid), right.astype(float))
     table = pl.DataFrame({"sample": part["sample_id"], "paid": np.nan_to_num(paid), "right": right.astype(float)})
     sums = table.group_by("sample", maintain_order=True).agg(pl.col("paid", "right").sum())
