@@ -104,9 +104,13 @@ def key(name: str) -> str:
     return value
 
 
+SHORTEST = 4
+"""Characters of a secret; anything shorter keeps no door, and blanking it would tear words apart."""
+
+
 def blanked(text: str, secrets: Iterable[str]) -> str:
     """`text` without any of `secrets`."""
     for value in secrets:
-        if value:
+        if len(value) >= SHORTEST:
             text = text.replace(value, "***")
     return text

@@ -29,4 +29,4 @@ def test_no_key(monkeypatch, value):
 
 
 def test_blanked():
-    assert blanked("token t-1 for secret", ["secret", "", "t-1"]) == "token *** for ***"
+    assert blanked("token t-12 for secret", ["secret", "", "k", "t-12"]) == "token *** for ***"
