@@ -2,7 +2,8 @@
 
 It stands on records alone, so an evaluation that just ended and a Parquet file from last year are read the same way.
 The unit of everything is the sample: repeats are averaged first, since they do not make more samples. A record without
-a score is counted, never scored 0.
+a score is counted, never scored 0. Where samples come in groups that are drawn (documents, users), whole groups are
+what scatters; a few fixed kinds (languages, channels) leave each sample for itself.
 """
 
 from dataclasses import dataclass
@@ -10,11 +11,14 @@ from itertools import combinations
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from mlaas_lab import registry
 from mlaas_lab.evaluation.verdict import Comparison, decide
 from mlaas_lab.records import metrics_of
 from mlaas_lab.schema import Verdict
+from mlaas_lab.stats import clusters
+from mlaas_lab.stats.clusters import Groups
 from mlaas_lab.stats.intervals import Floats, mean_limits
 
 
@@ -33,10 +37,26 @@ class Summary:
     """Samples with a score."""
     n_error: int
     """Records without one: a failed call, or an answer that could not be scored."""
+    n_groups: int | None = None
+    """Groups the samples come in, where the interval stands on groups; None: each sample stands for itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scored:
+    """Scores by one metric, samples in one order for all targets."""
+
+    by_target: dict[str, Floats]
+    """(samples,) each, NaN for none."""
+    groups: Groups | None
+    """(samples,); None where each sample stands for itself."""
+
+    def among(self, chosen: NDArray[np.bool_]) -> Groups | None:
+        """The groups of some samples, numbered anew without gaps."""
+        return None if self.groups is None else np.unique(self.groups[chosen], return_inverse=True)[1]
 
 
 def summarize(
-    frame: pl.DataFrame | pl.LazyFrame, *, seed: int = 0, margin: float | None = None
+    frame: pl.DataFrame | pl.LazyFrame, *, seed: int = 0, margin: float | None = None, grouped: bool | None = None
 ) -> tuple[list[Summary], list[Verdict]]:
     """Means and verdicts of all targets and metrics in `frame`, targets in the order they were named.
 
@@ -44,15 +64,16 @@ def summarize(
         frame: records, of several runs too: a target that stands in more than one is then named `target @ run_id`.
         seed: of the bootstrap and the permutations.
         margin: a difference that surely stays within ± margin is `equivalent`; None: nothing ever is.
+        grouped: whether samples of one group scatter together; None: where groups look drawn (`clusters.are_draws`).
     """
     records = told_apart(frame.lazy().collect())
     targets = records["target"].unique(maintain_order=True).to_list()
     summary: list[Summary] = []
     comparisons: list[Comparison] = []
     for metric in metrics_of(records.columns):
-        scores = _scores(records, metric, targets)
+        scores = _scores(records, metric, targets, grouped)
         missing = _unscored(records, metric)
-        summary += [_summary(target, metric, scores[target], missing.get(target, 0)) for target in targets]
+        summary += [_summary(target, metric, scores, missing.get(target, 0)) for target in targets]
         comparisons += [_comparison(a, b, metric, scores) for a, b in combinations(targets, 2)]
     return summary, decide(comparisons, seed=seed, margin=margin)
 
@@ -71,15 +92,29 @@ def _value(metric: str) -> pl.Expr:
     return pl.when(pl.col(f"{metric}_status") == "ok").then(pl.col(metric).fill_nan(None))
 
 
-def _scores(records: pl.DataFrame, metric: str, targets: list[str]) -> dict[str, Floats]:
-    """Score per sample (samples,), the mean of its repeats, NaN for none; samples in one order for all targets.
+def _scores(records: pl.DataFrame, metric: str, targets: list[str], grouped: bool | None) -> _Scored:
+    """Score per sample, the mean of its repeats; samples in one order for all targets.
 
     Samples are the same only if their references are too: two files may both number their rows 1, 2, 3.
     """
-    key = [name for name in ("sample_id", "reference") if name in records.columns]
+    key: list[str] = [name for name in ("sample_id", "reference") if name in records.columns]
     means = [_value(metric).filter(pl.col("target") == target).mean().alias(target) for target in targets]
     table = records.group_by(key, maintain_order=True).agg(means)
-    return {target: table[target].cast(pl.Float64).fill_null(np.nan).to_numpy() for target in targets}
+    scores = {target: table[target].cast(pl.Float64).fill_null(np.nan).to_numpy() for target in targets}
+    return _Scored(by_target=scores, groups=None if grouped is False else _groups(records, key, grouped))
+
+
+def _groups(records: pl.DataFrame, key: list[str], grouped: bool | None) -> Groups | None:
+    """The group of each sample (samples,) as a number; one without a group is a group of its own."""
+    if "group" not in records.columns or records["group"].null_count() == len(records):
+        return None
+    names = records.group_by(key, maintain_order=True).agg(pl.col("group").drop_nulls().first())["group"]
+    codes = names.cast(pl.String).cast(pl.Categorical).to_physical().cast(pl.Int64)
+    alone = names.is_null().to_numpy()
+    numbers = codes.fill_null(0).to_numpy() + len(names)
+    numbers[alone] = np.arange(int(alone.sum()))
+    found: Groups = np.unique(numbers, return_inverse=True)[1]
+    return found if grouped or clusters.are_draws(found) else None
 
 
 def _unscored(records: pl.DataFrame, metric: str) -> dict[str, int]:
@@ -87,17 +122,33 @@ def _unscored(records: pl.DataFrame, metric: str) -> dict[str, int]:
     return dict(counts.iter_rows())
 
 
-def _summary(target: str, metric: str, scores: Floats, n_error: int) -> Summary:
-    values = scores[~np.isnan(scores)]
-    low, high = mean_limits(values)
-    mean = float(values.mean()) if len(values) else None
-    return Summary(target=target, metric=metric, mean=mean, ci_low=low, ci_high=high, n=len(values), n_error=n_error)
+def _summary(target: str, metric: str, scores: _Scored, n_error: int) -> Summary:
+    scored = ~np.isnan(scores.by_target[target])
+    values, groups = scores.by_target[target][scored], scores.among(scored)
+    low, high = mean_limits(values) if groups is None else clusters.mean_limits(values, groups)
+    return Summary(
+        target=target,
+        metric=metric,
+        mean=float(values.mean()) if len(values) else None,
+        ci_low=low,
+        ci_high=high,
+        n=len(values),
+        n_error=n_error,
+        n_groups=None if groups is None else len(np.unique(groups)),
+    )
 
 
-def _comparison(a: str, b: str, metric: str, scores: dict[str, Floats]) -> Comparison:
-    both = ~(np.isnan(scores[a]) | np.isnan(scores[b]))
+def _comparison(a: str, b: str, metric: str, scores: _Scored) -> Comparison:
+    scores_a, scores_b = scores.by_target[a], scores.by_target[b]
+    both = ~(np.isnan(scores_a) | np.isnan(scores_b))
     known = metric in registry.names("metric")
     better = registry.load("metric", metric).higher_is_better if known else None
     return Comparison(
-        a=a, b=b, metric=metric, scores_a=scores[a][both], scores_b=scores[b][both], higher_is_better=better
+        a=a,
+        b=b,
+        metric=metric,
+        scores_a=scores_a[both],
+        scores_b=scores_b[both],
+        higher_is_better=better,
+        groups=scores.among(both),
     )

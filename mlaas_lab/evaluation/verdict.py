@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mlaas_lab.schema import Decision, Verdict
-from mlaas_lab.stats.intervals import Floats, is_binary, is_share
+from mlaas_lab.stats import clusters
+from mlaas_lab.stats.clusters import FEWEST_GROUPS, Groups
+from mlaas_lab.stats.intervals import Floats, Limits, is_binary, is_share
 from mlaas_lab.stats.paired import difference_limits, holm, mcnemar, pairs_needed, sign_flip
 
 ALPHA = 0.05
@@ -29,11 +31,20 @@ class Comparison:
     scores_b: Floats
     higher_is_better: bool | None
     """None when nobody knows: then neither is better."""
+    groups: Groups | None = None
+    """The group of each sample (n,), where samples of one group are not independent; None: each stands for itself."""
 
     @property
     def differences(self) -> Floats:
         """What b has more than a (n,)."""
         return self.scores_b - self.scores_a
+
+    @property
+    def units(self) -> Floats:
+        """What each independent unit adds to the mean difference (units,): a sample, or a group of them."""
+        if self.groups is None or not len(self.groups):
+            return self.differences
+        return clusters.contributions(self.differences, self.groups)
 
 
 def decide(comparisons: Sequence[Comparison], *, seed: int = 0, margin: float | None = None) -> list[Verdict]:
@@ -52,15 +63,10 @@ def decide(comparisons: Sequence[Comparison], *, seed: int = 0, margin: float | 
 
 def _measured(comparison: Comparison, seed: int) -> Verdict:
     """Difference, interval and p-value, nothing decided yet."""
-    scores_a, scores_b, differences = comparison.scores_a, comparison.scores_b, comparison.differences
+    differences = comparison.differences
     n = len(differences)
-    low, high = difference_limits(differences, share=is_share(scores_a) and is_share(scores_b), seed=seed)
-    p_value, test = None, "none"
-    if n >= FEWEST_PAIRS and differences.any():
-        binary = is_binary(scores_a) and is_binary(scores_b)
-        counts = int((differences < 0).sum()), int((differences > 0).sum())
-        p_value = mcnemar(*counts) if binary else sign_flip(differences, seed=seed)
-        test = "mcnemar" if binary else "sign_flip"
+    low, high = _limits(comparison, seed)
+    p_value, test = _tested(comparison, seed)
     return Verdict(
         a=comparison.a,
         b=comparison.b,
@@ -74,6 +80,26 @@ def _measured(comparison: Comparison, seed: int) -> Verdict:
         n=n,
         test=test,
     )
+
+
+def _limits(comparison: Comparison, seed: int) -> Limits:
+    differences, groups = comparison.differences, comparison.groups
+    share = is_share(comparison.scores_a) and is_share(comparison.scores_b)
+    if groups is None:
+        return difference_limits(differences, share=share, seed=seed)
+    return clusters.difference_limits(differences, groups, share=share, seed=seed)
+
+
+def _tested(comparison: Comparison, seed: int) -> tuple[float | None, str]:
+    """The p-value and the test it is from."""
+    differences, units = comparison.differences, comparison.units
+    if len(units) < FEWEST_PAIRS or not differences.any():
+        return None, "none"
+    if comparison.groups is not None:
+        return sign_flip(units, seed=seed), "sign_flip_groups"
+    if is_binary(comparison.scores_a) and is_binary(comparison.scores_b):
+        return mcnemar(int((differences < 0).sum()), int((differences > 0).sum())), "mcnemar"
+    return sign_flip(differences, seed=seed), "sign_flip"
 
 
 def _decided(comparison: Comparison, found: Verdict, margin: float | None) -> Verdict:
@@ -94,6 +120,8 @@ def _reason(comparison: Comparison, found: Verdict) -> str:
         return "no sample has a score from both"
     if found.n < FEWEST_PAIRS:
         return f"{found.n} pairs, and fewer than {FEWEST_PAIRS} cannot tell"
+    if comparison.groups is not None and clusters.effective(comparison.groups) < FEWEST_GROUPS:
+        return f"{len(comparison.units)} groups, and those that weigh like fewer than {FEWEST_GROUPS} cannot tell"
     if found.p_adjusted is None:
         return "no pair differs"
     if found.p_adjusted >= ALPHA:
@@ -105,17 +133,18 @@ def _reason(comparison: Comparison, found: Verdict) -> str:
 
 def _more(comparison: Comparison, found: Verdict, margin: float | None) -> int | None:
     """About how many more pairs would settle it, in two digits, if later ones are like these."""
-    differences, difference = comparison.differences, found.difference
+    units, difference = comparison.units, found.difference
     if difference is None or comparison.higher_is_better is None:
         return None
     alpha = ALPHA * found.p_value / found.p_adjusted if found.p_value and found.p_adjusted else ALPHA
-    needed = [pairs_needed(differences, effect=difference, alpha=alpha)]
+    needed = [pairs_needed(units, effect=difference, alpha=alpha)]
     if margin is not None and abs(difference) < margin:
-        needed.append(pairs_needed(differences, effect=margin - abs(difference), alpha=ALPHA))
+        needed.append(pairs_needed(units, effect=margin - abs(difference), alpha=ALPHA))
     total = min((n for n in needed if n), default=None)
     if total is None:
         return None
-    return _two_digits(max(total, FEWEST_PAIRS, found.n + 1) - found.n)
+    more = max(total, FEWEST_PAIRS, len(units) + 1) - len(units)
+    return _two_digits(math.ceil(more * found.n / len(units)))
 
 
 def _two_digits(n: int) -> int:

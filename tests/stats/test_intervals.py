@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy
 
-from mlaas_lab.stats.intervals import binomial, is_binary, is_share, mean_limits, quantile_limits, wilson
+from mlaas_lab.stats.intervals import binomial, fewest_for, is_binary, is_share, mean_limits, quantile_limits, wilson
 from mlaas_lab.stats.student import t_cdf, t_quantile
 
 
@@ -118,10 +118,19 @@ class TestQuantile:
         limits = [quantile_limits(generator.exponential(size=300), q) for _ in range(2000)]
         assert np.mean([low < truth < high for low, high in limits]) > 0.945
 
+    @pytest.mark.parametrize(("q", "n"), [(0.5, 6), (0.9, 36), (0.95, 72), (0.99, 368), (0.999, 3688)])
+    def test_fewest_values_that_bound_it(self, q, n):
+        """The least n with q^n ≤ 2.5 %: so rarely do all values lie below the quantile."""
+        assert fewest_for(q) == fewest_for(1 - q) == n
+        assert None not in quantile_limits(np.arange(float(n)), q)
+        assert None in quantile_limits(np.arange(float(n - 1)), q)
+
     @pytest.mark.parametrize("q", [0, 1, -0.1, 50])
     def test_nonsense_is_refused(self, q):
         with pytest.raises(ValueError, match="quantile"):
             quantile_limits(np.arange(5.0), q)
+        with pytest.raises(ValueError, match="quantile"):
+            fewest_for(q)
 
 
 @given(st.integers(0, 400), st.floats(0.01, 0.99))
