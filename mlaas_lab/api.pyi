@@ -130,6 +130,7 @@ def eval(
     exchanges: bool = ...,
     margin: float | None = ...,
     seed: int = ...,
+    folder: str | PathLike[str] | None = ...,
     map: str | Mapping[str, str] | None = ...,
     wait: bool = ...,
     detach: bool = ...,

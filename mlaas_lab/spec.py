@@ -47,6 +47,8 @@ def _absolute_folder(name: str) -> str:
 # A job runs in a folder of its own, so what a user names from where he stands is made absolute at once.
 DataFile = Annotated[Path, Refers("data"), AfterValidator(_absolute)]
 """A dataset on disk; its content enters the spec's hash."""
+Folder = Annotated[Path, AfterValidator(_absolute)]
+"""Where relative paths begin."""
 ModelName = Annotated[str, Refers("model"), AfterValidator(_absolute_folder)]
 """`tiny`, a path, a hub id with an optional `@revision`, or an adapter's name; its content enters the spec's hash."""
 TargetName = Annotated[str, Refers("target")]

@@ -7,7 +7,7 @@ from typing import Any
 
 from mlaas_lab import pricing, view
 from mlaas_lab.errors import CallError, snake
-from mlaas_lab.schema import JSON, Attempt, Completion, Cost, Target, Usage
+from mlaas_lab.schema import JSON, Attempt, Completion, Cost, Passage, Target, Usage
 from mlaas_lab.view import Shown, View
 from mlaas_lab.view.diff import against
 from mlaas_lab.view.formats import count, seconds, usd
@@ -32,6 +32,8 @@ class Asked:
     """As it was asked for."""
     emulated: bool = False
     """A loopback emulator answers, not the vendor."""
+    contexts: tuple[Passage, ...] | None = None
+    """What was retrieved and shown beside the question; None where nothing is retrieved."""
     pieces: list[str] = field(default_factory=list)
     completion: Completion | None = None
     cost: Cost = pricing.UNPRICED
@@ -236,4 +238,5 @@ def _as_json(row: Asked) -> dict[str, JSON]:
         "price_source": row.cost.source,
         "price_date": row.cost.date,
         "error": row.error.as_json() if row.error else None,
+        **({} if row.contexts is None else {"contexts": [asdict(passage) for passage in row.contexts]}),
     }

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from mlaas_lab import pricing, registry
+from mlaas_lab import pricing, registry, variants
 from mlaas_lab.environment import secret
 from mlaas_lab.errors import DataError, UsageError, did_you_mean
 from mlaas_lab.lab import Lab
@@ -37,7 +37,7 @@ def book(lab: Lab) -> pricing.Lists:
 
 
 def placed(word: str, lab: Lab) -> Target:
-    """The target `word`, with what the environment and the provider's defaults say of its place; nothing is asked.
+    """The target `word`, with what environment and provider say of its place, and without what it is told as a variant.
 
     Raises:
         UsageError: for an unknown provider, endpoint or parameter, with the nearest matches.
@@ -45,7 +45,7 @@ def placed(word: str, lab: Lab) -> Target:
     from mlaas_lab.inference import parsed
     from mlaas_lab.inference.words import request_words, words
 
-    target = parsed(word)
+    target = variants.bare(parsed(word))
     if target.provider is None:
         return _endpoint(target, lab)
     provider: Provider = registry.load("provider", target.provider)

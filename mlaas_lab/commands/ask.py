@@ -3,14 +3,14 @@
 import asyncio
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from mlaas_lab import pricing, telemetry
+from mlaas_lab import pricing, telemetry, variants
 from mlaas_lab.commands import Command
 from mlaas_lab.commands._answers import Answers, Asked
 from mlaas_lab.errors import (
@@ -29,7 +29,7 @@ from mlaas_lab.errors import (
     UsageError,
 )
 from mlaas_lab.lab import Lab
-from mlaas_lab.schema import Message, Usage
+from mlaas_lab.schema import Message, Target, Usage
 from mlaas_lab.spec import Arg, Spec, TargetName
 
 if TYPE_CHECKING:
@@ -83,12 +83,14 @@ def _run(args: Ask, lab: Lab) -> Answers:
 
     prompt = _prompt(args)
     keep = None if args.output is None else lab.keeper(args.output)
-    routes = [_route(target, lab, alone=len(args.targets) == 1) for target in args.targets]
-    rows = [_row(*found, repeat) for repeat in range(args.repeat) for found in zip(args.targets, routes, strict=True)]
-    answers = Answers(prompt, rows)
     system = (Message(role="system", content=args.system),) if args.system else ()
+    turns = (*system, Message(role="user", content=prompt))
+    told = [_told(target, turns) for target in args.targets]
+    routes = [_route(target, lab, alone=len(args.targets) == 1) for target in args.targets]
+    each = list(zip(args.targets, routes, told, strict=True))
+    rows = [_row(*found, repeat) for repeat in range(args.repeat) for found in each]
+    answers = Answers(prompt, rows)
     question = _Question(
-        messages=(*system, Message(role="user", content=prompt)),
         params=inference.Params(max_tokens=args.max_tokens, temperature=args.temperature),
         book=pricing.lists(lab.settings),
     )
@@ -100,8 +102,11 @@ def _run(args: Ask, lab: Lab) -> Answers:
 
     async def ask() -> None:
         async with inference.Client(inference.Limits(timeout_s=args.timeout_s)) as client:
-            pairs = zip(rows, routes * args.repeat, strict=True)
-            calls = (_ask(client, row, to, question) for row, to in pairs if not isinstance(to, CallError))
+            calls = (
+                _ask(client, row, to, replace(question, messages=shown.messages))
+                for row, (_, to, shown) in zip(rows, each * args.repeat, strict=True)
+                if not isinstance(to, CallError)
+            )
             await asyncio.gather(*calls)
 
     inference.on_loop(ask(), meanwhile=lambda: lab.live(answers), every_s=EVERY_S)
@@ -116,9 +121,9 @@ def _run(args: Ask, lab: Lab) -> Answers:
 
 @dataclass(frozen=True, kw_only=True)
 class _Question:
-    """What every target is asked."""
+    """What a target is asked."""
 
-    messages: tuple[Message, ...]
+    messages: tuple[Message, ...] = ()
     params: "Params"
     book: pricing.Lists
     """The user's own price lists."""
@@ -151,6 +156,19 @@ def _prompt(args: Ask) -> str:
     return text.strip()
 
 
+def _told(target: str, turns: Sequence[Message]) -> variants.Shown:
+    """What `target` is told: `turns`, or what its words make of them; relative paths begin where one stands.
+
+    Raises:
+        UsageError: for words that say nothing, or do not go together.
+        DataError: for a file that cannot be used.
+    """
+    from mlaas_lab import inference
+
+    variant = variants.of(inference.parsed(target), Path.cwd())
+    return variants.Shown(tuple(turns), None) if variant is None else variant.shown(turns)
+
+
 def _route(target: str, lab: Lab, *, alone: bool) -> "Route | CallError":
     """The way to `target`, or why there is none for now: the others are asked all the same.
 
@@ -161,17 +179,18 @@ def _route(target: str, lab: Lab, *, alone: bool) -> "Route | CallError":
     from mlaas_lab import inference
 
     try:
-        return inference.resolve(target, lab.settings)
+        return inference.resolve(variants.bare(inference.parsed(target)), lab.settings)
     except CallError as error:
         if alone:
             raise
         return error
 
 
-def _row(target: str, to: "Route | CallError", repeat: int) -> Asked:
+def _row(target: str, to: "Route | CallError", told: variants.Shown, repeat: int) -> Asked:
     if isinstance(to, CallError):
         return Asked(target=target, repeat=repeat, error=to)
-    return Asked(target=to.name, repeat=repeat, model=to.model, emulated=to.emulated)
+    name = str(Target.parse(target))
+    return Asked(target=name, repeat=repeat, model=to.model, emulated=to.emulated, contexts=told.contexts)
 
 
 async def _ask(client: "Client", row: Asked, route: "Route", question: _Question) -> None:

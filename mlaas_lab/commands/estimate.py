@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
+from functools import partial
+from pathlib import Path
 
 from pydantic import Field
 
-from mlaas_lab import data, pricing
+from mlaas_lab import data, pricing, variants
 from mlaas_lab.commands import Command
 from mlaas_lab.commands._counting import counting
 from mlaas_lab.commands._estimated import Estimated
@@ -14,7 +17,7 @@ from mlaas_lab.commands._estimating import GUESSED, Calls, Machine, calls, line
 from mlaas_lab.commands._pricing import book, placed
 from mlaas_lab.errors import DataError, UsageError, did_you_mean
 from mlaas_lab.lab import Lab
-from mlaas_lab.schema import Target, Usage
+from mlaas_lab.schema import Sample, Target, Usage
 from mlaas_lab.spec import DataFile, ModelName, Spec, TargetName
 from mlaas_lab.view.formats import count
 
@@ -86,26 +89,41 @@ def _run(args: Estimate, lab: Lab) -> Estimated:
 
 
 def _evaluation(args: Estimate, lab: Lab, targets: Mapping[str, Target], lists: pricing.Lists, at: float) -> Estimated:
-    from mlaas_lab.evaluation.plan import held_out
+    from mlaas_lab.evaluation.plan import held_out, train_part
 
     if args.gpu:
         raise UsageError("a GPU is priced for traffic.", next="Say --requests-per-day N in place of --data.")
     counter, unknown = counting(args.base, lab) if args.base else (None, "")
     if unknown:
         raise DataError(f"tokens cannot be counted: {unknown}.", next="Leave out --base to guess them from the bytes.")
-    samples = data.samples(data.load(held_out(args.data or lab.settings.data_dir), mapping=args.map or None))
-    sizes = calls(
-        samples, repeats=args.repeats, max_tokens=args.max_tokens, output_tokens=args.output_tokens, count=counter
+    path = args.data or lab.settings.data_dir
+    samples = data.samples(data.load(held_out(path), mapping=args.map or None))
+    sized = partial(
+        calls, repeats=args.repeats, max_tokens=args.max_tokens, output_tokens=args.output_tokens, count=counter
     )
+    sizes = sized(samples)
+    told = {word: _told(word, train_part(path), samples) for word in targets}
+    each_size = {word: sizes if own is samples else sized(own) for word, own in told.items()}
     each = f"{count(len(samples))} questions" + (f" × {args.repeats} repeats" if args.repeats > 1 else "")
-    total = sum(size.n * size.input_tokens for size in sizes)
+    totals = sorted({sum(size.n * size.input_tokens for size in own) for own in (each_size or {"": sizes}).values()})
+    about = " to ".join(count(total) for total in dict.fromkeys((totals[0], totals[-1])))
     return Estimated(
-        what=f"{each}, about {count(total)} input tokens for each target.",
-        lines=[line(word, target, sizes, at, lists) for word, target in targets.items()],
+        what=f"{each}, about {about} input tokens for each target.",
+        lines=[line(word, target, each_size[word], at, lists) for word, target in targets.items()],
         sizes=sizes,
         days=None,
         notes=[_answers(args, sizes), *([] if counter else [GUESSED]), ONCE],
     )
+
+
+def _told(word: str, train: Path | None, samples: list[Sample]) -> list[Sample]:
+    """`samples` as target `word` is asked them: with what its own words add, as `eval` would from here."""
+    from mlaas_lab.inference import parsed
+
+    variant = variants.of(parsed(word), Path.cwd(), train=train, samples=samples)
+    if variant is None:
+        return samples
+    return [replace(sample, messages=variant.shown(sample.messages).messages) for sample in samples]
 
 
 def _answers(args: Estimate, sizes: list[Calls]) -> str:

@@ -104,7 +104,7 @@ class Asking:
     async def _ask(self, client: Client, lane: _Lane, unit: Unit) -> Record:
         plan, route = self.plan, lane.route
         try:
-            done = await client.complete(route, plan.samples[unit.place].messages, plan.params, stream=plan.stream)
+            done = await client.complete(route, plan.shown(unit).messages, plan.params, stream=plan.stream)
         except CallError as error:
             return failed(plan, unit, snake(type(error).__name__), one_line(error), error)
         at = done.attempts[-1].ended_at

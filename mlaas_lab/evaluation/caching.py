@@ -98,7 +98,7 @@ def key(plan: Plan, unit: Unit) -> bytes:
     """SHA-256 over all that decides the answer of `unit`, 32 bytes."""
     route = plan.routes[unit.target]
     # The model's name is only that of the endpoint: what it serves is in the plan's contents.
-    prompt = Prompt(model="", messages=plan.samples[unit.place].messages)
+    prompt = Prompt(model="", messages=plan.shown(unit).messages)
     body = route.api.wire.body(prompt, route.params(plan.params), plan.stream)
     decides = [plan.contents[unit.target], body, unit.repeat]
     return hashlib.sha256(orjson.dumps(decides, option=orjson.OPT_SORT_KEYS)).digest()

@@ -3,12 +3,12 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from mlaas_lab import data, pricing, registry
+from mlaas_lab import data, pricing, registry, variants
 from mlaas_lab.data.snapshots import MANIFEST
 from mlaas_lab.errors import DataError, UsageError
 from mlaas_lab.evaluation.contents import content
@@ -18,6 +18,7 @@ from mlaas_lab.records import COLUMNS
 from mlaas_lab.schema import Message, Sample, Usage
 from mlaas_lab.settings import Settings
 from mlaas_lab.tasks.eval import Eval
+from mlaas_lab.variants import Shown, Variant
 
 
 class Unit(NamedTuple):
@@ -44,6 +45,10 @@ class Plan:
     seed: int = 0
     contents: Mapping[str, str | None] = field(default_factory=dict)
     """What stands behind each target, by its name; None or absent: nobody knows, so its answers are not cached."""
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+    """What those targets are told besides the question that say so, by name."""
+    told: Mapping[str, Sequence[Shown]] = field(default_factory=dict)
+    """What that makes of each sample, by the same names."""
     prices: pricing.Lists = pricing.NONE
     """The user's own price lists."""
     exchanges: bool = False
@@ -55,6 +60,11 @@ class Plan:
     def total(self) -> int:
         """Records there will be."""
         return len(self.routes) * len(self.samples) * self.repeats
+
+    def shown(self, unit: Unit) -> Shown:
+        """What `unit` is told: the turns of its sample, or what a variant makes of them."""
+        told = self.told.get(unit.target)
+        return Shown(self.samples[unit.place].messages, None) if told is None else told[unit.place]
 
     def units(self) -> Iterator[Unit]:
         """All of them, by target, sample and repeat."""
@@ -75,8 +85,11 @@ def prepare(spec: Eval, settings: Settings) -> Plan:
     metrics = _metrics(spec.metrics)
     names = _targets(spec.targets)
     samples = _samples(spec)
-    check_needs(metrics, samples, spec.data)
-    routes = {name: resolve(name, settings) for name in names}
+    found = _variants(names, samples, spec)
+    # Where one target retrieves, answers of the others are not judged by what they were not shown.
+    brought = {"contexts"} if any(variant.corpus for variant in found.values()) else set()
+    check_needs(metrics, samples, spec.data, brought=brought)
+    routes = {name: resolve(variants.bare(parsed(name)), settings) for name in names}
     book = pricing.lists(settings)
     for route in routes.values():
         # Price lists are read before anybody's clock runs.
@@ -93,6 +106,8 @@ def prepare(spec: Eval, settings: Settings) -> Plan:
         contents={name: content(route, settings) for name, route in routes.items()},
         cache=spec.cache,
         exchanges=spec.exchanges,
+        variants=found,
+        told={name: [one.shown(sample.messages) for sample in samples] for name, one in found.items()},
         prices=book,
     )
 
@@ -102,8 +117,15 @@ def held_out(path: Path) -> Path:
     return path / "test" if (path.expanduser() / MANIFEST).is_file() else path
 
 
-def check_needs(metrics: Mapping[str, Metric], samples: Sequence[Sample], path: Path) -> None:
-    """See that every sample has an id of its own and what `metrics` need.
+def train_part(path: Path) -> Path | None:
+    """The snapshot that `path` is, or is a part of: as a dataset, its train part. None where it is neither."""
+    return next((folder for folder in (path, path.parent) if (folder / MANIFEST).is_file()), None)
+
+
+def check_needs(
+    metrics: Mapping[str, Metric], samples: Sequence[Sample], path: Path, *, brought: Collection[str] = ()
+) -> None:
+    """See that every sample has an id of its own and what `metrics` need, but for what targets bring themselves.
 
     Raises:
         DataError: naming the first sample that does not.
@@ -111,7 +133,9 @@ def check_needs(metrics: Mapping[str, Metric], samples: Sequence[Sample], path: 
     name, n = Counter(sample.id for sample in samples).most_common(1)[0]
     if n > 1:
         raise DataError(f"{path}: {n} samples have the id {name!r}.", next="Give each row an id of its own, or none.")
-    for metric, needed in sorted((name, needed) for name, found in metrics.items() for needed in found.needs):
+    for metric, needed in sorted(
+        (name, needed) for name, found in metrics.items() for needed in found.needs - {*brought}
+    ):
         lacking = [sample.id for sample in samples if not getattr(sample, needed)]
         if lacking:
             raise DataError(
@@ -134,6 +158,15 @@ def _targets(words: Sequence[str]) -> list[str]:
     if n > 1:
         raise UsageError(f"target {name!r} is named {n} times.", next="For more answers to a question: --repeats N.")
     return names
+
+
+def _variants(names: Sequence[str], samples: Sequence[Sample], spec: Eval) -> dict[str, Variant]:
+    """Those of the targets that are any; their files are read, and none of their examples is asked."""
+    train = train_part(spec.data)
+    made = {
+        name: variants.of(parsed(name), spec.folder, seed=spec.seed, train=train, samples=samples) for name in names
+    }
+    return {name: variant for name, variant in made.items() if variant is not None}
 
 
 def _samples(spec: Eval) -> tuple[Sample, ...]:

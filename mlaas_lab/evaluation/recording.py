@@ -1,20 +1,20 @@
 """The record of one unit of a plan, answered or not: the one place where a plan's words become a row."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from mlaas_lab.errors import CallError
 from mlaas_lab.evaluation.plan import Plan, Unit
 from mlaas_lab.evaluation.scoring import scored, unscored
 from mlaas_lab.pricing import cost
-from mlaas_lab.schema import Completion, Cost, Record, Usage
+from mlaas_lab.schema import Completion, Cost, Record, Sample, Score, ScoreStatus, Usage
 
 
 def answered(plan: Plan, unit: Unit, done: Completion, paid: Cost, *, cached_at: float | None = None) -> Record:
     """What `unit` was answered, scored; `cached_at` is when, if not now."""
-    sample = plan.samples[unit.place]
-    return _record(
-        plan, unit, completion=done, cost=paid, cached_at=cached_at, scores=scored(plan.metrics, done.text, sample)
-    )
+    scores = _scores(plan, unit, done.text)
+    return _record(plan, unit, completion=done, cost=paid, cached_at=cached_at, scores=scores)
 
 
 def failed(plan: Plan, unit: Unit, error: str, message: str, call: CallError | None = None) -> Record:
@@ -37,8 +37,27 @@ def failed(plan: Plan, unit: Unit, error: str, message: str, call: CallError | N
     )
 
 
+def _scores(plan: Plan, unit: Unit, output: str) -> dict[str, Score]:
+    """What the metrics say of `output`, judged by the passages that were really shown with the question, if any."""
+    sample, contexts = plan.samples[unit.place], plan.shown(unit).contexts
+    if contexts is not None:
+        sample = replace(sample, contexts=tuple(passage.text for passage in contexts))
+    lacking = {name: _lacking(sample, metric.needs) for name, metric in plan.metrics.items()} if plan.told else {}
+    judging = {name: metric for name, metric in plan.metrics.items() if not lacking.get(name)}
+    return scored(judging, output, sample) | {
+        name: Score(value=None, status=ScoreStatus.NOT_APPLICABLE, reason=f"no {needed}")
+        for name, needed in lacking.items()
+        if needed
+    }
+
+
+def _lacking(sample: Sample, needs: Iterable[str]) -> str:
+    """The first field of `needs` that `sample` does not have; empty if it has all."""
+    return next((field for field in sorted(needs) if not getattr(sample, field)), "")
+
+
 def _record(plan: Plan, unit: Unit, **found: Any) -> Record:
-    sample, route = plan.samples[unit.place], plan.routes[unit.target]
+    sample, route, shown = plan.samples[unit.place], plan.routes[unit.target], plan.shown(unit)
     return Record(
         target=unit.target,
         provider=route.target.provider,
@@ -47,7 +66,8 @@ def _record(plan: Plan, unit: Unit, **found: Any) -> Record:
         sample_id=sample.id,
         repeat=unit.repeat,
         group=sample.group,
-        messages=sample.messages,
+        messages=shown.messages,
+        contexts=shown.contexts,
         reference=sample.reference,
         **found,
     )

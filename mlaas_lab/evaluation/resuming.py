@@ -59,11 +59,17 @@ class Left:
 def digest(plan: Plan) -> str:
     """SHA-256 over all that decides what the records of `plan` say: who is asked, what, how, and how it is scored."""
     targets = [
-        [name, plan.contents.get(name) or route.url, asdict(route.params(plan.params))]
+        [name, plan.contents.get(name) or route.url, asdict(route.params(plan.params)), *_variant(plan, name)]
         for name, route in plan.routes.items()
     ]
     decides = [targets, plan.samples, list(plan.metrics), plan.repeats, plan.stream]
     return hashlib.sha256(orjson.dumps(decides)).hexdigest()
+
+
+def _variant(plan: Plan, name: str) -> Iterator[str]:
+    """What target `name` is told besides, by its content."""
+    if name in plan.variants:
+        yield plan.variants[name].sha256
 
 
 def _described(plan: Plan) -> dict[str, Any]:

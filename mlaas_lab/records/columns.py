@@ -17,6 +17,10 @@ COLUMNS: dict[str, tuple[Any, str]] = {
     "repeat": (pl.Int32, "which repeat of the same question, from 0"),
     "group": (pl.String, "group of the sample, null when it has none"),
     "messages": (pl.String, "the turns that were sent, as JSON `[{role, content}]`"),
+    "contexts": (
+        pl.String,
+        "passages that were retrieved and shown, as JSON `[{source, text, score}]`; null where nothing is retrieved",
+    ),
     "reference": (pl.String, "the answer that was hoped for, null when there is none"),
     "output": (pl.String, "the text that came back, null when none did"),
     "finish_reason": (pl.String, "why the output ended, as the target says"),

@@ -22,6 +22,7 @@ def row(record: Record, metrics: Sequence[str]) -> dict[str, Any]:
         "repeat": record.repeat,
         "group": record.group,
         "messages": orjson.dumps(record.messages).decode(),
+        "contexts": None if record.contexts is None else orjson.dumps(record.contexts).decode(),
         "reference": record.reference,
         "error": record.error,
         "error_message": record.error_message,

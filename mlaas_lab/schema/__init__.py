@@ -24,6 +24,7 @@ __all__ = [
     "Job",
     "JobState",
     "Message",
+    "Passage",
     "Progress",
     "Record",
     "Sample",
@@ -88,6 +89,17 @@ class Sample:
     reference: str | None = None
     contexts: tuple[str, ...] = ()
     group: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passage:
+    """A piece of a text that was shown beside a question."""
+
+    source: str
+    """Where it is from."""
+    text: str
+    score: float
+    """How well it fits the question, as whatever found it counts; larger is better."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +218,9 @@ class Record:
     repeat: int
     group: str | None
     messages: tuple[Message, ...]
+    """The turns that were sent."""
+    contexts: tuple[Passage, ...] | None = None
+    """What was retrieved and shown beside the question; None where nothing is retrieved."""
     reference: str | None
     completion: Completion | None
     """None when every attempt failed; then `error` is set."""

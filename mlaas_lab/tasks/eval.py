@@ -1,10 +1,11 @@
 """`%mlaas eval`: ask targets the same questions, score the answers, and tell whether one is better."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
-from mlaas_lab.spec import DataFile, Refers, Spec, TargetName
+from mlaas_lab.spec import DataFile, Folder, Refers, Spec, TargetName
 from mlaas_lab.tasks import Task
 
 
@@ -45,6 +46,8 @@ class Eval(Spec):
     """Targets whose difference surely lies within ± margin are `equivalent`; by default none ever are."""
     seed: int = 0
     """Of the order of questions, the bootstrap and the permutations."""
+    folder: Folder = Field(default_factory=Path.cwd)
+    """Where the files lie that targets name (`prompt=`, `shots=N@`, `retrieve=`); by default where you stand."""
     map: dict[str, str] = Field(default_factory=dict)
     """Columns of a table as fields, as in `question=user,answer=assistant`."""
 
