@@ -76,13 +76,16 @@ def test_interval_is_the_tests():
         assert z == pytest.approx(bound(150, planned=150))
 
 
-@pytest.mark.parametrize("planned", [100, 341, 5000])
-def test_price_is_about_two_and_delivers_its_power(planned):
-    assert 1.5 < price(planned) < 2.5
-    drift = (scipy.norm.ppf(0.975) + scipy.norm.ppf(0.8)) / math.sqrt(planned)
-    most = round(planned * price(planned))
-    reached = scipy.norm.sf(bound(most, planned=planned) - drift * math.sqrt(most))
-    assert reached == pytest.approx(0.8, abs=0.01)
+@pytest.mark.parametrize("planned", [100, 2000])
+def test_price_is_below_two_and_buys_the_power_of_the_fixed_test(planned):
+    assert 1.4 < price(planned) < 2
+    most, effect = round(planned * price(planned)), scipy.norm.ppf([0.975, 0.8]).sum() / math.sqrt(planned)
+    generator = np.random.default_rng(planned)
+    runs = 1000
+    found = sum(
+        monitored(generator.normal(effect, 1, most), planned=planned).decided_at is not None for _ in range(runs)
+    )
+    assert scipy.binom.ppf(1e-4, runs, 0.79) <= found <= scipy.binom.ppf(0.9999, runs, 0.83)
 
 
 def test_bound_is_lowest_about_where_it_was_planned():
