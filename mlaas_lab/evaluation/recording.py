@@ -1,19 +1,18 @@
 """The record of one unit of a plan, answered or not: the one place where a plan's words become a row."""
 
-from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from mlaas_lab.errors import CallError
 from mlaas_lab.evaluation.plan import Plan, Unit
-from mlaas_lab.evaluation.scoring import scored, unscored
+from mlaas_lab.evaluation.scoring import judged, scored, unscored
 from mlaas_lab.pricing import cost
-from mlaas_lab.schema import Completion, Cost, Record, Sample, Score, ScoreStatus, Usage
+from mlaas_lab.schema import Completion, Cost, Record, Usage
 
 
 def answered(plan: Plan, unit: Unit, done: Completion, paid: Cost, *, cached_at: float | None = None) -> Record:
     """What `unit` was answered, scored; `cached_at` is when, if not now."""
-    scores = _scores(plan, unit, done.text)
+    sample = judged(plan.samples[unit.place], plan.shown(unit).contexts)
+    scores = scored(plan.metrics, done.text, sample)
     return _record(plan, unit, completion=done, cost=paid, cached_at=cached_at, scores=scores)
 
 
@@ -35,25 +34,6 @@ def failed(plan: Plan, unit: Unit, error: str, message: str, call: CallError | N
         exchange=call.exchange if call else None,
         scores=unscored(plan.metrics, error),
     )
-
-
-def _scores(plan: Plan, unit: Unit, output: str) -> dict[str, Score]:
-    """What the metrics say of `output`, judged by the passages that were really shown with the question, if any."""
-    sample, contexts = plan.samples[unit.place], plan.shown(unit).contexts
-    if contexts is not None:
-        sample = replace(sample, contexts=tuple(passage.text for passage in contexts))
-    lacking = {name: _lacking(sample, metric.needs) for name, metric in plan.metrics.items()} if plan.told else {}
-    judging = {name: metric for name, metric in plan.metrics.items() if not lacking.get(name)}
-    return scored(judging, output, sample) | {
-        name: Score(value=None, status=ScoreStatus.NOT_APPLICABLE, reason=f"no {needed}")
-        for name, needed in lacking.items()
-        if needed
-    }
-
-
-def _lacking(sample: Sample, needs: Iterable[str]) -> str:
-    """The first field of `needs` that `sample` does not have; empty if it has all."""
-    return next((field for field in sorted(needs) if not getattr(sample, field)), "")
 
 
 def _record(plan: Plan, unit: Unit, **found: Any) -> Record:

@@ -6,14 +6,16 @@ lose answers that were paid for.
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+import orjson
 import polars as pl
 
 from mlaas_lab.errors import ContentFiltered, TimedOut, one_line, snake
 from mlaas_lab.evaluation.metrics import Metric
-from mlaas_lab.schema import Sample, Score, ScoreStatus
+from mlaas_lab.schema import Passage, Sample, Score, ScoreStatus
 
 _STATUS = {
     snake(ContentFiltered.__name__): ScoreStatus.REFUSED,
@@ -21,11 +23,19 @@ _STATUS = {
 }
 
 
+def judged(sample: Sample, shown: Sequence[Passage] | None) -> Sample:
+    """`sample` as an answer to it is judged: with the passages that were really shown, where any were looked for."""
+    return sample if shown is None else replace(sample, contexts=tuple(passage.text for passage in shown))
+
+
 def scored(metrics: Mapping[str, Metric], output: str, sample: Sample) -> dict[str, Score]:
     """What the metrics that judge one answer at a time say of `output`; those that judge many come later."""
     scores: dict[str, Score] = {}
     for name, metric in metrics.items():
         if metric.score is None:
+            continue
+        if needed := _lacking(metric, sample):
+            scores[name] = Score(value=None, status=ScoreStatus.NOT_APPLICABLE, reason=f"no {needed}")
             continue
         with _Guarded() as guarded:
             scores[name] = _as_score(metric.score(output, sample))
@@ -45,14 +55,33 @@ def with_late_scores(records: pl.DataFrame, metrics: Mapping[str, Metric], sampl
     late = {name: metric for name, metric in metrics.items() if metric.score_many is not None}
     if not late:
         return records
-    by_id = {sample.id: sample for sample in samples}
-    asked = records["sample_id"].to_list()
+    asked = _asked(records, samples)
     outputs = records["output"].to_list()
     answered = [i for i, output in enumerate(outputs) if output is not None]
     for name, metric in late.items():
-        scores = _many(metric, [outputs[i] for i in answered], [by_id[asked[i]] for i in answered])
-        records = _filled(records, name, dict(zip(answered, scores, strict=True)))
+        lacking = {i: needed for i in answered if (needed := _lacking(metric, asked[i]))}
+        found = {i: Score(value=None, status=ScoreStatus.NOT_APPLICABLE, reason=f"no {n}") for i, n in lacking.items()}
+        judging = [i for i in answered if i not in lacking]
+        if judging:
+            scores = _many(metric, [outputs[i] for i in judging], [asked[i] for i in judging])
+            found |= zip(judging, scores, strict=True)
+        records = _filled(records, name, found)
     return records
+
+
+def _asked(records: pl.DataFrame, samples: Sequence[Sample]) -> list[Sample]:
+    """The sample of each record, as its answer is judged."""
+    by_id = {sample.id: sample for sample in samples}
+    rows = records.select("sample_id", "contexts").iter_rows()
+    return [
+        judged(by_id[sample_id], None if shown is None else [Passage(**one) for one in orjson.loads(shown)])
+        for sample_id, shown in rows
+    ]
+
+
+def _lacking(metric: Metric, sample: Sample) -> str:
+    """The first field that `metric` needs and `sample` does not have; empty if it has all."""
+    return next((needed for needed in sorted(metric.needs) if not getattr(sample, needed)), "")
 
 
 def _many(metric: Metric, outputs: list[str], samples: list[Sample]) -> list[Score]:

@@ -298,3 +298,17 @@ def test_answers_are_judged_by_what_was_shown(evaluate, metric):
     assert found["errors"] == {}
     with pytest.raises(DataError, match="needs contexts"):
         evaluate("echo/a", metrics=("supported",))
+
+
+def test_those_that_judge_all_answers_at_once_too(evaluate, metric):
+    calls = []
+
+    def many(outputs, samples):
+        calls.append(len(outputs))
+        return [float(len(sample.contexts)) for sample in samples]
+
+    metric("late", needs=frozenset({"contexts"}), score_many=many)
+    _, frame = evaluate("echo/a", "echo/a?retrieve=docs.jsonl", metrics=("late",))
+    assert frame["late"].to_list() == [None] * 3 + [1.0, None, None]
+    assert frame["late_reason"].to_list() == ["no contexts"] * 3 + [None, "no contexts", "no contexts"]
+    assert calls == [1]
