@@ -269,7 +269,7 @@ class Verdict:
     n: int
     """Pairs behind it."""
     test: str
-    """`mcnemar`, `sign_flip`, or `none` when there is too little to test."""
+    """`mcnemar`, `sign_flip`, `sign_flip_groups` (whole groups), or `none` when there is too little to test."""
     more_samples: int | None = None
     """About how many more pairs would settle it; None when decided or unknown."""
     reason: str | None = None

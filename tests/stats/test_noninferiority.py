@@ -37,6 +37,15 @@ class TestTango:
         mirrored = -tango(losses, wins, 70, difference=-difference)
         assert tango(wins, losses, 70, difference=difference) == pytest.approx(mirrored, abs=1e-6)
 
+    @pytest.mark.parametrize("won", [0.02, 0.08, 0.15])
+    def test_size_counted_out(self, won):
+        """200 pairs exactly at the margin: the chances of all counts that would pass, summed, not simulated."""
+        n, margin = 200, 0.05
+        passed = [(w, v) for w in range(80) for v in range(90) if tango(w, v, n, difference=-margin) > 1.959964]
+        counts = np.array([(w, v, n - w - v) for w, v in passed])
+        size = scipy.multinomial.pmf(counts, n, [won, won + margin, 1 - 2 * won - margin]).sum()
+        assert 0.02 < size < 0.025
+
     @pytest.mark.parametrize(("wins", "losses", "n", "difference"), [(1, 1, 1, 0.0), (0, 0, 0, 0.0), (1, 0, 5, 1.0)])
     def test_nonsense_is_refused(self, wins, losses, n, difference):
         with pytest.raises(ValueError, match="tango"):
