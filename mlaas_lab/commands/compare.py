@@ -67,7 +67,9 @@ class Comparison(Shown):
         return View(title=self.title, notes=[*self.notes, *written], children=self.views())
 
     def as_json(self) -> JSON:
-        """`{summary, verdicts, cost, latency, notes, html}`."""
+        """`{summary, verdicts, cost, success, slices, latency, notes, html}`."""
+        from mlaas_lab.evaluation.bills import bills
+        from mlaas_lab.evaluation.slices import sliced
         from mlaas_lab.panels.cost import spending
         from mlaas_lab.panels.latency import latencies
 
@@ -76,6 +78,8 @@ class Comparison(Shown):
             "summary": [asdict(line) for line in self.summary],
             "verdicts": [asdict(verdict) for verdict in self.verdicts],
             "cost": [asdict(line) for line in spending(self.frame)] if "cost_usd" in columns else [],
+            "success": [asdict(line) for line in bills(self.frame)] if "cost_usd" in columns else [],
+            "slices": [asdict(line) for line in sliced(self.frame)],
             "latency": [asdict(line) for line in latencies(self.frame)] if "latency_s" in columns else [],
             "notes": list(self.notes),
             "html": str(self.page) if self.page else None,

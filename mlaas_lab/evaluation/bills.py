@@ -76,7 +76,7 @@ class Bill:
     """What scoring cost, as far as it is known; None when nobody wrote it down."""
     n_judged_unknown: int
     """Scores of unknown cost."""
-    successes: tuple[Success, ...]
+    successes: list[Success]
 
     @property
     def whole(self) -> bool:
@@ -111,10 +111,10 @@ def _bill(target: str, part: pl.DataFrame, graded: Mapping[str, bool]) -> Bill:
         n_counted=n_counted,
         judge_usd=judge_usd,
         n_judged_unknown=unjudged,
-        successes=tuple(
+        successes=[
             _success(part, metric, paid if known is not None else None, graded=graded[metric], whole=not unknown.any())
             for metric in graded
-        ),
+        ],
     )
 
 
