@@ -7,6 +7,7 @@ import polars as pl
 
 from mlaas_lab.evaluation.bills import Bill, Success, bills
 from mlaas_lab.panels import Panel
+from mlaas_lab.panels import _words as words
 from mlaas_lab.view import Column, Table, View
 from mlaas_lab.view.formats import count, usd
 
@@ -53,11 +54,12 @@ def _dearer(lines: Sequence[Bill]) -> list[str]:
 def _table(lines: Sequence[Bill]) -> Table:
     columns: list[Column | str] = [
         "Target",
-        "Right when",
+        Column(title="Right when", wrap=True),
         Column(title="Right", align="right", format=count),
         Column(title="Calls", align="right", format=count),
         Column(title="Per 1,000 answers", align="right"),
         Column(title="Per right answer", align="right"),
+        Column(title="95 % interval", align="right"),
         Column(title="Per 1,000 right", align="right"),
         Column(title="Per 1 M tokens", align="right"),
         Column(title="Judge", align="right"),
@@ -72,18 +74,12 @@ def _row(line: Bill, found: Success) -> tuple[Any, ...]:
         found.n,
         line.n_calls,
         _amount(line.usd_per_1000_answers, whole=line.whole),
-        _with_limits(line, found),
+        _amount(found.usd, whole=line.whole) if found.n else "none is right",
+        words.interval(found.ci_low, found.ci_high, usd) if found.usd is not None else None,
         _amount(found.usd_per_1000, whole=line.whole),
         usd(line.usd_per_million_tokens) if line.usd_per_million_tokens is not None else None,
         None if line.judge_usd is None else _amount(line.judge_usd, whole=not line.n_judged_unknown),
     )
-
-
-def _with_limits(line: Bill, found: Success) -> str:
-    shown = _amount(found.usd, whole=line.whole) if found.n else "none is right"
-    if found.ci_low is None or found.ci_high is None:
-        return shown
-    return f"{shown} ({usd(found.ci_low)} to {usd(found.ci_high)})"
 
 
 def _amount(value: float | None, *, whole: bool) -> str:
