@@ -46,7 +46,7 @@ lab: $(VENV)/.dev  ## Open the quickstart in JupyterLab
 	@$(BIN)/jupyter lab notebooks/01_quickstart.ipynb
 
 bench: $(VENV)/.dev  ## Print the benchmark tables
-	@for name in kernel store inference providers evaluation tracking; do echo; echo "== $$name"; $(BIN)/python tests/benchmarks/$$name.py || exit 1; done
+	@for name in kernel store inference providers evaluation tracking simulation; do echo; echo "== $$name"; $(BIN)/python tests/benchmarks/$$name.py || exit 1; done
 
 clean:  ## Remove what was made here; jobs and models in your home stay
 	rm -rf $(VENV) $(RAY) .venv-sdks build dist .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
