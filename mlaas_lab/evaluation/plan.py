@@ -162,10 +162,8 @@ def _targets(words: Sequence[str]) -> list[str]:
 
 def _variants(names: Sequence[str], samples: Sequence[Sample], spec: Eval) -> dict[str, Variant]:
     """Those of the targets that are any; their files are read, and none of their examples is asked."""
-    train = train_part(spec.data)
-    made = {
-        name: variants.of(parsed(name), spec.folder, seed=spec.seed, train=train, samples=samples) for name in names
-    }
+    folder, train = spec.folder or Path.cwd(), train_part(spec.data)
+    made = {name: variants.of(parsed(name), folder, seed=spec.seed, train=train, samples=samples) for name in names}
     return {name: variant for name, variant in made.items() if variant is not None}
 
 

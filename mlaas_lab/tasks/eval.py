@@ -1,12 +1,16 @@
 """`%mlaas eval`: ask targets the same questions, score the answers, and tell whether one is better."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from mlaas_lab.spec import DataFile, Folder, Refers, Spec, TargetName
 from mlaas_lab.tasks import Task
+
+NAMES_FILES = re.compile(r"[?&](prompt|shots|retrieve)=")
+"""In a target that is told more than the question."""
 
 
 class Eval(Spec):
@@ -46,10 +50,17 @@ class Eval(Spec):
     """Targets whose difference surely lies within ± margin are `equivalent`; by default none ever are."""
     seed: int = 0
     """Of the order of questions, the bootstrap and the permutations."""
-    folder: Folder = Field(default_factory=Path.cwd)
+    folder: Folder | None = Field(None, validate_default=True)
     """Where the files lie that targets name (`prompt=`, `shots=N@`, `retrieve=`); by default where you stand."""
     map: dict[str, str] = Field(default_factory=dict)
     """Columns of a table as fields, as in `question=user,answer=assistant`."""
+
+    @field_validator("folder")
+    @classmethod
+    def _standing(cls, folder: Path | None, info: ValidationInfo) -> Path | None:
+        """Where one stands, if a target names a file: the job will stand elsewhere."""
+        named = any(NAMES_FILES.search(target) for target in info.data.get("targets", ()))
+        return Path.cwd() if folder is None and named else folder
 
 
 task = Task(

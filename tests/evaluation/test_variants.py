@@ -272,6 +272,16 @@ def test_control_a_job_known_by_names_is_caught(files, spec, settings, monkeypat
     assert same_jobs(files, spec, settings) == list(CHANGES)
 
 
+def test_where_one_stands_is_kept_where_it_matters(files, spec):
+    def folder(target, **more):
+        return spec(data=files / "rows.jsonl", targets=("echo/a", target), **more).folder
+
+    assert folder("openai/m?max_tokens=3") is None
+    for word in ("prompt=a", "max_tokens=3&shots=1@b", "retrieve=c"):
+        assert folder(f"openai/m?{word}") == files, "the tests stand there"
+    assert folder("openai/m?prompt=a", folder="sub") == files / "sub"
+
+
 def test_an_endpoint_with_other_words_is_another_job(served, files, spec, settings):
     with Loopback() as server:
         name = served(server)
