@@ -46,10 +46,18 @@ def _content(kind: str, value: Any, settings: Settings) -> JSON:
             return data.sha256(value)
         case "model":
             return models.locate(value, settings).fingerprint
-        case "metric" | "engine" | "executor" if value not in registry.names(kind):
+        case "metric":
+            return _metric(value)
+        case "engine" | "executor" if value not in registry.names(kind):
             raise registry.unknown(kind, value)
         case _:
             return str(value)
+
+
+def _metric(text: str) -> JSON:
+    """Its name with its options, and the content of what those name."""
+    found = registry.configured("metric", text)
+    return f"{text} {found.content}" if found.content else str(text)
 
 
 def _target(text: str, folder: Path, store: Store) -> str:

@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from mlaas_lab.errors import MissingExtra, UsageError, did_you_mean
 
@@ -46,6 +47,9 @@ EXTRAS = {
     "keyring": "keyring",
     "ray": "ray",
     "opentelemetry": "otel",
+    "jsonschema": "metrics",
+    "rapidfuzz": "metrics",
+    "sacrebleu": "metrics",
 }
 """Library → the extra of ours that installs it."""
 
@@ -69,6 +73,24 @@ def load(kind: str, name: str) -> Any:
     if with_library is not None and name not in _files(kind):
         return with_library.load()
     return getattr(resolve(f"{PACKAGES[kind]}.{name.replace(' ', '_')}"), kind)
+
+
+def configured(kind: str, text: str) -> Any:
+    """The object that `name?key=value&…` names, with those options.
+
+    Raises:
+        UsageError: if nothing is registered under that name, or an option is wrong.
+        MissingExtra: if a library it needs is not installed.
+    """
+    name, options = parted(text)
+    return load(kind, name).with_options(name, options)
+
+
+def parted(text: str) -> tuple[str, dict[str, str]]:
+    """Name and options of `name?key=value&…`; %2C is a comma, %26 an ampersand, and a plus is a plus."""
+    name, _, query = text.partition("?")
+    pairs = (part.partition("=") for part in query.split("&") if part)
+    return name, {unquote(key): unquote(value) for key, _, value in pairs}
 
 
 def resolve(address: str) -> Any:

@@ -11,6 +11,7 @@ from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from urllib.parse import quote, unquote
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -35,8 +36,16 @@ class Refers:
     to: Literal["data", "model", "target", "job", "metric", "engine", "executor", "provider", "run"]
 
 
+DATASETS = {"attacks": Path(__file__).parent / "evaluation" / "attacks.jsonl"}
+"""Datasets of ours, by the word that names them; a file of that name comes first."""
+
+
 def _absolute(path: Path) -> Path:
     return path.expanduser().resolve()
+
+
+def _absolute_data(path: Path) -> Path:
+    return DATASETS[str(path)] if str(path) in DATASETS and not path.exists() else _absolute(path)
 
 
 def _absolute_folder(name: str) -> str:
@@ -44,8 +53,21 @@ def _absolute_folder(name: str) -> str:
     return str(path.resolve()) if "/" in name and path.is_dir() else name
 
 
+def _absolute_options(text: str) -> str:
+    """A metric's name, the files that its options name made absolute."""
+    name, mark, query = text.partition("?")
+    return name + mark + "&".join(_absolute_option(part) for part in query.split("&"))
+
+
+def _absolute_option(part: str) -> str:
+    key, equals, value = part.partition("=")
+    path = Path(unquote(value))
+    known = path.suffix == ".json" and path.is_file()
+    return f"{key}{equals}{quote(str(path.resolve()))}" if known else part
+
+
 # A job runs in a folder of its own, so what a user names from where he stands is made absolute at once.
-DataFile = Annotated[Path, Refers("data"), AfterValidator(_absolute)]
+DataFile = Annotated[Path, Refers("data"), AfterValidator(_absolute_data)]
 """A dataset on disk; its content enters the spec's hash."""
 Folder = Annotated[Path, AfterValidator(_absolute)]
 """Where relative paths begin."""
@@ -53,6 +75,8 @@ ModelName = Annotated[str, Refers("model"), AfterValidator(_absolute_folder)]
 """`tiny`, a path, a hub id with an optional `@revision`, or an adapter's name; its content enters the spec's hash."""
 TargetName = Annotated[str, Refers("target")]
 """`provider/model?key=value`, or the name of an endpoint."""
+MetricName = Annotated[str, Refers("metric"), AfterValidator(_absolute_options)]
+"""A metric's name, with options as `name?key=value&key=value`."""
 JobId = Annotated[str, Refers("job")]
 """Id or unique prefix of a job, or its name."""
 

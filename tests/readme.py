@@ -1,4 +1,4 @@
-"""Fills the README's tables from the code: commands, columns of the records, what stands behind each way to a vendor.
+"""Fills the README's tables from the code: commands, metrics, columns of the records, ways to a vendor.
 
 python tests/readme.py
 """
@@ -13,6 +13,7 @@ from conformance_scripts import scripts
 
 from mlaas_lab import records, registry
 from mlaas_lab.commands import _dispatch, _help
+from mlaas_lab.evaluation.metrics import defaults
 
 PATH = Path(__file__).parents[1] / "README.md"
 
@@ -27,6 +28,24 @@ def columns() -> str:
     """One row a column."""
     rows = [f"| `{name}` | {dtype} | {meaning} |" for name, (dtype, meaning) in records.COLUMNS.items()]
     return "\n".join(["| column | type | meaning |", "|---|---|---|", *rows])
+
+
+def metrics() -> str:
+    """One row a metric."""
+    rows = []
+    for name in registry.names("metric"):
+        metric = registry.load("metric", name)
+        what = registry.resolve(f"{registry.PACKAGES['metric']}.{name}").__doc__.splitlines()[0]
+        better = {True: "higher", False: "lower", None: "–"}[metric.higher_is_better]
+        needs = ", ".join([*sorted(metric.needs), *(f"extra `{e}`" for e in sorted(extras(metric.libraries)))])
+        options = ", ".join(f"`{key}={value}`" for key, value in defaults(metric).items())
+        rows.append(f"| `{name}` | {metric.unit} | {better} | {needs or '–'} | {what} | {options or '–'} |")
+    return "\n".join(["| metric | unit | better | needs | what it is | options |", "|---|---|---|---|---|---|", *rows])
+
+
+def extras(libraries: tuple[str, ...]) -> set[str]:
+    """The extras of ours that install `libraries`."""
+    return {registry.EXTRAS[library] for library in libraries}
 
 
 def conformance() -> str:
@@ -52,7 +71,8 @@ def conformance() -> str:
 
 def filled(text: str) -> str:
     """`text` with what stands between the marks made anew."""
-    for name, made in (("commands", commands()), ("records", columns()), ("conformance", conformance())):
+    tables = {"commands": commands(), "metrics": metrics(), "records": columns(), "conformance": conformance()}
+    for name, made in tables.items():
         text = re.sub(
             rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)",
             lambda m, made=made: m[1] + made + "\n" + m[2],

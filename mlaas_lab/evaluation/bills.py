@@ -154,7 +154,8 @@ def _may_be_billed(part: pl.DataFrame) -> Any:
 
 
 def _is_share(metric: str) -> bool:
-    return metric in registry.names("metric") and registry.load("metric", metric).unit == "share"
+    name, _ = registry.parted(metric)
+    return name in registry.names("metric") and registry.load("metric", name).unit == "share"
 
 
 def _graded(frame: pl.DataFrame, metric: str) -> bool:
@@ -170,7 +171,8 @@ def _scores(part: pl.DataFrame, metric: str) -> Floats:
 
 def _success(part: pl.DataFrame, metric: str, paid: Floats | None, *, graded: bool, whole: bool) -> Success:
     scores = _scores(part, metric)
-    right, said = _right(scores, graded=graded, higher=registry.load("metric", metric).higher_is_better)
+    name, _ = registry.parted(metric)
+    right, said = _right(scores, graded=graded, higher=registry.load("metric", name).higher_is_better)
     n, known = int(right.sum()), None if paid is None else _sum(paid)
     low, high = _limits(part, paid, right) if paid is not None and whole and n else (None, None)
     return Success(

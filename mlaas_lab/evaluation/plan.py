@@ -14,7 +14,7 @@ from mlaas_lab.errors import DataError, UsageError
 from mlaas_lab.evaluation.contents import content
 from mlaas_lab.evaluation.metrics import Metric
 from mlaas_lab.inference import Limits, Params, Route, parsed, resolve
-from mlaas_lab.records import COLUMNS
+from mlaas_lab.records import COLUMNS, METRIC_COLUMNS
 from mlaas_lab.schema import Message, Sample, Usage
 from mlaas_lab.settings import Settings
 from mlaas_lab.tasks.eval import Eval
@@ -146,8 +146,12 @@ def check_needs(
 
 
 def _metrics(names: Sequence[str]) -> dict[str, Metric]:
-    found: dict[str, Metric] = {name: registry.load("metric", name) for name in names}
-    if taken := sorted(found.keys() & COLUMNS.keys()):
+    found: dict[str, Metric] = {name: registry.configured("metric", name) for name in names}
+    for library in sorted({library for metric in found.values() for library in metric.libraries}):
+        # Imported before any clock runs: the first score is given while others are awaited.
+        registry.resolve(library)
+    columns = Counter([*COLUMNS, *(name + ending for name in found for ending in METRIC_COLUMNS)])
+    if taken := sorted(name for name, n in columns.items() if n > 1):
         raise UsageError(f"a metric cannot be called {taken[0]!r}: records have a column of that name.")
     return found
 

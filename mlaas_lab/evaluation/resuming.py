@@ -62,7 +62,8 @@ def digest(plan: Plan) -> str:
         [name, plan.contents.get(name) or route.url, asdict(route.params(plan.params)), *_variant(plan, name)]
         for name, route in plan.routes.items()
     ]
-    decides = [targets, plan.samples, list(plan.metrics), plan.repeats, plan.stream]
+    metrics = [name + metric.content for name, metric in plan.metrics.items()]
+    decides = [targets, plan.samples, metrics, plan.repeats, plan.stream]
     return hashlib.sha256(orjson.dumps(decides)).hexdigest()
 
 

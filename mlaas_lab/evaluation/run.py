@@ -133,7 +133,7 @@ def _numbers(summary: list[Summary]) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
     for line in summary:
         # MLflow takes letters, digits and a few signs, up to 250 of them, and treats a slash as a folder.
-        name = f"{line.metric}.{re.sub('[^A-Za-z0-9_.-]+', '_', line.target)}"[:230]
+        name = ".".join(re.sub("[^A-Za-z0-9_.-]+", "_", part) for part in (line.metric, line.target))[:230]
         while name in found:
             name += "_"
         found[name] = line.mean

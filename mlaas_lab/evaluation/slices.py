@@ -119,7 +119,9 @@ def _gap(
 
 
 def _higher_is_better(metric: str) -> bool | None:
-    """None where no such metric is installed to say so."""
-    if metric not in registry.names("metric"):
+    """None where no such metric is installed to say so, or neither way is."""
+    name, _ = registry.parted(metric)
+    if name not in registry.names("metric"):
         return None
-    return bool(registry.load("metric", metric).higher_is_better)
+    found: bool | None = registry.load("metric", name).higher_is_better
+    return found

@@ -141,8 +141,8 @@ def _summary(target: str, metric: str, scores: _Scored, n_error: int) -> Summary
 def _comparison(a: str, b: str, metric: str, scores: _Scored) -> Comparison:
     scores_a, scores_b = scores.by_target[a], scores.by_target[b]
     both = ~(np.isnan(scores_a) | np.isnan(scores_b))
-    known = metric in registry.names("metric")
-    better = registry.load("metric", metric).higher_is_better if known else None
+    name, _ = registry.parted(metric)
+    better = registry.load("metric", name).higher_is_better if name in registry.names("metric") else None
     return Comparison(
         a=a,
         b=b,

@@ -30,7 +30,7 @@ class Comparison:
     scores_a: Floats
     scores_b: Floats
     higher_is_better: bool | None
-    """None when nobody knows: then neither is better."""
+    """None when nobody knows, or neither way is: then no target is better."""
     groups: Groups | None = None
     """The group of each sample (n,), where samples of one group are not independent; None: each stands for itself."""
 
@@ -127,7 +127,7 @@ def _reason(comparison: Comparison, found: Verdict) -> str:
     if found.p_adjusted >= ALPHA:
         return f"p = {found.p_adjusted:.2g} over all that was compared"
     if comparison.higher_is_better is None:
-        return f"no metric {comparison.metric!r} is installed to say which way is better"
+        return f"nothing says which way is better by {comparison.metric!r}"
     return "the interval includes 0"
 
 

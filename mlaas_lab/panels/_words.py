@@ -55,7 +55,7 @@ def interval(low: float | None, high: float | None, form: Callable[[Any], str]) 
 def titled(metric: str) -> str:
     """A metric's name, and which way is better."""
     known = _metric(metric)
-    if known is None:
+    if known is None or known.higher_is_better is None:
         return metric
     return f"{metric}, {'higher' if known.higher_is_better else 'lower'} is better"
 
@@ -64,6 +64,14 @@ def is_share(metric: str) -> bool:
     """Whether its values lie between 0 and 1."""
     known = _metric(metric)
     return known is not None and known.unit == "share"
+
+
+def best(metric: str) -> float | None:
+    """The value that full marks have; None where no value is best."""
+    known = _metric(metric)
+    if known is None or known.unit != "share" or known.higher_is_better is None:
+        return None
+    return float(known.higher_is_better)
 
 
 def value_format(metric: str) -> Callable[[Any], str]:
@@ -99,6 +107,7 @@ def _score(line: "Summary") -> str:
 
 @cache
 def _metric(name: str) -> "Metric | None":
+    name, _ = registry.parted(name)
     if name not in registry.names("metric"):
         return None
     found: Metric = registry.load("metric", name)

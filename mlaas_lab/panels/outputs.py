@@ -112,10 +112,11 @@ def _score(row: Mapping[str, Any], metric: str) -> str:
 
 
 def _tone(row: Mapping[str, Any], metric: str) -> Tone:
-    """Full marks and no marks, for a share where more is better."""
-    if not words.is_share(metric) or row[metric] not in (0.0, 1.0):
+    """Full marks and no marks, for a share of which one end is best."""
+    best = words.best(metric)
+    if best is None or row[metric] not in (0.0, 1.0):
         return Tone.MILD
-    return Tone.GOOD if row[metric] else Tone.BAD
+    return Tone.GOOD if row[metric] == best else Tone.BAD
 
 
 def _prompt(messages: str | None) -> str:

@@ -2,11 +2,10 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from mlaas_lab.spec import DataFile, Folder, Refers, Spec, TargetName
+from mlaas_lab.spec import DataFile, Folder, MetricName, Spec, TargetName
 from mlaas_lab.tasks import Task
 
 NAMES_FILES = re.compile(r"[?&](prompt|shots|retrieve)=")
@@ -17,11 +16,12 @@ class Eval(Spec):
     """Ask targets the same questions and compare them, pair by pair."""
 
     data: DataFile
-    """Questions with reference answers: JSONL, CSV, Parquet, or a snapshot, of which the held-out part is asked."""
+    """Questions with reference answers: JSONL, CSV, Parquet, or a snapshot, of which the held-out part is asked.
+    `attacks` is our own set of prompt injections."""
     targets: tuple[TargetName, ...] = Field(min_length=1)
     """What to ask: endpoints we serve, or `provider/model?key=value`; the first is `a` of every comparison."""
-    metrics: tuple[Annotated[str, Refers("metric")], ...] = Field(("exact_match", "token_f1"), min_length=1)
-    """How answers are scored."""
+    metrics: tuple[MetricName, ...] = Field(("exact_match", "token_f1"), min_length=1)
+    """How answers are scored; options as `regex?pattern=^[0-9]+$`, a comma in one is %2C."""
     name: str = ""
     """Name of the job; by default that of the data."""
     limit: int | None = Field(None, ge=1)
