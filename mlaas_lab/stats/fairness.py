@@ -101,8 +101,11 @@ def ratio_limits(first: Floats, second: Floats, *, confidence: float = 0.95) -> 
 def fisher(right_1: int, n_1: int, right_2: int, n_2: int) -> float:
     """Exact two-sided p that two independent shares are equal: tables no likelier than this one (Fisher 1935)."""
     right = right_1 + right_2
-    possible = range(max(0, right - n_2), min(right, n_1) + 1)
-    logs = np.array([_log_choose(n_1, k) + _log_choose(n_2, right - k) for k in possible])
+    possible = np.arange(max(0, right - n_2), min(right, n_1) + 1)
+    factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, max(n_1, n_2) + 1)))])  # logarithms
+    first = factorials[n_1] - factorials[possible] - factorials[n_1 - possible]
+    second = factorials[n_2] - factorials[right - possible] - factorials[n_2 - right + possible]
+    logs = first + second
     chances = np.exp(logs - logs.max())
     return float(min(1.0, chances[chances <= chances[right_1 - possible[0]] * (1 + 1e-7)].sum() / chances.sum()))
 
@@ -155,7 +158,3 @@ def _with_ratio(line: Slice, good: Mapping[str, Floats], best: str | None, confi
         return line
     low, high = (None, None) if line.name == best else ratio_limits(good[line.name], good[best], confidence=confidence)
     return replace(line, ratio=float(good[line.name].mean() / good[best].mean()), ratio_low=low, ratio_high=high)
-
-
-def _log_choose(n: int, k: int) -> float:
-    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)

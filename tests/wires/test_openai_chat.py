@@ -4,6 +4,7 @@ import contextlib
 import json
 
 import pytest
+from wire_splits import reading, same_at_every_split, same_in_three_around_a_character
 
 from mlaas_lab.errors import CallError, ContentFiltered, ProviderBug, Truncated
 from mlaas_lab.schema import Message, Usage
@@ -36,26 +37,16 @@ STREAM = (
 READ = (TEXT, "stop", Usage(input_tokens=7, output_tokens=5, cached_tokens=3, reasoning_tokens=2), "m-1")
 
 
-def read(*chunks, stream=True):
-    reader = wire.reader(stream)
-    text = "".join(delta.text for chunk in chunks for delta in reader.feed(chunk))
-    ending = reader.close()
-    return text + ending.text, ending.finish_reason, ending.usage, ending.model
+read = reading(wire)
 
 
 @pytest.mark.parametrize("stream", [STREAM, STREAM.replace(b"\n\n", b"\r\n\r\n"), STREAM.replace(b"data: ", b"data:")])
 def test_stream_is_the_same_at_every_split(stream):
-    assert read(stream) == READ
-    assert read(*(stream[i : i + 1] for i in range(len(stream)))) == READ
-    for at in range(len(stream) + 1):
-        assert read(stream[:at], stream[at:]) == READ
+    same_at_every_split(read, stream, READ)
 
 
 def test_every_split_into_three_around_a_character():
-    at = STREAM.index("🙂".encode())
-    for i in range(at - 3, at + 5):
-        for j in range(i, at + 6):
-            assert read(STREAM[:i], STREAM[i:j], STREAM[j:]) == READ
+    same_in_three_around_a_character(read, STREAM, READ)
 
 
 def test_cut_stream_is_not_an_answer():
