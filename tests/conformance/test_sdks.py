@@ -4,7 +4,9 @@ What differs is declared in the SDK's script with its reason, and a declared dif
 """
 
 import json
+import os
 import subprocess
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -40,8 +42,14 @@ def called(script: Script, server: Any, tmp_path: Any, streaming: bool) -> dict[
         "words": words(target(server, script.provider)),
         "ca": str(tmp_path / "ca.pem"),
     }
+    # Several scripts share what stands beside this file; -P leaves out their own folder, where names of packages stand.
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     done = subprocess.run(
-        [str(script.python), "-P", str(script.path), json.dumps(given)], capture_output=True, text=True, timeout=120
+        [str(script.python), "-P", str(script.path), json.dumps(given)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=env,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.strip().splitlines()[-1])
