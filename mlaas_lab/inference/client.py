@@ -4,6 +4,7 @@ There is one retry loop and it is here, so amplification is 1 + retries. It know
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from mlaas_lab.errors import AuthFailed, CallError, InvalidRequest, RateLimited,
 from mlaas_lab.inference.attempt import Call, Line, Stamps, exchange, now
 from mlaas_lab.inference.deadline import Alarm, Deadlines, Silences
 from mlaas_lab.inference.failures import Speaker
-from mlaas_lab.inference.network import between, session, trust
+from mlaas_lab.inference.network import authorities, between, session, trust
 from mlaas_lab.inference.pace import Pace
 from mlaas_lab.inference.retry import pause_s
 from mlaas_lab.inference.route import Route
@@ -61,10 +62,12 @@ class Client:
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         self._lanes: dict[str, _Lane] = {}
         self._tokens = Tokens()
+        self._trusted: ssl.SSLContext | bool = True
         self._deadlines: Deadlines | None = None
         self._silences: Silences | None = None
 
     async def __aenter__(self) -> Self:
+        self._trusted = await authorities()
         self._deadlines = Deadlines(self.limits.timeout_s)
         self._silences = Silences(self.limits.stall_s)
         return self
@@ -144,7 +147,7 @@ class Client:
         if route.provider.reply is not None:
             return None
         if route.private not in self._sessions:
-            self._sessions[route.private] = session(private=route.private)
+            self._sessions[route.private] = session(private=route.private, trusted=self._trusted)
         return self._sessions[route.private]
 
     async def _retried(self, call: Call, lane: _Lane, deadline: Alarm) -> Completion:

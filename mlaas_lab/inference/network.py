@@ -4,10 +4,12 @@ What the environment says of proxies (`https_proxy`, `no_proxy`) and of certific
 kept. A target that is not said to be private is never followed to a private address.
 """
 
+import asyncio
 import ipaddress
 import socket
 import ssl
 from contextvars import ContextVar
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -58,13 +60,9 @@ class _Public(aiohttp.ThreadedResolver):
         return public
 
 
-def session(*, private: bool) -> aiohttp.ClientSession:
-    """Connections for every route that may, or may not, lead to private addresses.
-
-    Raises:
-        UsageError: if the environment names certificates that cannot be read.
-    """
-    connector = _Connector(limit=0, resolver=None if private else _Public(), ssl=_trust())
+def session(*, private: bool, trusted: ssl.SSLContext | bool) -> aiohttp.ClientSession:
+    """Connections for every route that may, or may not, lead to private addresses; `trusted` is from `authorities`."""
+    connector = _Connector(limit=0, resolver=None if private else _Public(), ssl=trusted)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
     return aiohttp.ClientSession(
         connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), headers=HEADERS
@@ -85,11 +83,27 @@ def trust(authority: Path | None) -> ssl.SSLContext | bool:
     return ssl.create_default_context(cafile=authority) if authority is not None and authority.is_file() else True
 
 
-def _trust() -> ssl.SSLContext | bool:
+async def authorities() -> ssl.SSLContext | bool:
+    """Whom to trust: the certificates that the environment names, or the system's.
+
+    A bundle takes 50 ms to read. It is read once, and by a thread: on the loop, every call would wait for it.
+
+    Raises:
+        UsageError: if the environment names certificates that cannot be read.
+    """
     bundle = certificates()
     if bundle is None:
         return True
     try:
-        return ssl.create_default_context(cafile=bundle)
+        return await asyncio.to_thread(_trust, Path(bundle))
     except (OSError, ssl.SSLError) as error:
         raise UsageError(f"the certificates in {bundle} cannot be read: {error}.", next="Mend SSL_CERT_FILE.") from None
+
+
+def _trust(bundle: Path) -> ssl.SSLContext:
+    return _read(bundle, bundle.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _read(bundle: Path, changed_ns: int) -> ssl.SSLContext:  # noqa: ARG001 - a changed file is another one
+    return ssl.create_default_context(cafile=bundle)
