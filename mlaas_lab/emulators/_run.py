@@ -15,7 +15,7 @@ from mlaas_lab.emulators._minds import asking, echo, script
 from mlaas_lab.emulators._server import FAULTS, Scene, Server
 from mlaas_lab.errors import UsageError, did_you_mean
 from mlaas_lab.settings import Settings
-from mlaas_lab.tasks.emulate import Emulate
+from mlaas_lab.tasks.emulate import SCRIPTS, Emulate
 
 EVERYBODY = "all"
 LOOK_S = 0.2
@@ -79,7 +79,7 @@ def _scene(spec: Emulate) -> Scene:
 def _mind(word: str, settings: Settings) -> Mind:
     if word == "echo":
         return echo
-    if word.endswith((".jsonl", ".json")) or Path(word).expanduser().is_file():
+    if word.endswith(SCRIPTS) or Path(word).expanduser().is_file():
         return script(Path(word))
     return asking(word, settings)
 

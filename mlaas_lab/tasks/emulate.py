@@ -1,11 +1,14 @@
 """`%mlaas emulate PROVIDER…`: vendors on this machine, for practice without keys and for demonstrations."""
 
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from mlaas_lab.spec import Arg, Refers, Spec
 from mlaas_lab.tasks import Task
+
+SCRIPTS = (".jsonl", ".json")
 
 
 class Emulate(Spec):
@@ -29,6 +32,13 @@ class Emulate(Spec):
     """Speak https, with a certificate made for this job; its authority is `ca.pem` in the job's folder."""
     seed: int = 0
     """Which requests meet a fault."""
+
+    @field_validator("answers")
+    @classmethod
+    def _standing(cls, answers: str) -> str:
+        """A script's path from where one stands: the job will stand elsewhere."""
+        path = Path(answers).expanduser()
+        return str(path.resolve()) if path.suffix in SCRIPTS or path.is_file() else answers
 
 
 task = Task(spec=Emulate, entry="mlaas_lab.emulators._run:serve", tracked=False, service=True)

@@ -50,6 +50,13 @@ def test_it_has_a_certificate_that_its_own_targets_trust(emulate, settings):
         inference.complete(f"openai/m?emulated={other}", ASK, settings=settings, limits=ONCE)
 
 
+def test_a_script_is_found_from_where_one_stands(tmp_path, monkeypatch):
+    (tmp_path / "answers.jsonl").write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert Emulate(providers=("openai",), answers="answers.jsonl").answers == str(tmp_path / "answers.jsonl")
+    assert [Emulate(providers=("openai",), answers=word).answers for word in ("echo", "support")] == ["echo", "support"]
+
+
 def test_a_script_answers_and_faults_come_as_told(emulate, settings, tmp_path):
     path = tmp_path / "script.jsonl"
     path.write_text(json.dumps({"prompt": "where is my card", "completion": "on its way"}) + "\n\n")
