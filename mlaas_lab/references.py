@@ -33,7 +33,9 @@ def spec_hash(task: str, spec: Spec, settings: Settings, store: Store) -> str:
         if option.refers is not None and value not in (None, ""):
             several = isinstance(value, tuple)
             found = [
-                _target(one, folder, store) if option.refers == "target" else _content(option.refers, one, settings)
+                _named(option.refers, one, folder, store)
+                if option.refers in ("target", "metric")
+                else _content(option.refers, one, settings)
                 for one in (value if several else (value,))
             ]
             content[option.name] = found if several else found[0]
@@ -46,18 +48,21 @@ def _content(kind: str, value: Any, settings: Settings) -> JSON:
             return data.sha256(value)
         case "model":
             return models.locate(value, settings).fingerprint
-        case "metric":
-            return _metric(value)
         case "engine" | "executor" if value not in registry.names(kind):
             raise registry.unknown(kind, value)
         case _:
             return str(value)
 
 
-def _metric(text: str) -> JSON:
-    """Its name with its options, and the content of what those name."""
+def _named(kind: str, text: str, folder: Path, store: Store) -> str:
+    return _target(text, folder, store) if kind == "target" else _metric(text, folder, store)
+
+
+def _metric(text: str, folder: Path, store: Store) -> str:
+    """Its name with its options, and the content of what those name; of a judge who that is."""
     found = registry.configured("metric", text)
-    return f"{text} {found.content}" if found.content else str(text)
+    judge = _target(found.judge.target, folder, store) if found.judge is not None else ""
+    return " ".join(filter(None, [text, found.content, judge]))
 
 
 def _target(text: str, folder: Path, store: Store) -> str:

@@ -37,7 +37,13 @@ def metrics() -> str:
         metric = registry.load("metric", name)
         what = registry.resolve(f"{registry.PACKAGES['metric']}.{name}").__doc__.splitlines()[0]
         better = {True: "higher", False: "lower", None: "–"}[metric.higher_is_better]
-        needs = ", ".join([*sorted(metric.needs), *(f"extra `{e}`" for e in sorted(extras(metric.libraries)))])
+        needs = ", ".join(
+            [
+                *sorted(metric.needs),
+                *(["a judge"] if metric.judge is not None else []),
+                *(f"extra `{e}`" for e in sorted(extras(metric.libraries))),
+            ]
+        )
         options = ", ".join(f"`{key}={value}`" for key, value in defaults(metric).items())
         rows.append(f"| `{name}` | {metric.unit} | {better} | {needs or '–'} | {what} | {options or '–'} |")
     return "\n".join(["| metric | unit | better | needs | what it is | options |", "|---|---|---|---|---|---|", *rows])

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from mlaas_lab import data, pricing, registry, variants
 from mlaas_lab.data.snapshots import MANIFEST
-from mlaas_lab.errors import DataError, UsageError
+from mlaas_lab.errors import DataError, LabError, UsageError
 from mlaas_lab.evaluation.contents import content
 from mlaas_lab.evaluation.metrics import Metric
 from mlaas_lab.inference import Limits, Params, Route, parsed, resolve
-from mlaas_lab.records import COLUMNS, METRIC_COLUMNS
+from mlaas_lab.records import COLUMNS, JUDGE_COLUMNS, METRIC_COLUMNS
 from mlaas_lab.schema import Message, Sample, Usage
 from mlaas_lab.settings import Settings
 from mlaas_lab.tasks.eval import Eval
@@ -44,11 +44,14 @@ class Plan:
     stream: bool = False
     seed: int = 0
     contents: Mapping[str, str | None] = field(default_factory=dict)
-    """What stands behind each target, by its name; None or absent: nobody knows, so its answers are not cached."""
+    """What stands behind each target by its name, and each judge by its metric's; None or absent: nobody knows, so its
+    answers are not cached."""
     variants: Mapping[str, Variant] = field(default_factory=dict)
     """What those targets are told besides the question that say so, by name."""
     told: Mapping[str, Sequence[Shown]] = field(default_factory=dict)
     """What that makes of each sample, by the same names."""
+    judges: Mapping[str, Route] = field(default_factory=dict)
+    """Who judges, by the metric's name."""
     prices: pricing.Lists = pricing.NONE
     """The user's own price lists."""
     exchanges: bool = False
@@ -65,6 +68,11 @@ class Plan:
         """What `unit` is told: the turns of its sample, or what a variant makes of them."""
         told = self.told.get(unit.target)
         return Shown(self.samples[unit.place].messages, None) if told is None else told[unit.place]
+
+    def judged_by(self, metric: str) -> str:
+        """What stands behind the judge of `metric`, as far as anybody knows."""
+        route = self.judges[metric]
+        return self.contents.get(metric) or f"{route.name} {route.url}"
 
     def units(self) -> Iterator[Unit]:
         """All of them, by target, sample and repeat."""
@@ -90,8 +98,9 @@ def prepare(spec: Eval, settings: Settings) -> Plan:
     brought = {"contexts"} if any(variant.corpus for variant in found.values()) else set()
     check_needs(metrics, samples, spec.data, brought=brought)
     routes = {name: resolve(variants.bare(parsed(name)), settings) for name in names}
+    judges = _judges(metrics, names, settings)
     book = pricing.lists(settings)
-    for route in routes.values():
+    for route in (*routes.values(), *judges.values()):
         # Price lists are read before anybody's clock runs.
         pricing.cost(route.place, Usage(input_tokens=0, output_tokens=0), at=time.time(), book=book)
     return Plan(
@@ -103,11 +112,12 @@ def prepare(spec: Eval, settings: Settings) -> Plan:
         repeats=spec.repeats,
         stream=spec.stream,
         seed=spec.seed,
-        contents={name: content(route, settings) for name, route in routes.items()},
+        contents={name: content(route, settings) for name, route in (*judges.items(), *routes.items())},
         cache=spec.cache,
         exchanges=spec.exchanges,
         variants=found,
         told={name: [one.shown(sample.messages) for sample in samples] for name, one in found.items()},
+        judges=judges,
         prices=book,
     )
 
@@ -150,9 +160,34 @@ def _metrics(names: Sequence[str]) -> dict[str, Metric]:
     for library in sorted({library for metric in found.values() for library in metric.libraries}):
         # Imported before any clock runs: the first score is given while others are awaited.
         registry.resolve(library)
-    columns = Counter([*COLUMNS, *(name + ending for name in found for ending in METRIC_COLUMNS)])
+    own = [name + ending for name in found for ending in METRIC_COLUMNS]
+    own += [name + ending for name in found if found[name].judge is not None for ending in JUDGE_COLUMNS]
+    columns = Counter([*COLUMNS, *own])
     if taken := sorted(name for name, n in columns.items() if n > 1):
         raise UsageError(f"a metric cannot be called {taken[0]!r}: records have a column of that name.")
+    return found
+
+
+def _judges(metrics: Mapping[str, Metric], targets: Sequence[str], settings: Settings) -> dict[str, Route]:
+    """Who judges, by the metric's name."""
+    found: dict[str, Route] = {}
+    for name, metric in metrics.items():
+        if metric.judge is None:
+            continue
+        short, _ = registry.parted(name)
+        if metric.judge.pairwise and len(targets) < 2:
+            raise UsageError(
+                f"{short} compares with the answers of the first target, and there is no other.",
+                next="Name two or more --targets.",
+            )
+        target = parsed(metric.judge.target)
+        if variants.bare(target) != target:
+            raise UsageError(f"{short}: a judge is told its own prompt, so prompt=, shots= and retrieve= are not its.")
+        try:
+            found[name] = resolve(target, settings)
+        except LabError as error:
+            error.message = f"the judge of {short}: {error.message}"
+            raise
     return found
 
 

@@ -11,6 +11,7 @@ from mlaas_lab.context import Context, Dataset, Outcome
 from mlaas_lab.evaluation.asking import Asking
 from mlaas_lab.evaluation.caching import Cache
 from mlaas_lab.evaluation.exchanges import Exchanges
+from mlaas_lab.evaluation.judging import judged_by, with_judgements
 from mlaas_lab.evaluation.plan import Plan, Unit, held_out, prepare
 from mlaas_lab.evaluation.resuming import Left
 from mlaas_lab.evaluation.scoring import with_late_scores
@@ -53,6 +54,7 @@ def run(spec: Eval, context: Context) -> Outcome:
         "summary": [asdict(line) for line in summary],
         "verdicts": [asdict(verdict) for verdict in verdicts],
         "errors": _errors(records),
+        **({"judges": judged_by(plan, records, context)} if plan.judges else {}),
     }
     rows = Dataset(name=spec.data.stem, path=str(path), sha256=sha256, rows=len(plan.samples), context="eval")
     return Outcome(
@@ -109,6 +111,7 @@ def answers(plan: Plan, context: Context) -> Answers:
             for record in asking.cancelled():
                 writer.add(record)
         frame = with_late_scores(writer.frame(), plan.metrics, plan.samples)
+        frame = with_judgements(frame, plan, context)
         writer.close(frame)
     return Answers(records=frame, asked=len(frame) - kept - cached, kept=kept, cached=cached)
 

@@ -17,10 +17,11 @@ from mlaas_lab.errors import ContentFiltered, TimedOut, one_line, snake
 from mlaas_lab.evaluation.metrics import Metric
 from mlaas_lab.schema import Passage, Sample, Score, ScoreStatus
 
-_STATUS = {
+STATUS = {
     snake(ContentFiltered.__name__): ScoreStatus.REFUSED,
     snake(TimedOut.__name__): ScoreStatus.TIMEOUT,
 }
+"""How a call that failed shows in scores, by its error; the others have no status of their own."""
 
 
 def judged(sample: Sample, shown: Sequence[Passage] | None) -> Sample:
@@ -34,11 +35,11 @@ def scored(metrics: Mapping[str, Metric], output: str, sample: Sample) -> dict[s
     for name, metric in metrics.items():
         if metric.score is None:
             continue
-        if needed := _lacking(metric, sample):
+        if needed := missing(metric, sample):
             scores[name] = Score(value=None, status=ScoreStatus.NOT_APPLICABLE, reason=f"no {needed}")
             continue
-        with _Guarded() as guarded:
-            scores[name] = _as_score(metric.score(output, sample))
+        with Guarded() as guarded:
+            scores[name] = as_score(metric.score(output, sample))
         if guarded.score is not None:
             scores[name] = guarded.score
     return scores
@@ -46,7 +47,7 @@ def scored(metrics: Mapping[str, Metric], output: str, sample: Sample) -> dict[s
 
 def unscored(metrics: Mapping[str, Metric], error: str) -> dict[str, Score]:
     """The scores of a call that failed with `error`: none, and why."""
-    status = _STATUS.get(error, ScoreStatus.NOT_APPLICABLE)
+    status = STATUS.get(error, ScoreStatus.NOT_APPLICABLE)
     return dict.fromkeys(metrics, Score(value=None, status=status, reason=error))
 
 
@@ -55,21 +56,21 @@ def with_late_scores(records: pl.DataFrame, metrics: Mapping[str, Metric], sampl
     late = {name: metric for name, metric in metrics.items() if metric.score_many is not None}
     if not late:
         return records
-    asked = _asked(records, samples)
+    asked = as_asked(records, samples)
     outputs = records["output"].to_list()
     answered = [i for i, output in enumerate(outputs) if output is not None]
     for name, metric in late.items():
-        lacking = {i: needed for i in answered if (needed := _lacking(metric, asked[i]))}
+        lacking = {i: needed for i in answered if (needed := missing(metric, asked[i]))}
         found = {i: Score(value=None, status=ScoreStatus.NOT_APPLICABLE, reason=f"no {n}") for i, n in lacking.items()}
         judging = [i for i in answered if i not in lacking]
         if judging:
             scores = _many(metric, [outputs[i] for i in judging], [asked[i] for i in judging])
             found |= zip(judging, scores, strict=True)
-        records = _filled(records, name, found)
+        records = filled(records, name, found)
     return records
 
 
-def _asked(records: pl.DataFrame, samples: Sequence[Sample]) -> list[Sample]:
+def as_asked(records: pl.DataFrame, samples: Sequence[Sample]) -> list[Sample]:
     """The sample of each record, as its answer is judged."""
     by_id = {sample.id: sample for sample in samples}
     rows = records.select("sample_id", "contexts").iter_rows()
@@ -79,22 +80,22 @@ def _asked(records: pl.DataFrame, samples: Sequence[Sample]) -> list[Sample]:
     ]
 
 
-def _lacking(metric: Metric, sample: Sample) -> str:
+def missing(metric: Metric, sample: Sample) -> str:
     """The first field that `metric` needs and `sample` does not have; empty if it has all."""
     return next((needed for needed in sorted(metric.needs) if not getattr(sample, needed)), "")
 
 
 def _many(metric: Metric, outputs: list[str], samples: list[Sample]) -> list[Score]:
     scores: list[Score] = []
-    with _Guarded() as guarded:
+    with Guarded() as guarded:
         values = metric.score_many(outputs, samples) if metric.score_many else []
         if len(values) != len(outputs):
             raise ValueError(f"{len(values)} scores for {len(outputs)} answers")
-        scores = [_as_score(value) for value in values]
+        scores = [as_score(value) for value in values]
     return scores if guarded.score is None else [guarded.score] * len(outputs)
 
 
-def _filled(records: pl.DataFrame, name: str, scores: Mapping[int, Score]) -> pl.DataFrame:
+def filled(records: pl.DataFrame, name: str, scores: Mapping[int, Score]) -> pl.DataFrame:
     """The columns of metric `name` where row i has a score; the rest stay."""
 
     def column(ending: str, kind: type[pl.DataType], new: Mapping[int, object]) -> pl.Series:
@@ -108,7 +109,8 @@ def _filled(records: pl.DataFrame, name: str, scores: Mapping[int, Score]) -> pl
     )
 
 
-def _as_score(value: float | Score | None) -> Score:
+def as_score(value: float | Score | None) -> Score:
+    """What a metric returned, as a score; what is not a finite number is an error of the metric."""
     if isinstance(value, Score):
         return value
     if value is None:
@@ -119,7 +121,7 @@ def _as_score(value: float | Score | None) -> Score:
     return Score(value=number)
 
 
-class _Guarded:
+class Guarded:
     """Holds the score that says why a metric failed, once it did."""
 
     score: Score | None = None

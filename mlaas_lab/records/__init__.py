@@ -12,11 +12,22 @@ import orjson
 import polars as pl
 
 from mlaas_lab.errors import DataError
-from mlaas_lab.records.columns import COLUMNS, METRIC_COLUMNS, metrics_of, schema
+from mlaas_lab.records.columns import COLUMNS, JUDGE_COLUMNS, METRIC_COLUMNS, metrics_of, schema
 from mlaas_lab.records.journal import rows
 from mlaas_lab.records.writer import Writer, journal_of, left_behind, save, write
 
-__all__ = ["COLUMNS", "METRIC_COLUMNS", "Writer", "left_behind", "metrics_of", "read", "save", "schema", "write"]
+__all__ = [
+    "COLUMNS",
+    "JUDGE_COLUMNS",
+    "METRIC_COLUMNS",
+    "Writer",
+    "left_behind",
+    "metrics_of",
+    "read",
+    "save",
+    "schema",
+    "write",
+]
 
 
 def read(path: Path) -> pl.DataFrame:

@@ -61,6 +61,13 @@ METRIC_COLUMNS: dict[str, tuple[Any, str]] = {
 }
 """Ending → type and meaning of the three columns that every metric has, after the others."""
 
+JUDGE_COLUMNS: dict[str, tuple[Any, str]] = {
+    "_cost_usd": (pl.Float64, "price of the judge's calls for this row in dollars; null where any of it is unknown"),
+    "_judge": (pl.String, "the model that says it judged"),
+    "_agreement": (pl.Float64, "share of its judgements, taken two by two, that are equal; null for fewer than two"),
+}
+"""Ending → type and meaning of what a metric with a judge has besides."""
+
 
 def schema(metrics: Iterable[str] = ()) -> pl.Schema:
     """Types of all columns, those of `metrics` at the end."""

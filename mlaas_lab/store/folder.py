@@ -56,6 +56,11 @@ class JobFolder:
         """The one table of an evaluation."""
         return self.path / "records.parquet"
 
+    @property
+    def judgements(self) -> Path:
+        """What judges said of the answers of an evaluation, as they said it."""
+        return self.path / "judgements.jsonl"
+
     def exchanges(self, attempt: int) -> Path:
         """What the targets of an evaluation sent to one attempt of it."""
         return self.path / f"exchanges-{attempt}.jsonl.gz"
@@ -64,6 +69,16 @@ class JobFolder:
     def plan(self) -> Path:
         """Which plan the records belong to, so that another attempt can tell whether they are still of use."""
         return self.path / "plan.json"
+
+    @property
+    def prompts(self) -> Path:
+        """Name → text of the prompts that an evaluation used: those of judges, and those of its variants."""
+        return self.path / "prompts.json"
+
+    @property
+    def budget(self) -> Path:
+        """What the attempts of an evaluation may have spent on calls so far."""
+        return self.path / "budget.json"
 
     @property
     def models(self) -> Path:

@@ -12,6 +12,7 @@ from typing import Any
 
 from mlaas_lab import registry
 from mlaas_lab.errors import UsageError, did_you_mean
+from mlaas_lab.evaluation.judge import Judge
 from mlaas_lab.schema import Sample, Score
 
 ScoreOne = Callable[[str, Sample], float | Score]
@@ -23,7 +24,7 @@ WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0":
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """How good an answer is, as a number; either `score` or `score_many` is given."""
+    """How good an answer is, as a number; one of `score`, `score_many` and `judge` is given."""
 
     unit: str
     """`share` for 0 to 1, else what the number counts."""
@@ -35,6 +36,8 @@ class Metric:
     """One answer at a time, while others are still awaited: `score(output, sample)`; fast and pure."""
     score_many: ScoreMany | None = None
     """All answers at once, after the last call: `score_many(outputs, samples)`, one value each, None for no score."""
+    judge: Judge | None = None
+    """Another target says it: what it is told and how its reply is read; the engine asks it after the last call."""
     options: "Callable[..., Metric] | None" = None
     """Makes it with other options: keyword parameters, each with a default that is text, a number, or yes or no.
 
@@ -42,11 +45,13 @@ class Metric:
     libraries: tuple[str, ...] = ()
     """Modules it needs besides those that are always there; looked for before anybody is asked."""
     content: str = ""
-    """Digest of a file that an option names: what decides its scores besides its name."""
+    """Digest of a file that an option names, or of what a judge is told: what decides its scores besides its name."""
 
     def __post_init__(self) -> None:
-        if (self.score is None) == (self.score_many is None):
-            raise ValueError("a Metric gives either score or score_many")
+        if [self.score, self.score_many, self.judge].count(None) != 2:
+            raise ValueError("a Metric gives either score, score_many or judge")
+        if self.judge is not None and not self.content:
+            object.__setattr__(self, "content", self.judge.version)
 
     def with_options(self, name: str, given: Mapping[str, str]) -> "Metric":
         """This metric, called `name`, with the options `given` as text.
@@ -67,18 +72,27 @@ class Metric:
         for key, text in given.items():
             if key not in known:
                 hint = did_you_mean(key, known) or f"It has: {', '.join(known)}."
-                raise UsageError(f"metric {name!r} has no option {key!r}.", next=hint)
+                raise UsageError(f"metric {name!r} has no option {key!r}.", next=f"{hint} {_within(self)}".strip())
             values[key] = _value(name, key, text, known[key])
         try:
-            return self.options(**values) if values else self
+            made = self.options(**values) if values else self
         except ValueError as error:
             raise UsageError(f"metric {name!r}: {error}.") from None
+        if made.judge is not None and (lacks := made.judge.lacks):
+            example = f"Write {name}?judge=provider/model" + "".join(f"&{key}=…" for key in made.judge.given)
+            raise UsageError(f"metric {name!r} lacks {lacks}.", next=f"{example}. {_within(made)}")
+        return made
 
 
 def defaults(metric: Metric) -> dict[str, Any]:
     """The options of `metric` with their defaults, in the order they are written."""
     parameters = inspect.signature(metric.options).parameters if metric.options else {}
     return {name: parameter.default for name, parameter in parameters.items()}
+
+
+def _within(metric: Metric) -> str:
+    """How a judge with parameters of its own is written."""
+    return "" if metric.judge is None else "In a judge's own parameters & is %26 and a comma %2C."
 
 
 def _value(metric: str, key: str, text: str, default: Any) -> Any:

@@ -1,0 +1,266 @@
+"""Asking judges about answers, after the last answer came: no target's clock runs meanwhile.
+
+A judge is a target like any other: the same client, limits, retries and prices. A judge that fails gives no score, but
+the reason why there is none; never 0. What was said stays through kill and retry. This file asks; what a judge is told
+and how its reply is read is the metric's.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import polars as pl
+
+from mlaas_lab import registry
+from mlaas_lab.context import Context
+from mlaas_lab.errors import CallError, one_line, snake
+from mlaas_lab.evaluation.bills import NOT_BILLED
+from mlaas_lab.evaluation.judge import Judge
+from mlaas_lab.evaluation.judgements import LASTING, Judgement, Judgements, Said, accounts, total
+from mlaas_lab.evaluation.plan import Plan
+from mlaas_lab.evaluation.scoring import STATUS, Guarded, as_asked, as_score, filled, missing
+from mlaas_lab.inference import Client, Params, Route, on_loop
+from mlaas_lab.pricing import cost
+from mlaas_lab.schema import JSON, Attempt, Completion, Message, Sample, Score, ScoreStatus
+from mlaas_lab.store.folder import read_json, write_json
+
+MOST_TOKENS = 2048
+"""Longest reply of a judge: it lists what it found. A judge's own `max_tokens` wins."""
+LOOK_S = 0.2
+"""How often somebody looks whether to stop, in seconds."""
+HALF = 0.5
+"""The share of an answer set against itself, and of one of two that are as good."""
+NEVER_SENT = ("unreachable", "timed_out")
+"""Errors that cost nothing if there was no connection."""
+STOPPED = Score(value=None, status=ScoreStatus.JUDGE_ERROR, reason="The job was stopped before this was judged.")
+ITSELF = Judgement(score=Score(value=HALF, reason="the answer that others are compared with"), usd=Decimal(0))
+
+
+def with_judgements(records: pl.DataFrame, plan: Plan, context: Context) -> pl.DataFrame:
+    """`records`, scored too by the metrics that have a judge; what each was told is left in the job's folder.
+
+    Raises:
+        DataError: if what judges say cannot be kept.
+    """
+    if not plan.judges:
+        return records
+    told = {registry.parted(name)[0]: _judge(plan, name).text for name in plan.judges}
+    write_json(context.folder.prompts, {**(read_json(context.folder.prompts) or {}), **told})
+    with Judgements(context.folder.judgements) as judgements:
+        judging = Judging(plan, records, judgements, context)
+        on_loop(judging.run())
+        return judging.scored()
+
+
+def judged_by(plan: Plan, records: pl.DataFrame, context: Context) -> list[dict[str, JSON]]:
+    """What each judge said and cost, metric by metric; the log says which did not judge."""
+    found = accounts(records, {name: route.name for name, route in plan.judges.items()})
+    for account in found:
+        for status, n in account["statuses"].items():
+            if ScoreStatus(status) not in LASTING:
+                context.note(
+                    f"{n} of {sum(account['statuses'].values())} answers are not judged by {account['metric']}:"
+                    f" {status}. Ask its judge again: resume {context.job_id} --retry-failed"
+                )
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One answer that a judge is to be asked about."""
+
+    metric: str
+    row: int
+    names: dict[str, Any]
+    """Target, sample and repeat."""
+    asks: tuple[tuple[Message, ...], ...]
+    """What to ask; of a pair, once with this answer second and once with it first."""
+    key: str
+    """SHA-256 over all that decides what is said of it, and whose answer it is."""
+
+
+class Judging:
+    """All judges of one evaluation on one table of its records; `run` on an event loop, then `scored`."""
+
+    def __init__(self, plan: Plan, records: pl.DataFrame, judgements: Judgements, context: Context) -> None:
+        """Nobody is asked yet."""
+        self._plan = plan
+        self._records = records
+        self._judgements = judgements
+        self._context = context
+        self._samples = as_asked(records, plan.samples)
+        self._known: dict[str, dict[int, Judgement]] = {name: {} for name in plan.judges}
+        """Of rows about which nobody is asked, by metric."""
+        self._cases = [case for name in plan.judges for case in self._askable(name)]
+        self._done = 0
+
+    async def run(self) -> None:
+        """Ask about every answer that has no lasting judgement yet, until all are judged or somebody stops it.
+
+        Raises:
+            Exception: a bug; calls and replies that fail are judgements without a score.
+        """
+        left = [case for case in self._cases if not self._judgements.lasts(case.key)]
+        self._done = len(self._cases) - len(left)
+        self._tell()
+        async with Client(self._plan.limits) as client:
+            workers: set[asyncio.Future[None]] = set()
+            for name, route in self._plan.judges.items():
+                cases = [case for case in left if case.metric == name]
+                turns = min(len(cases), self._plan.limits.concurrency or route.concurrency)
+                waiting = iter(cases)
+                workers |= {asyncio.ensure_future(self._work(client, waiting)) for _ in range(turns)}
+            try:
+                await self._watch(set(workers))
+            finally:
+                for worker in workers:
+                    worker.cancel()
+                await asyncio.gather(*workers, return_exceptions=True)
+
+    def scored(self) -> pl.DataFrame:
+        """The records with what is known of each by now."""
+        records = self._records
+        for name in self._plan.judges:
+            found = dict(self._known[name])
+            for case in self._cases:
+                if case.metric == name:
+                    found[case.row] = self._judgements.find(case.key) or Judgement(score=STOPPED, usd=Decimal(0))
+            records = filled(records, name, {row: one.score for row, one in found.items()})
+            records = records.with_columns(
+                _column(len(records), f"{name}_cost_usd", {row: _dollars(one) for row, one in found.items()}),
+                _column(len(records), f"{name}_judge", {row: one.judge for row, one in found.items()}, pl.String),
+                _column(len(records), f"{name}_agreement", {row: one.agreement for row, one in found.items()}),
+            )
+        return records
+
+    def _askable(self, name: str) -> Iterator[Case]:
+        """The answers that the judge of metric `name` can say something of; of the others it is known what to say."""
+        metric, judge = self._plan.metrics[name], _judge(self._plan, name)
+        rows = self._records.select("target", "sample_id", "repeat", "output").rows()
+        first = next(iter(self._plan.routes))
+        against = {(sample, repeat): output for target, sample, repeat, output in rows if target == first}
+        for row, (target, sample_id, repeat, output) in enumerate(rows):
+            if output is None:
+                continue
+            sample, other = self._samples[row], against.get((sample_id, repeat))
+            if lacking := missing(metric, sample):
+                self._known[name][row] = _without(f"no {lacking}")
+            elif judge.pairwise and target == first:
+                self._known[name][row] = ITSELF
+            elif judge.pairwise and other is None:
+                self._known[name][row] = _without(f"{first} has no answer to compare with")
+            else:
+                asks = _asks(judge, sample, output, other or "")
+                decides = [name, self._plan.judged_by(name), judge.times, judge.temperature, asks]
+                names = {"target": target, "sample_id": sample_id, "repeat": repeat}
+                key = hashlib.sha256(orjson.dumps([names, decides])).hexdigest()
+                yield Case(metric=name, row=row, names=names, asks=asks, key=key)
+
+    async def _watch(self, workers: set[asyncio.Future[None]]) -> None:
+        while workers and not self._context.stopping:
+            done, workers = await asyncio.wait(workers, timeout=LOOK_S, return_when=asyncio.FIRST_EXCEPTION)
+            for worker in done:
+                worker.result()
+
+    async def _work(self, client: Client, waiting: Iterator[Case]) -> None:
+        for case in waiting:
+            judge, route = _judge(self._plan, case.metric), self._plan.judges[case.metric]
+            said = [await self._once(client, route, judge, case) for _ in range(judge.times)]
+            self._judgements.add(case.key, {"metric": case.metric, **case.names}, said)
+            self._done += 1
+            self._tell()
+
+    async def _once(self, client: Client, route: Route, judge: Judge, case: Case) -> Said:
+        """One judgement of an answer, in as many calls as it takes."""
+        said = [await self._call(client, route, judge, messages) for messages in case.asks]
+        return said[0] if len(said) == 1 else swapped(*said)
+
+    async def _call(self, client: Client, route: Route, judge: Judge, messages: Sequence[Message]) -> Said:
+        params = Params(max_tokens=MOST_TOKENS, temperature=judge.temperature)
+        try:
+            done = await client.complete(route, messages, params)
+        except CallError as error:
+            name = snake(type(error).__name__)
+            score = Score(value=None, status=STATUS.get(name, ScoreStatus.JUDGE_ERROR), reason=one_line(error))
+            return Said(score=score, usd=self._lost(route, error))
+        last, earlier = done.attempts[-1], done.attempts[:-1]
+        paid = cost(route.place, done.usage, at=last.ended_at, book=self._plan.prices, answered=done.model)
+        usd = None if any(map(_may_be_billed, earlier)) else paid.usd
+        return Said(score=read(judge, done), usd=usd, judge=done.model or route.name, replies=(done.text,))
+
+    def _lost(self, route: Route, error: CallError) -> Decimal | None:
+        """What a call without an answer cost."""
+        attempts: tuple[Attempt, ...] = error.attempts
+        if error.usage is not None and attempts and not any(map(_may_be_billed, attempts[:-1])):
+            return cost(route.place, error.usage, at=attempts[-1].ended_at, book=self._plan.prices).usd
+        return None if any(map(_may_be_billed, attempts)) else Decimal(0)
+
+    def _tell(self) -> None:
+        self._context.progress(self._done, len(self._cases), unit="answers", phase="judging")
+
+
+def read(judge: Judge, done: Completion) -> Score:
+    """What a reply says; a reply that cannot be read says nothing, and one that declines to judge is refused."""
+    with Guarded() as guarded:
+        try:
+            return as_score(judge.score(done.text))
+        except ValueError as error:
+            cut = " (it was cut at its longest)" if done.finish_reason in ("length", "max_tokens") else ""
+            return Score(value=None, status=_unread(done.text), reason=f"{error}{cut}")
+    return guarded.score or STOPPED
+
+
+def swapped(second: Said, first: Said) -> Said:
+    """Two verdicts on a pair as one, the share of the answer that stood second, then first: if they differ, a tie."""
+    usd = total([second.usd, first.usd])
+    replies = (*second.replies, *first.replies)
+    for one in (second, first):
+        if one.score.value is None:
+            return replace(one, usd=usd, replies=replies)
+    shares = (1 - (second.score.value or 0), first.score.value or 0)
+    score = replace(first.score, value=shares[0])
+    if shares[0] != shares[1]:
+        score = Score(value=HALF, reason="the verdict changes with the order")
+    return Said(score=score, usd=usd, judge=first.judge, replies=replies)
+
+
+def _asks(judge: Judge, sample: Sample, output: str, other: str) -> tuple[tuple[Message, ...], ...]:
+    if not judge.pairwise:
+        return (judge.messages(sample, output),)
+    return judge.messages(sample, other, output), judge.messages(sample, output, other)
+
+
+def _judge(plan: Plan, name: str) -> Judge:
+    judge = plan.metrics[name].judge
+    if judge is None:
+        raise LookupError(f"{name} has no judge")
+    return judge
+
+
+def _unread(reply: str) -> ScoreStatus:
+    """Why a reply has no verdict: the judge would not, or wrote something else."""
+    declines = registry.load("metric", "refusal").score(reply, Sample(id="", messages=()))
+    return ScoreStatus.REFUSED if declines else ScoreStatus.PARSE_ERROR
+
+
+def _without(reason: str) -> Judgement:
+    return Judgement(score=Score(value=None, status=ScoreStatus.NOT_APPLICABLE, reason=reason), usd=Decimal(0))
+
+
+def _may_be_billed(attempt: Attempt) -> bool:
+    """Whether an attempt that failed may be billed all the same."""
+    if attempt.error is None or attempt.error in NOT_BILLED:
+        return False
+    return attempt.connected_at is not None or attempt.error not in NEVER_SENT
+
+
+def _dollars(one: Judgement) -> float | None:
+    return None if one.usd is None else float(one.usd)
+
+
+def _column(rows: int, name: str, values: Mapping[int, Any], kind: type[pl.DataType] = pl.Float64) -> pl.Series:
+    return pl.Series(name, [values.get(row) for row in range(rows)], dtype=kind)
