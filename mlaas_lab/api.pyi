@@ -126,6 +126,7 @@ def eval(
     concurrency: int | None = ...,
     retries: int = ...,
     timeout_s: float = ...,
+    max_usd: float | None = ...,
     cache: bool = ...,
     exchanges: bool = ...,
     margin: float | None = ...,

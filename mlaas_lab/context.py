@@ -96,14 +96,20 @@ class Context:
         """Have all lines so far on the disk: before a checkpoint, after which their steps are not taken again."""
         os.fsync(self._events.fileno())
 
-    def progress(self, n: int, total: int | None, *, unit: str = "steps", phase: str = "") -> None:
-        """How far the job is; written at most ten times a second, always at the end."""
+    def progress(
+        self, n: int, total: int | None, *, unit: str = "steps", phase: str = "", **money: float | None
+    ) -> None:
+        """How far the job is; written at most ten times a second, always at the end.
+
+        `money` is `spent_usd`, `cap_usd` and `n_unpriced` of a Progress.
+        """
         now = time.monotonic()
         if n != total and now - self._shown_at < 0.1 and phase == self._last[0]:
             return
         self._shown_at = now
         self._rate = self._smoothed(n, phase, now)
-        self._write({"event": "progress", "n": n, "total": total, "unit": unit, "phase": phase, "rate": self._rate})
+        known = {"n": n, "total": total, "unit": unit, "phase": phase, "rate": self._rate}
+        self._write({"event": "progress", **known, **money})
 
     def steps(
         self, items: Iterable[Item], total: int | None, *, unit: str = "steps", phase: str = ""

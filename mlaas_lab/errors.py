@@ -9,6 +9,7 @@ LabError
 ├── Interrupted           ctrl-C while waiting; the job goes on (exit 130)
 ├── StoreError            the store cannot be opened, read or written
 ├── TrackingError         MLflow refused or cannot be reached
+├── CapReached            the job may spend no more; what says so was not asked
 └── CallError             a target did not answer
     ├── RateLimited ├── QuotaExceeded ├── AuthFailed ├── NotFound ├── InvalidRequest
     └── ContentFiltered ├── Overloaded ├── TimedOut ├── Unreachable ├── Truncated └── ProviderBug
@@ -84,6 +85,10 @@ class StoreError(LabError):
 
 class TrackingError(LabError):
     """MLflow refused or cannot be reached."""
+
+
+class CapReached(LabError):
+    """The job may spend no more: this was not asked, and nothing was billed."""
 
 
 class CallError(LabError):

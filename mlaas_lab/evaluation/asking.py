@@ -2,16 +2,19 @@
 
 Targets are kept abreast: what drifts while an evaluation runs (load, a vendor's bad minute) then meets all of them
 alike. That costs no time, since the slowest one decides when it is over. Questions come in a random order, so that what
-is there after a stop is a fair part. Scores are given while other answers are awaited.
+is there after a stop is a fair part. Under a cap on money a question is asked of all targets or of none: what it may
+cost them all is held before the first of them is asked. Scores are given while other answers are awaited.
 """
 
 import asyncio
 import random
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from mlaas_lab.errors import CallError, one_line, snake
+from mlaas_lab.errors import CallError, CapReached, one_line, snake
+from mlaas_lab.evaluation.budget import Budget
+from mlaas_lab.evaluation.metering import Meter
 from mlaas_lab.evaluation.plan import Plan, Unit
 from mlaas_lab.evaluation.recording import answered, failed
 from mlaas_lab.inference import Client, Route
@@ -25,23 +28,36 @@ LOOK_S = 0.2
 STOP_S = 5.0
 """How long calls may take to end once they are cancelled, in seconds."""
 
+Row = tuple[int, int]
+"""Place of a sample, and which repeat: what all targets are asked."""
+
 
 @dataclass(kw_only=True)
 class _Lane:
     """What one target is still to be asked."""
 
+    target: str
     route: Route
+    meter: Meter
     concurrency: int
-    waiting: Iterator[Unit]
     left: dict[Unit, None]
     """Asked or not, without a record so far."""
+    waiting: Iterator[Unit] = field(default_factory=lambda: iter(()))
     begun: float = 0
     """Calls begun; infinite once there are no more."""
 
 
 @dataclass(kw_only=True)
+class _Hold:
+    """What is held for a row, by the place of each target that has not taken its part."""
+
+    parts: dict[int, int]
+    given: asyncio.Future[bool]
+
+
+@dataclass(kw_only=True)
 class Asking:
-    """One evaluation's calls; `run` on an event loop, then `cancelled` for what was never answered."""
+    """One evaluation's calls; `run` on an event loop, then `unasked` for what was never answered."""
 
     plan: Plan
     keep: Callable[[Unit, Record], None]
@@ -49,43 +65,71 @@ class Asking:
     stopping: Callable[[], bool]
     done: Collection[Unit] = frozenset()
     """What has its record already."""
+    budget: Budget = field(default_factory=Budget)
+    capped: bool = field(init=False, default=False)
+    """The money was not enough for all."""
     _lanes: list[_Lane] = field(init=False, default_factory=list)
+    _holds: dict[Row, _Hold] = field(init=False, default_factory=dict)
+    _holding: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
+    """Rows are held for one after the other, so that no shorter question overtakes a longer one when money runs out."""
     _moved: asyncio.Event | None = field(init=False, default=None)
     """Set by the next call that begins, while a target waits for the others."""
     _ended: threading.Event = field(init=False, default_factory=threading.Event)
+    _order: list[Row] = field(init=False)
 
     def __post_init__(self) -> None:
-        order = _order(self.plan)
-        for target, route in self.plan.routes.items():
-            units = [Unit(target, *one) for one in order]
-            left = dict.fromkeys(unit for unit in units if unit not in self.done)
-            concurrency = self.plan.limits.concurrency or route.concurrency
-            self._lanes.append(_Lane(route=route, concurrency=concurrency, waiting=iter(list(left)), left=left))
+        plan = self.plan
+        self._order = _order(plan)
+        for target, route in plan.routes.items():
+            units = (Unit(target, *row) for row in self._order)
+            self._lanes.append(
+                _Lane(
+                    target=target,
+                    route=route,
+                    meter=Meter(route, plan.params, retries=plan.limits.retries, book=plan.prices),
+                    concurrency=plan.limits.concurrency or route.concurrency,
+                    left=dict.fromkeys(unit for unit in units if unit not in self.done),
+                )
+            )
 
     async def run(self) -> None:
-        """Ask until every unit has its record, or somebody stops it.
+        """Ask until every unit has its record, the money is used up, or somebody stops it.
 
         Raises:
             Exception: a bug, or what no other target could do better (a missing library); calls that fail are records.
         """
-        async with Client(self.plan.limits, keep_exchanges=self.plan.exchanges) as client:
-            workers = [
-                asyncio.ensure_future(self._work(client, lane)) for lane in self._lanes for _ in range(lane.concurrency)
-            ]
-            try:
-                await self._watch(set(workers))
-            finally:
-                for worker in workers:
-                    worker.cancel()
-                await asyncio.gather(*workers, return_exceptions=True)
-                self._ended.set()
+        try:
+            async with self.budget, Client(self.plan.limits, keep_exchanges=self.plan.exchanges) as client:
+                await self._through(client, self._order)
+        finally:
+            self._ended.set()
 
-    def cancelled(self) -> Iterator[Record]:
+    def unasked(self) -> Iterator[Record]:
         """A record for each unit that has none; waits until `run`, cancelled from another thread, has ended."""
         self._ended.wait(STOP_S)
+        error, told = "cancelled", "The job was stopped before this was answered."
+        if self.capped and not self.stopping():
+            error, told = snake(CapReached.__name__), "The job may spend no more: this was not asked."
         for lane in self._lanes:
             for unit in lane.left:
-                yield failed(self.plan, unit, "cancelled", "The job was stopped before this was answered.")
+                yield failed(self.plan, unit, error, told)
+
+    async def _through(self, client: Client, rows: Sequence[Row]) -> None:
+        """Ask all targets `rows`, as far as they have no record."""
+        for lane in self._lanes:
+            units = (Unit(lane.target, *row) for row in rows)
+            lane.waiting, lane.begun = iter([unit for unit in units if unit in lane.left]), 0
+        workers = [
+            asyncio.ensure_future(self._work(client, place))
+            for place, lane in enumerate(self._lanes)
+            for _ in range(lane.concurrency)
+        ]
+        try:
+            await self._watch(set(workers))
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
 
     async def _watch(self, workers: set[asyncio.Future[None]]) -> None:
         while workers and not self.stopping():
@@ -93,10 +137,17 @@ class Asking:
             for worker in done:
                 worker.result()
 
-    async def _work(self, client: Client, lane: _Lane) -> None:
+    async def _work(self, client: Client, place: int) -> None:
+        lane = self._lanes[place]
         for unit in lane.waiting:
             await self._turn(lane)
+            held = 0 if self.budget.cap is None else await self._held(unit, place)
+            if held is None:
+                break
             record = await self._ask(client, lane, unit)
+            attempts = record.completion.attempts if record.completion else record.attempts
+            paid, known = lane.meter.paid(held, attempts, record.cost)
+            self.budget.settle(held, paid, known=known)
             del lane.left[unit]
             self.keep(unit, record)
         self._set(lane, float("inf"))
@@ -110,6 +161,31 @@ class Asking:
         at = done.attempts[-1].ended_at
         paid = cost(route.place, done.usage, at=at, book=plan.prices, answered=done.model)
         return answered(plan, unit, done, paid)
+
+    async def _held(self, unit: Unit, place: int) -> int | None:
+        """What is held for `unit`; None when there is no money for its row."""
+        row = unit.place, unit.repeat
+        hold = self._holds.get(row)
+        if hold is None:
+            hold = self._holds[row] = _Hold(parts=self._parts(row), given=asyncio.get_running_loop().create_future())
+            async with self._holding:
+                given = not self.capped and await self.budget.reserve(sum(hold.parts.values()))
+                self.capped = not given
+                hold.given.set_result(given)
+        if not await hold.given:
+            return None
+        part = hold.parts.pop(place)
+        if not hold.parts:
+            del self._holds[row]
+        return part
+
+    def _parts(self, row: Row) -> dict[int, int]:
+        """What `row` may cost each target that is still to be asked."""
+        return {
+            place: lane.meter.most(self.plan.shown(unit).messages)
+            for place, lane in enumerate(self._lanes)
+            if (unit := Unit(lane.target, *row)) in lane.left
+        }
 
     async def _turn(self, lane: _Lane) -> None:
         """Wait while this target is far ahead of the slowest one."""
@@ -125,11 +201,11 @@ class Asking:
             self._moved = None
 
 
-def _order(plan: Plan) -> list[tuple[int, int]]:
+def _order(plan: Plan) -> list[Row]:
     """Every sample in a random order, then every one again for each further repeat: place and repeat."""
     generator = random.Random(plan.seed)  # noqa: S311 - no secret
     places = list(range(len(plan.samples)))
-    order: list[tuple[int, int]] = []
+    order: list[Row] = []
     for repeat in range(plan.repeats):
         generator.shuffle(places)
         order += [(place, repeat) for place in places]

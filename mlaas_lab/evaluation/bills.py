@@ -25,7 +25,7 @@ COLUMNS = frozenset(
 """What is read besides scores."""
 HALF = 0.5
 """From here on an answer counts as right by a metric that also gives values between 0 and 1."""
-NOT_BILLED = ("rate_limited", "quota_exceeded", "auth_failed", "not_found", "cancelled")
+NOT_BILLED = ("rate_limited", "quota_exceeded", "auth_failed", "not_found", "cancelled", "cap_reached")
 """Refused before anything was processed: vendors' price pages say that 401, 404 and 429 are not charged."""
 _ERROR = r'"error":\s*"'
 _REFUSED = f'{_ERROR}(?:{"|".join(NOT_BILLED)})"'

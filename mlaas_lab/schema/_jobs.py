@@ -36,6 +36,12 @@ class Progress:
     at: float
     rate: float | None = None
     """Units per second, smoothed."""
+    spent_usd: float | None = None
+    """On calls, as far as it is known; None: nothing is bought, or nobody knows what it costs."""
+    cap_usd: float | None = None
+    """What may be spent at most; then `spent_usd` is what may have been spent at most."""
+    n_unpriced: int = 0
+    """Calls of which nobody knows the whole cost."""
 
     @property
     def eta_s(self) -> float | None:

@@ -42,6 +42,8 @@ class Eval(Spec):
     """Attempts after the first, for errors that may pass."""
     timeout_s: float = Field(60.0, gt=0)
     """Deadline of one answer in seconds, retries included."""
+    max_usd: float | None = Field(None, gt=0)
+    """Spend no more than so many dollars on calls, those in flight included; what is left then is not asked."""
     cache: bool = True
     """Take over answers of temperature 0 that the same weights gave before; `--no-cache` asks everything anew."""
     exchanges: bool = True

@@ -9,7 +9,7 @@ from mlaas_lab.resources import GIB, THREADS, Blocked
 from mlaas_lab.schema import JSON, Job, JobState, Progress
 from mlaas_lab.view.formats import duration, plain
 from mlaas_lab.view.model import Badge, Code, Column, Facts, Mark, ProgressBar, Table, Tone, View
-from mlaas_lab.view.words import progress_words
+from mlaas_lab.view.words import progress_words, spent_words
 
 TONES = {
     JobState.QUEUED: Tone.MILD,
@@ -101,6 +101,7 @@ def bar(progress: Progress) -> ProgressBar:
         rate=progress.rate,
         eta_s=progress.eta_s,
         phase=progress.phase,
+        spent=spent_words(progress.spent_usd, cap_usd=progress.cap_usd, n_unpriced=progress.n_unpriced),
     )
 
 

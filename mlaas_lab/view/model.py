@@ -161,6 +161,8 @@ class ProgressBar:
     eta_s: float | None = None
     phase: str = ""
     tone: Tone = Tone.BUSY
+    spent: str = ""
+    """Money so far, in words; empty where none is spent."""
 
 
 @dataclass(frozen=True, kw_only=True)

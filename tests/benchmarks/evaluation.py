@@ -17,11 +17,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import aiohttp
 
 from mlaas_lab.context import Context
+from mlaas_lab.evaluation.budget import Budget
 from mlaas_lab.evaluation.plan import prepare
 from mlaas_lab.evaluation.run import answers, run
 from mlaas_lab.inference import on_loop
@@ -84,10 +86,12 @@ def compare(base_url: str, folder: Path, args: argparse.Namespace) -> None:
     context = Context(JobFolder(folder), settings, job_id="bench", name="bench")
     plan = prepare(spec, settings)
     # As if the weights were known; no answer is taken over, each is left for others.
+    priced = prepare(spec.model_copy(update={"targets": (f"openai/gpt-4o?emulated={base_url}",)}), settings)
     known = replace(plan, contents=dict.fromkeys(plan.routes, "known"), cache=False)
     steps: dict[str, Callable[[], object]] = {
         "bare aiohttp loop": lambda: on_loop(bare(base_url + "/chat/completions", prompts, args.in_flight)),
         "asked, scored, Parquet": lambda: answers(plan, context),
+        "the same under a cap on money": lambda: answers(priced, context, fresh_budget(context.folder.budget)),
         "the same, kept for the cache": lambda: answers(known, context),
         "whole job, from data to verdict": lambda: run(spec, context),
     }
@@ -98,6 +102,12 @@ def compare(base_url: str, folder: Path, args: argparse.Namespace) -> None:
             step()
             took[name].append((time.perf_counter() - wall, time.process_time() - cpu))
     show(took, args)
+
+
+def fresh_budget(path: Path) -> Budget:
+    """A thousand dollars, none of them spent."""
+    path.unlink(missing_ok=True)
+    return Budget(Decimal(1000), path)
 
 
 def show(took: dict[str, list[tuple[float, float]]], args: argparse.Namespace) -> None:

@@ -39,6 +39,25 @@ def test_running_shows_how_far_how_fast_and_how_long_yet():
     )
 
 
+@pytest.mark.parametrize(
+    ("money", "said"),
+    [
+        ({"spent_usd": 0.0123, "cap_usd": 0.5}, "$0.0123 of $0.5"),
+        ({"spent_usd": 0.0, "cap_usd": 0.5, "n_unpriced": 3}, "$0 of $0.5"),
+        ({"spent_usd": 0.0123}, "$0.0123"),
+        ({"spent_usd": 0.0123, "n_unpriced": 1}, "at least $0.0123"),
+        ({"spent_usd": 0.0, "n_unpriced": 1}, "unpriced"),
+        ({"spent_usd": None, "n_unpriced": 1}, "unpriced"),
+        ({"spent_usd": 0.0}, "$0"),
+    ],
+)
+def test_spend_stands_in_the_line(money, said):
+    asking = replace(HALF, n=320, total=960, unit="samples", phase="asking", rate=41, **money)
+    assert job.line(replace(JOB, progress=asking)).endswith(
+        f": asking: 320/960 samples · 41 samples/s · 16 s left · {said}"
+    )
+
+
 def test_nobody_knows_is_said():
     lost = replace(HALF, total=None, rate=None)
     assert "time left unknown" in to_text(card(replace(JOB, progress=lost)))
