@@ -2,13 +2,18 @@
 
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 
 import polars as pl
 
 from mlaas_lab import data
 from mlaas_lab.context import Context, Dataset, Outcome
+from mlaas_lab.errors import CapReached, snake
+from mlaas_lab.evaluation import metering
 from mlaas_lab.evaluation.asking import Asking
+from mlaas_lab.evaluation.budget import Budget
 from mlaas_lab.evaluation.caching import Cache
 from mlaas_lab.evaluation.exchanges import Exchanges
 from mlaas_lab.evaluation.judging import judged_by, with_judgements
@@ -20,6 +25,9 @@ from mlaas_lab.inference import on_loop
 from mlaas_lab.records import Writer
 from mlaas_lab.schema import Record
 from mlaas_lab.tasks.eval import Eval
+from mlaas_lab.view.formats import usd
+
+CAPPED = snake(CapReached.__name__)
 
 
 def run(spec: Eval, context: Context) -> Outcome:
@@ -31,18 +39,20 @@ def run(spec: Eval, context: Context) -> Outcome:
     """
     context.progress(0, None, unit="samples", phase="waiting for the targets")
     plan = prepare(spec, context.settings)
-    if plan.prices.trouble:
-        context.note(f"Every cost is unknown. {plan.prices.trouble}")
+    budget = _budget(spec, plan, context)
+    for warning in _warnings(spec, plan):
+        context.note(warning)
     path = data.resolve(held_out(spec.data)).absolute()
     sha256 = data.sha256(path)
     began = time.perf_counter()
-    found = answers(plan, context)
+    found = answers(plan, context, budget)
     wall_s = time.perf_counter() - began
     context.check()
     records = found.records
     summary, verdicts = summarize(records, seed=spec.seed, margin=spec.margin)
-    for error, n in _errors(records).items():
-        context.note(f"{n} of {len(records)} calls failed: {error}")
+    notes = list(_notes(records, budget))
+    for note in notes:
+        context.note(note)
     # What was kept or taken over took no time now, and says nothing of how fast this was.
     pace = {"wall_s": wall_s, "samples_per_s": found.asked / wall_s if found.asked else None}
     result = {
@@ -51,6 +61,8 @@ def run(spec: Eval, context: Context) -> Outcome:
         "asked": found.asked,
         "kept": found.kept,
         "cached": found.cached,
+        **budget.progress(),
+        "notes": notes,
         "summary": [asdict(line) for line in summary],
         "verdicts": [asdict(verdict) for verdict in verdicts],
         "errors": _errors(records),
@@ -78,13 +90,13 @@ class Answers:
     """Taken over by this attempt from earlier evaluations."""
 
 
-def answers(plan: Plan, context: Context) -> Answers:
-    """One record for each target × sample × repeat, as a table that is on disk too.
+def answers(plan: Plan, context: Context, budget: Budget | None = None) -> Answers:
+    """One record for each target × sample × repeat, as a table that is on disk too; `budget` says what may be spent.
 
     Raises:
         Exception: a bug, after what was answered so far is on disk.
     """
-    left = Left(plan, context)
+    left, budget = Left(plan, context), budget or Budget()
     path, metrics = context.folder.records, tuple(plan.metrics)
     beside = context.folder.exchanges(context.attempt) if plan.exchanges else None
     with (
@@ -96,24 +108,25 @@ def answers(plan: Plan, context: Context) -> Answers:
         writer.order(targets=tuple(plan.routes), samples=[sample.id for sample in plan.samples])
         kept = writer.rows
         cached = _take_over(cache, left.done, writer)
-        context.progress(writer.rows, plan.total, unit="samples", phase="asking")
+        context.progress(writer.rows, plan.total, unit="samples", phase="asking", **budget.progress())
 
         def keep(unit: Unit, record: Record) -> None:
             writer.add(record)
             cache.keep(unit, record)
             exchanges.keep(record)
-            context.progress(writer.rows, plan.total, unit="samples", phase="asking")
+            context.progress(writer.rows, plan.total, unit="samples", phase="asking", **budget.progress())
 
-        asking = Asking(plan=plan, keep=keep, stopping=lambda: context.stopping, done=left.done)
+        asking = Asking(plan=plan, keep=keep, stopping=lambda: context.stopping, done=left.done, budget=budget)
         try:
             on_loop(asking.run())
         finally:
-            for record in asking.cancelled():
+            for record in asking.unasked():
                 writer.add(record)
         frame = with_late_scores(writer.frame(), plan.metrics, plan.samples)
         frame = with_judgements(frame, plan, context)
         writer.close(frame)
-    return Answers(records=frame, asked=len(frame) - kept - cached, kept=kept, cached=cached)
+    unasked = len(frame.filter(pl.col("error") == CAPPED))
+    return Answers(records=frame, asked=len(frame) - kept - cached - unasked, kept=kept, cached=cached)
 
 
 def _take_over(cache: Cache, done: set[Unit], writer: Writer) -> int:
@@ -123,6 +136,37 @@ def _take_over(cache: Cache, done: set[Unit], writer: Writer) -> int:
         writer.add(record)
         done.add(unit)
     return writer.rows - before
+
+
+def _budget(spec: Eval, plan: Plan, context: Context) -> Budget:
+    """What may be spent, earlier attempts included.
+
+    Raises:
+        UsageError: if there is a cap, and somebody whose price nobody knows.
+    """
+    if spec.max_usd is None:
+        return Budget(path=context.folder.budget)
+    metering.check(plan.routes.values(), plan.params, book=plan.prices)
+    return Budget(Decimal(str(spec.max_usd)), context.folder.budget)
+
+
+def _warnings(spec: Eval, plan: Plan) -> Iterator[str]:
+    """What a user should know before he waits."""
+    if plan.prices.trouble:
+        yield f"Every cost is unknown. {plan.prices.trouble}"
+    sampled = [name for name, route in plan.routes.items() if route.params(plan.params).temperature != 0]
+    if sampled and spec.repeats == 1:
+        yield f"{', '.join(sampled)}: sampled, and one draw: the spread is unknown. To see it: --repeats 3."
+
+
+def _notes(records: pl.DataFrame, budget: Budget) -> Iterator[str]:
+    """What a user should know of the answers."""
+    total, errors = len(records), _errors(records)
+    if CAPPED in errors:
+        asked = total - errors.pop(CAPPED)
+        yield f"stopped at {usd(budget.spent_usd)} of {usd(budget.cap_usd)}: {asked:,} of {total:,} asked"
+    for error, n in errors.items():
+        yield f"{n} of {total} calls failed: {error}"
 
 
 def _errors(records: pl.DataFrame) -> dict[str, int]:
