@@ -66,6 +66,12 @@ def is_share(metric: str) -> bool:
     return known is not None and known.unit == "share"
 
 
+def higher_is_better(metric: str) -> bool | None:
+    """Which way is better; None where neither is, or nobody here knows the metric."""
+    known = _metric(metric)
+    return None if known is None else known.higher_is_better
+
+
 def best(metric: str) -> float | None:
     """The value that full marks have; None where no value is best."""
     known = _metric(metric)

@@ -49,10 +49,12 @@ def _ended(folder: JobFolder, result: dict[str, Any]) -> list[View]:
     own = board(summary, verdicts)
     if not folder.records.exists():
         return [own]
-    compared = ("board", "cost", "latency", "outputs", "slices", "success")
+    from mlaas_lab.panels.pareto import over
+
+    compared = ("board", "cost", "latency", "outputs", "pareto", "slices", "success")
     frame = records.read(folder.records)
     own = panels.labelled(replace(own, notes=[*own.notes, MORE]), frame)
-    return [own, *panels.draw(frame, without=compared)]
+    return [own, *over(frame, summary, verdicts), *panels.draw(frame, without=compared)]
 
 
 def board(summary: "Sequence[Summary]", verdicts: Sequence[Verdict]) -> View:

@@ -12,6 +12,7 @@ from mlaas_lab.view.html import to_html
 from mlaas_lab.view.model import (
     Answer,
     Answers,
+    Axis,
     Badge,
     Bar,
     Bars,
@@ -22,8 +23,11 @@ from mlaas_lab.view.model import (
     Line,
     Mark,
     ProgressBar,
+    Reach,
+    Scatter,
     Series,
     Sorted,
+    Spot,
     Table,
     Tone,
     View,
@@ -35,6 +39,7 @@ from mlaas_lab.view.text import to_text
 __all__ = [
     "Answer",
     "Answers",
+    "Axis",
     "Badge",
     "Bar",
     "Bars",
@@ -45,9 +50,12 @@ __all__ = [
     "Line",
     "Mark",
     "ProgressBar",
+    "Reach",
+    "Scatter",
     "Series",
     "Shown",
     "Sorted",
+    "Spot",
     "Table",
     "Tone",
     "View",
@@ -69,6 +77,9 @@ class Shown(ABC):
 
     drawn: bool = False
     """A front has drawn it where it grew; its value in the cell is not drawn again."""
+
+    still: bool = False
+    """Wanted without its live view, should it have one."""
 
     @abstractmethod
     def view(self) -> View:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from mlaas_lab.view import svg
+from mlaas_lab.view import planes, svg
 from mlaas_lab.view.diff import against
 from mlaas_lab.view.markup import Markup, cut, element, glued, join
 from mlaas_lab.view.model import (
@@ -25,6 +25,7 @@ from mlaas_lab.view.model import (
     Line,
     Mark,
     ProgressBar,
+    Scatter,
     Table,
     Tone,
     View,
@@ -104,14 +105,8 @@ def body(view: View, *, detail: Detail = EVERYTHING, level: int = 2) -> Markup:
 def draw(mark: Mark, detail: Detail = EVERYTHING) -> Markup:
     """One mark."""
     match mark:
-        case Line():
-            return svg.line(mark)
-        case Ecdf():
-            return svg.ecdf(mark)
-        case Whiskers():
-            return svg.whiskers(mark)
-        case Bars():
-            return svg.bars(mark)
+        case Line() | Ecdf() | Whiskers() | Bars() | Scatter():
+            return _chart(mark)
         case ProgressBar():
             return _progress(mark)
         case Answers():
@@ -121,6 +116,20 @@ def draw(mark: Mark, detail: Detail = EVERYTHING) -> Markup:
         case Code():
             label = element("div", cut(mark.label), class_="label") if mark.label else None
             return join(label, element("pre", element("code", cut(mark.text, 4 * detail.chars)), tabindex="0"))
+
+
+def _chart(mark: Line | Ecdf | Whiskers | Bars | Scatter) -> Markup:
+    match mark:
+        case Line():
+            return svg.line(mark)
+        case Ecdf():
+            return svg.ecdf(mark)
+        case Whiskers():
+            return svg.whiskers(mark)
+        case Bars():
+            return svg.bars(mark)
+        case Scatter():
+            return planes.scatter(mark)
 
 
 def _twin(view: View, detail: Detail) -> Markup | None:

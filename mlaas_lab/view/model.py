@@ -208,7 +208,49 @@ class Code:
     label: str = ""
 
 
-Mark = Line | Whiskers | Ecdf | Bars | ProgressBar | Answers | Facts | Code
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """An estimate, and how far it may lie to both sides; None is a side that nothing bounds."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Axis:
+    """What one axis of a Scatter says."""
+
+    title: str
+    format: Callable[[Any], str] = number
+    unknown: str = "unknown"
+    """Said beside those of which nobody knows it; they stand apart, never at 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spot:
+    """One name's place in every plane of a Scatter."""
+
+    label: str
+    y: Reach
+    x: Sequence[Reach | None]
+    """One for each plane."""
+    hollow: bool = False
+    """Drawn as an outline: somebody else is better in all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scatter:
+    """Planes beside each other with one upright axis: a shape for each name, with error bars both ways."""
+
+    title: str
+    spots: Sequence[Spot]
+    y: Axis
+    x: Sequence[Axis]
+    """One for each plane."""
+
+
+Mark = Line | Whiskers | Ecdf | Scatter | Bars | ProgressBar | Answers | Facts | Code
 
 
 @dataclass(frozen=True, kw_only=True)

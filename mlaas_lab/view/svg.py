@@ -30,7 +30,7 @@ def line(mark: Line) -> Markup:
     curves = [(i, s, points(s.x, s.y)) for i, s in enumerate(mark.series)]
     curves = [(i, s, curve) for i, s, curve in curves if curve]
     if not curves:
-        return _empty(mark.title)
+        return empty(mark.title)
     frame = _Frame([curve for _, _, curve in curves])
     drawn = []
     for i, series, curve in curves:
@@ -45,7 +45,7 @@ def line(mark: Line) -> Markup:
     )
     names = [(i, series.name, series.points) for i, series, _ in curves]
     axes = frame.axes(mark.x_format, mark.y_format)
-    return _figure(mark.title, _legend(names), _plot([*axes, *drawn], f"{mark.title}: {said}"), mark.x_title)
+    return figure(mark.title, legend(names), plot([*axes, *drawn], f"{mark.title}: {said}"), mark.x_title)
 
 
 def ecdf(mark: Ecdf) -> Markup:
@@ -57,13 +57,13 @@ def ecdf(mark: Ecdf) -> Markup:
         curves.append((i, sample.name, [(v, (k + 1) / n) for k, v in enumerate(values)]))
     curves = [each for each in curves if each[2]]
     if not curves:
-        return _empty(mark.title)
+        return empty(mark.title)
     frame = _Frame([[(0.0, 0.0), (0.0, 1.0)], *(curve for _, _, curve in curves)])
     drawn = [_path(frame.steps(_stairs(thin(curve, 200))), i) for i, _, curve in curves]
-    legend = _legend([(i, name, False) for i, name, _ in curves])
+    names = [(i, name, False) for i, name, _ in curves]
     axes = frame.axes(mark.x_format, lambda share: f"{100 * share:.0f} %")
     said = "; ".join(f"{name}: half within {mark.x_format(_median(curve))}" for _, name, curve in curves)
-    return _figure(mark.title, legend, _plot([*axes, *drawn], f"{mark.title}: {said}"), mark.x_title)
+    return figure(mark.title, legend(names), plot([*axes, *drawn], f"{mark.title}: {said}"), mark.x_title)
 
 
 def whiskers(mark: Whiskers) -> Markup:
@@ -73,7 +73,7 @@ def whiskers(mark: Whiskers) -> Markup:
     place = _place(low, high)
     rows = [_whisker_row(row, i, mark, place) for i, row in enumerate(mark.rows)]
     axis = _axis_row(inner_ticks(low, high), place, mark.format)
-    return _figure(mark.title, None, element("div", *rows, axis, class_="rows"), "")
+    return figure(mark.title, None, element("div", *rows, axis, class_="rows"), "")
 
 
 def bars(mark: Bars) -> Markup:
@@ -86,7 +86,7 @@ def bars(mark: Bars) -> Markup:
             width = f"{100 * max(0.0, bar.value) / top:.2f}%"
             rect = element("rect", x="0", y=4, width=width, height=14, rx=2, class_=f"fill h{i % HUES}")
         rows.append(_row(bar.label, [rect], bar.note or mark.format(bar.value)))
-    return _figure(mark.title, None, element("div", *rows, class_="rows"), "")
+    return figure(mark.title, None, element("div", *rows, class_="rows"), "")
 
 
 class _Frame:
@@ -116,7 +116,7 @@ class _Frame:
 
     def dot(self, point: Point, hue: int) -> Markup:
         """The shape of series `hue` at a point."""
-        return _shape(f"{self.x(point[0]):.2f}%", self.y(point[1]), hue)
+        return shape(f"{self.x(point[0]):.2f}%", self.y(point[1]), hue)
 
     def axes(self, x_format: Callable[[Any], str], y_format: Callable[[Any], str]) -> list[Markup]:
         """Grid lines and their labels."""
@@ -146,12 +146,15 @@ def _path(d: str, hue: int, *, faint: bool = False) -> Markup:
     return element("svg", path, width="100%", height=HEIGHT, **box)
 
 
-def _shape(x: str, y: float, hue: int, kind: str = "") -> Markup:
-    path = element("path", d=SHAPES[hue % HUES], class_=f"fill {kind or f'h{hue % HUES}'}")
+def shape(x: str, y: float, hue: int, kind: str = "", *, hollow: bool = False) -> Markup:
+    """The shape of series `hue`, its middle at a place; hollow is its outline alone."""
+    colour = kind or f"h{hue % HUES}"
+    path = element("path", d=SHAPES[hue % HUES], class_=f"{'curve' if hollow else 'fill'} {colour}")
     return element("svg", path, x=x, y=y, class_="at", overflow="visible")
 
 
-def _plot(parts: Sequence[Markup], said: str) -> Markup:
+def plot(parts: Sequence[Markup], said: str) -> Markup:
+    """A picture of curves or places, with a sentence for those who do not see it."""
     said = cut(said, 4 * NAME)
     title = element("title", said)
     attributes = {"role": "img", "aria_label": said, "class_": "plot", "overflow": "visible"}
@@ -159,20 +162,23 @@ def _plot(parts: Sequence[Markup], said: str) -> Markup:
     return element("div", drawing, class_="frame")
 
 
-def _figure(title: str, legend: Markup | None, drawing: Markup, below: str) -> Markup:
-    head = element("figcaption", element("span", cut(title), class_="name"), legend) if title or legend else None
+def figure(title: str, keys: Markup | None, drawing: Markup, below: str) -> Markup:
+    """A drawing under its title and legend."""
+    head = element("figcaption", element("span", cut(title), class_="name"), keys) if title or keys else None
     return element("figure", head, drawing, element("div", cut(below), class_="below") if below else None)
 
 
-def _empty(title: str) -> Markup:
-    return _figure(title, None, element("p", "nothing measured yet", class_="note"), "")
+def empty(title: str) -> Markup:
+    """A figure without anything to draw."""
+    return figure(title, None, element("p", "nothing measured yet", class_="note"), "")
 
 
-def _legend(names: Sequence[tuple[int, str, bool]]) -> Markup:
+def legend(names: Sequence[tuple[int, str, bool]]) -> Markup:
+    """Hue, name and whether it is drawn as dots, of each series."""
     items = []
     for hue, name, dots in names:
         stroke = element("line", x1="0", x2="24", y1=6, y2=6, class_=f"curve h{hue % HUES}", **_dash(hue, dots=dots))
-        swatch = element("svg", stroke, _shape("12", 6, hue) if dots else None, width=24, height=12, aria_hidden="true")
+        swatch = element("svg", stroke, shape("12", 6, hue) if dots else None, width=24, height=12, aria_hidden="true")
         items.append(element("span", swatch, cut(name), class_="key"))
     return element("span", *items, class_="legend")
 
@@ -221,7 +227,7 @@ def _whisker_row(row: Whisker, index: int, mark: Whiskers, place: Callable[[floa
             element("line", x1=b, x2=b, y1=7, y2=15, class_=f"whisker {kind}"),
         ]
     if row.mean is not None:
-        parts.append(_shape(place(row.mean), 11, index, kind))
+        parts.append(shape(place(row.mean), 11, index, kind))
     return _row(row.label, parts, row.note or mark.format(row.mean))
 
 

@@ -19,6 +19,7 @@ from mlaas_lab.view.model import (
     Line,
     Mark,
     ProgressBar,
+    Scatter,
     Table,
     Tone,
     View,
@@ -65,7 +66,7 @@ def _mark(mark: Mark, width: int) -> list[str]:
             return _answers(mark, width)
         case Line():
             return [_spark(series.name, series.y, mark) for series in mark.series]
-        case Whiskers() | Bars() | Ecdf():
+        case Whiskers() | Bars() | Ecdf() | Scatter():
             # Their table says the same in digits, and it follows.
             return []
 

@@ -1,0 +1,155 @@
+"""Sums of what calls cost and gave, a row per target, in one pass over records of any size.
+
+Money is summed in whole micro-dollars, so sums are exact. It knows columns, and what a vendor does not bill; it says
+nothing of what the sums mean.
+"""
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+import polars as pl
+
+from mlaas_lab.stats.ratios import Pairs
+
+MICRO = 1_000_000
+"""Micro-dollars in a dollar: every call costs a whole number of them."""
+HALF = 0.5
+"""From here on an answer counts as right by a metric that also gives values between 0 and 1."""
+
+
+def tally(
+    records: pl.LazyFrame, metrics: Mapping[str, bool], judged: Sequence[str], not_billed: Sequence[str]
+) -> pl.DataFrame:
+    """A row per target, targets in their order.
+
+    Args:
+        records: with `target`, `error` and `cost_usd` at least.
+        metrics: those whose right answers are counted, and whether higher is better.
+        judged: those that write down what scoring cost.
+        not_billed: errors after which there is no bill.
+    """
+    columns = set(records.collect_schema().names())
+    # Repeats are no more samples: what they cost and gave is added up before it is squared.
+    unit = ["target", "sample_id"] if _repeated(records, columns) else ["target"]
+    rows = records.select(
+        *unit,
+        *_calls(columns, not_billed),
+        *(expr for metric, higher in metrics.items() for expr in _right(metric, higher=higher)),
+        *(expr for metric in judged for expr in _judged(metric)),
+    )
+    if len(unit) > 1:
+        rows = rows.group_by(unit, maintain_order=True).agg(pl.all().cast(pl.Int64).sum())
+    counts = [name for name in rows.collect_schema().names() if name not in unit]
+    weighed = ["answered", *(f"{kind}_{metric}" for metric in metrics for kind in ("full", "half"))]
+    sums = [pl.col(name).cast(pl.Int64).sum() for name in counts]
+    found = rows.group_by("target", maintain_order=True).agg(pl.len().alias("units"), *sums, *_products(weighed))
+    return found.collect(engine="streaming")
+
+
+def _repeated(records: pl.LazyFrame, columns: AbstractSet[str]) -> bool:
+    if "repeat" not in columns:
+        return True
+    return records.select(pl.col("repeat").max()).collect(engine="streaming").item() not in (0, None)
+
+
+def _products(names: Sequence[str]) -> list[pl.Expr]:
+    """What the limits of dollars over each of `names` stand on."""
+    paid = pl.col("paid").cast(pl.Float64)
+    found = [(paid * paid).sum().alias("paid_square"), pl.col("paid").min().alias("paid_low")]
+    found.append(pl.col("paid").max().alias("paid_high"))
+    for name in names:
+        value = pl.col(name).cast(pl.Int64)
+        found += [
+            (value * value).sum().alias(f"{name}_square"),
+            (value * paid).sum().alias(f"{name}_paid"),
+            value.min().alias(f"{name}_low"),
+            value.max().alias(f"{name}_high"),
+        ]
+    return found
+
+
+def pairs(row: Mapping[str, Any], name: str) -> Pairs:
+    """Dollars over the count `name`, from a row of a tally."""
+    spread = not (row["paid_low"] == row["paid_high"] and row[f"{name}_low"] == row[f"{name}_high"])
+    return Pairs(
+        n=int(row["units"]),
+        above=row["paid"] / MICRO,
+        below=row[name],
+        above_square=row["paid_square"] / MICRO**2,
+        below_square=row[f"{name}_square"],
+        product=row[f"{name}_paid"] / MICRO,
+        spread=spread,
+    )
+
+
+def _calls(columns: AbstractSet[str], not_billed: Sequence[str]) -> list[pl.Expr]:
+    """Of each call: whether it was answered, what it cost in micro-dollars, and whether more may have been billed."""
+    cost = pl.col("cost_usd").cast(pl.Float64).fill_nan(None)
+    answered = pl.col("error").is_null()
+    asked = pl.col("attempts").fill_null(1) > 0 if "attempts" in columns else pl.lit(value=True)
+    ended_billed = pl.col("error").fill_null("").is_in(["", *not_billed]).not_()
+    doubtful = pl.when(asked).then(_doubtful(columns, ended_billed, not_billed)).otherwise(0)
+    # The price of a call without an answer is that of its last attempt.
+    doubtful = doubtful - (ended_billed & asked & cost.is_not_null()).cast(pl.Int64)
+    kinds = ("input_tokens", "output_tokens")
+    total = sum(
+        (pl.col(name).cast(pl.Int64) if name in columns else pl.lit(None, pl.Int64) for name in kinds), pl.lit(0)
+    )
+    counted = cost.is_not_null() & total.is_not_null()
+    micro = _micro(cost)
+    return [
+        pl.lit(1, pl.Int64).alias("calls"),
+        answered.alias("answered"),
+        cost.is_not_null().alias("priced"),
+        ((doubtful > 0) | (answered & cost.is_null())).alias("unknown"),
+        micro.fill_null(0).alias("paid"),
+        counted.alias("counted"),
+        pl.when(counted).then(total).otherwise(0).alias("tokens"),
+        pl.when(counted).then(micro).otherwise(0).alias("spent"),
+    ]
+
+
+def _doubtful(columns: AbstractSet[str], ended_billed: pl.Expr, not_billed: Sequence[str]) -> pl.Expr:
+    """Attempts of each call that failed and may be billed all the same."""
+    attempts = pl.col("attempts") if "attempts" in columns else pl.lit(None, pl.Int32)
+    if "timeline" not in columns:
+        return (attempts.fill_null(1) - 1).clip(lower_bound=0) + ended_billed.cast(pl.Int64)
+    error = r'"error":\s*"'
+    refused = f'{error}(?:{"|".join(not_billed)})"'
+    never_sent = rf'"connected_at":\s*null[^{{}}]*{error}(?:unreachable|timed_out)"'
+    looked = pl.col("error").is_not_null() | (attempts.fill_null(2) > 1)
+    lines = pl.when(looked).then(pl.col("timeline").fill_null("")).otherwise(pl.lit(""))
+    counts = [lines.str.count_matches(pattern).cast(pl.Int64) for pattern in (error, refused, never_sent)]
+    return counts[0] - counts[1] - counts[2]
+
+
+def _right(metric: str, *, higher: bool) -> list[pl.Expr]:
+    """Right answers if only full marks count, or if half of them do; answers between the two, and without a score."""
+    score = score_of(metric)
+    full, half = (score == 1, score >= HALF) if higher else (score == 0, score <= HALF)
+    return [
+        full.fill_null(value=False).alias(f"full_{metric}"),
+        half.fill_null(value=False).alias(f"half_{metric}"),
+        ((score > 0) & (score < 1)).fill_null(value=False).alias(f"graded_{metric}"),
+        (pl.col("error").is_null() & score.is_null()).alias(f"unscored_{metric}"),
+    ]
+
+
+def _judged(metric: str) -> list[pl.Expr]:
+    cost = pl.col(f"{metric}_cost_usd").cast(pl.Float64).fill_nan(None)
+    asked = pl.col("error").is_null() & (pl.col(f"{metric}_status") != "not_applicable").fill_null(value=False)
+    return [
+        (asked & cost.is_null()).alias(f"unjudged_{metric}"),
+        cost.is_not_null().alias(f"judged_{metric}"),
+        _micro(cost).fill_null(0).alias(f"judge_{metric}"),
+    ]
+
+
+def score_of(metric: str) -> pl.Expr:
+    """The score where there is one; not a number is none."""
+    return pl.when(pl.col(f"{metric}_status") == "ok").then(pl.col(metric).cast(pl.Float64).fill_nan(None))
+
+
+def _micro(cost: pl.Expr) -> pl.Expr:
+    return (cost * MICRO).round().cast(pl.Int64)
