@@ -218,7 +218,9 @@ def _names(targets: Sequence[str]) -> list[str]:
 
 def _short(target: str) -> str:
     whole = Target.parse(target)
-    return str(replace(whole, params=tuple((key, value) for key, value in whole.params if key not in PLACE)))
+    return whole.get("as") or str(
+        replace(whole, params=tuple((key, value) for key, value in whole.params if key not in PLACE))
+    )
 
 
 def _as_json(row: Asked) -> dict[str, JSON]:

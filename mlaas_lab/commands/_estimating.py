@@ -109,11 +109,11 @@ def calls(
     ]
 
 
-def line(word: str, target: Target, sizes: Sequence[Calls], at: float, lists: pricing.Lists) -> Line:
+def line(name: str, target: Target, sizes: Sequence[Calls], at: float, lists: pricing.Lists) -> Line:
     """What `target` will cost for all calls of `sizes`, each rounded as a real one."""
     why = reason(target, at, lists)
     if why is not None:
-        return Line(target=word, low=None, likely=None, high=None, reason=why)
+        return Line(target=name, low=None, likely=None, high=None, reason=why)
 
     def total(which: Callable[[Calls], Usage | None]) -> tuple[Decimal | None, Cost]:
         usd: Decimal | None = Decimal(0)
@@ -127,7 +127,7 @@ def line(word: str, target: Target, sizes: Sequence[Calls], at: float, lists: pr
     low, _ = total(lambda size: size.low)
     likely, _ = total(lambda size: size.likely)
     high, priced = total(lambda size: size.high)
-    return Line(target=word, low=low, likely=likely, high=high, source=priced.source, date=priced.date)
+    return Line(target=name, low=low, likely=likely, high=high, source=priced.source, date=priced.date)
 
 
 def total(amounts: Iterable[Decimal | None]) -> Decimal | None:

@@ -189,7 +189,7 @@ def _route(target: str, lab: Lab, *, alone: bool) -> "Route | CallError":
 def _row(target: str, to: "Route | CallError", told: variants.Shown, repeat: int) -> Asked:
     if isinstance(to, CallError):
         return Asked(target=target, repeat=repeat, error=to)
-    name = str(Target.parse(target))
+    name = Target.parse(target).name
     return Asked(target=name, repeat=repeat, model=to.model, emulated=to.emulated, contexts=told.contexts)
 
 

@@ -80,7 +80,7 @@ def _run(args: Estimate, lab: Lab) -> Estimated:
     tokens = f"{count(args.input_tokens)} input and {count(args.output_tokens)} output tokens"
     return Estimated(
         what=f"{a_day} requests a day of {tokens}, for {args.days} days.",
-        lines=[line(word, target, sizes, at, lists) for word, target in targets.items()],
+        lines=[line(Target.parse(word).name, target, sizes, at, lists) for word, target in targets.items()],
         sizes=sizes,
         days=args.days,
         machine=machine,
@@ -109,7 +109,7 @@ def _evaluation(args: Estimate, lab: Lab, targets: Mapping[str, Target], lists: 
     about = " to ".join(count(total) for total in dict.fromkeys((totals[0], totals[-1])))
     return Estimated(
         what=f"{each}, about {about} input tokens for each target.",
-        lines=[line(word, target, each_size[word], at, lists) for word, target in targets.items()],
+        lines=[line(Target.parse(word).name, target, each_size[word], at, lists) for word, target in targets.items()],
         sizes=sizes,
         days=None,
         notes=[_answers(args, sizes), *([] if counter else [GUESSED]), ONCE],

@@ -5,10 +5,12 @@ nobody can vouch for has no content: a server at an address, weights that moved 
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from mlaas_lab.errors import LabError
 from mlaas_lab.inference import Route
+from mlaas_lab.inference.words import NAME
 from mlaas_lab.models import HUB_ID, Model, locate
 from mlaas_lab.schema import Endpoint, Target
 from mlaas_lab.settings import Settings
@@ -26,7 +28,9 @@ def content(route: Route, settings: Settings) -> str | None:
     if target.provider is None:
         return _ours(target, route, settings)
     # Behind an address that the user names there may be other weights tomorrow; behind an emulator, another script.
-    return str(target) if target.get("base_url") is None and not route.emulated else None
+    if target.get("base_url") is not None or route.emulated:
+        return None
+    return str(replace(target, params=tuple(pair for pair in target.params if pair[0] != NAME)))
 
 
 def _ours(target: Target, route: Route, settings: Settings) -> str | None:

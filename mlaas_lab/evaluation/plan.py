@@ -15,7 +15,7 @@ from mlaas_lab.evaluation.contents import content
 from mlaas_lab.evaluation.metrics import Metric
 from mlaas_lab.inference import Limits, Params, Route, parsed, resolve
 from mlaas_lab.records import COLUMNS, JUDGE_COLUMNS, METRIC_COLUMNS
-from mlaas_lab.schema import Message, Sample, Usage
+from mlaas_lab.schema import Message, Sample, Target, Usage
 from mlaas_lab.settings import Settings
 from mlaas_lab.tasks.eval import Eval
 from mlaas_lab.variants import Shown, Variant
@@ -91,14 +91,14 @@ def prepare(spec: Eval, settings: Settings) -> Plan:
         CallError: if a target's key is not set, or its endpoint does not come up.
     """
     metrics = _metrics(spec.metrics)
-    names = _targets(spec.targets)
+    targets = _targets(spec.targets)
     samples = _samples(spec)
-    found = _variants(names, samples, spec)
+    found = _variants(targets, samples, spec)
     # Where one target retrieves, answers of the others are not judged by what they were not shown.
     brought = {"contexts"} if any(variant.corpus for variant in found.values()) else set()
     check_needs(metrics, samples, spec.data, brought=brought)
-    routes = {name: resolve(variants.bare(parsed(name)), settings) for name in names}
-    judges = _judges(metrics, names, settings)
+    routes = {name: resolve(variants.bare(target), settings) for name, target in targets.items()}
+    judges = _judges(metrics, tuple(targets), settings)
     book = pricing.lists(settings)
     for route in (*routes.values(), *judges.values()):
         # Price lists are read before anybody's clock runs.
@@ -191,18 +191,25 @@ def _judges(metrics: Mapping[str, Metric], targets: Sequence[str], settings: Set
     return found
 
 
-def _targets(words: Sequence[str]) -> list[str]:
-    names = [str(parsed(word)) for word in words]
-    name, n = Counter(names).most_common(1)[0]
+def _targets(words: Sequence[str]) -> dict[str, Target]:
+    """By what they are called, in the order named."""
+    targets = [parsed(word) for word in words]
+    name, n = Counter(target.name for target in targets).most_common(1)[0]
     if n > 1:
-        raise UsageError(f"target {name!r} is named {n} times.", next="For more answers to a question: --repeats N.")
-    return names
+        raise UsageError(
+            f"target {name!r} is named {n} times.",
+            next="For more answers to a question: --repeats N. Two targets of one name: ?as=ANOTHER.",
+        )
+    return {target.name: target for target in targets}
 
 
-def _variants(names: Sequence[str], samples: Sequence[Sample], spec: Eval) -> dict[str, Variant]:
+def _variants(targets: Mapping[str, Target], samples: Sequence[Sample], spec: Eval) -> dict[str, Variant]:
     """Those of the targets that are any; their files are read, and none of their examples is asked."""
     folder, train = spec.folder or Path.cwd(), train_part(spec.data)
-    made = {name: variants.of(parsed(name), folder, seed=spec.seed, train=train, samples=samples) for name in names}
+    made = {
+        name: variants.of(target, folder, seed=spec.seed, train=train, samples=samples)
+        for name, target in targets.items()
+    }
     return {name: variant for name, variant in made.items() if variant is not None}
 
 

@@ -63,8 +63,8 @@ class Route:
 
     @cached_property
     def name(self) -> str:
-        """The target as text."""
-        return str(self.target)
+        """What the target is called."""
+        return self.target.name
 
     @property
     def region(self) -> str | None:

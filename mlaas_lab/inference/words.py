@@ -26,6 +26,8 @@ PACE = ("rpm", "tpm")
 """Requests and tokens a minute that the target allows."""
 PLACE = ("base_url", "key_env", "emulated")
 """Parameters of a target that say where it is."""
+NAME = "as"
+"""The parameter that says what to call it."""
 
 KEEP = "Put it in an environment variable, or in the keyring: mlaas providers NAME --set-key."
 
@@ -38,7 +40,7 @@ def shown(target: Target) -> str:
 def words(provider: Provider) -> tuple[str, ...]:
     """The parameters that a target of `provider` may have besides those of the request."""
     ways = ("api",) if provider.apis else ()
-    return (*(parameter.name for parameter in provider.parameters), *ways, *PLACE, *PACE)
+    return (*(parameter.name for parameter in provider.parameters), *ways, *PLACE, *PACE, NAME)
 
 
 def request_words(target: Target, known: tuple[str, ...]) -> dict[str, Any]:
@@ -51,7 +53,7 @@ def request_words(target: Target, known: tuple[str, ...]) -> dict[str, Any]:
     for name, text in target.params:
         if name in REQUEST:
             found[name] = _number(target, name, text, REQUEST[name])
-        elif name not in known:
+        elif name not in (*known, NAME):
             if is_secret(name):
                 raise UsageError(f"target {shown(target)}: a key does not belong in a target.", next=KEEP)
             offered = (*REQUEST, *known)

@@ -66,6 +66,11 @@ class Target:
         query = "&".join(f"{quote(k, safe='')}={quote(v, safe=':/@,')}" for k, v in self.params)
         return f"{name}?{query}" if query else name
 
+    @property
+    def name(self) -> str:
+        """What records and panels call it: what stands after `as=`, or all of it."""
+        return self.get("as") or str(self)
+
     def get(self, key: str, default: str | None = None) -> str | None:
         """The last value of parameter `key`."""
         return dict(self.params).get(key, default)

@@ -7,10 +7,13 @@ from loopback import Loopback
 
 from mlaas_lab import data
 from mlaas_lab.errors import DataError, LabError, UsageError
+from mlaas_lab.evaluation.contents import content
 from mlaas_lab.evaluation.plan import check_needs, prepare
 from mlaas_lab.evaluation.run import run
+from mlaas_lab.inference import resolve
 from mlaas_lab.registry import load
 from mlaas_lab.schema import Message, Sample
+from mlaas_lab.settings import Settings
 
 GOOD = [("a", "b"), ("c", "d")]
 
@@ -22,6 +25,7 @@ GOOD = [("a", "b"), ("c", "d")]
         ({"metrics": ""}, "--metrics"),
         ({"targets": ""}, "--targets"),
         ({"targets": "echo/a,echo/a"}, "named 2 times"),
+        ({"targets": "echo/a?as=x,echo/b?as=x"}, "'x' is named 2 times"),
         ({"targets": "ecco/a"}, "Did you mean 'echo'"),
         ({"targets": "echo/"}, "has no model"),
         ({"targets": "nobody"}, "no endpoint 'nobody'"),
@@ -101,6 +105,18 @@ def test_params_of_a_target_win(rows, context, spec):
         words = f"openai/m?base_url={server.base_url}&temperature=0.7"
         run(spec(data=rows(GOOD), targets=words, metrics="json_valid"), context)
     assert {seen.body["temperature"] for seen in server.requests} == {0.7}
+
+
+def test_a_target_is_called_what_it_says(rows, context, spec, monkeypatch):
+    """A name is no part of what is asked: the request is the same, and so is the cached answer."""
+    with Loopback() as server:
+        target = f"openai/m?base_url={server.base_url}&as=large"
+        outcome = run(spec(data=rows(GOOD), targets=f"{target},echo/a?as=echo", metrics="json_valid"), context)
+    assert [line["target"] for line in outcome.result["summary"]] == ["large", "echo"]
+    assert {seen.body["model"] for seen in server.requests} == {"m"}
+    settings, there = Settings(), "openai/m?temperature=0"
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    assert content(resolve(f"{there}&as=large", settings), settings) == content(resolve(there, settings), settings)
 
 
 def test_metrics_are_loaded_by_name():
