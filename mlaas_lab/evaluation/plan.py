@@ -153,6 +153,9 @@ def check_needs(
                 f" the first is {lacking[0]!r}.",
                 next="Add it (a chat's last assistant turn is the reference), or choose other --metrics.",
             )
+    for metric, found in metrics.items():
+        if found.check is not None and (wrong := found.check(samples)):
+            raise DataError(f"{path}: {metric} cannot judge these samples: {wrong}.")
 
 
 def _metrics(names: Sequence[str]) -> dict[str, Metric]:

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from mlaas_lab import registry
+from mlaas_lab.evaluation.aggregating import is_aggregate
 from mlaas_lab.records import metrics_of
 from mlaas_lab.stats.fairness import Slice, gap_limits, slices
 from mlaas_lab.stats.intervals import Floats
@@ -59,6 +60,8 @@ def sliced(frame: pl.DataFrame) -> list[Sliced]:
     return [
         _of(target, metric, scores.filter(scores["target"] == target), groups)
         for metric in metrics_of(frame.columns)
+        # A number of all answers is no mean of a slice's scores.
+        if not is_aggregate(metric)
         for scores in (_per_sample(frame, metric),)
         for target in targets
     ]

@@ -3,17 +3,19 @@
 It stands on records alone, so an evaluation that just ended and a Parquet file from last year are read the same way.
 The unit of everything is the sample: repeats are averaged first, since they do not make more samples. A record without
 a score is counted, never scored 0. Where samples come in groups that are drawn (documents, users), whole groups are
-what scatters; a few fixed kinds (languages, channels) leave each sample for itself.
+what scatters; a few fixed kinds (languages, channels) leave each sample for itself. Where a metric's number is no mean
+(macro F1), it is made of all answers of a target together.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from mlaas_lab import registry
+from mlaas_lab.evaluation.aggregating import Facts, facts, is_aggregate, known
 from mlaas_lab.evaluation.verdict import Comparison, decide
 from mlaas_lab.records import metrics_of
 from mlaas_lab.schema import Verdict
@@ -29,7 +31,7 @@ class Summary:
     target: str
     metric: str
     mean: float | None
-    """Over samples with a score; None when there is none."""
+    """Over samples with a score, or the number that the metric makes of all of them; None when there is none."""
     ci_low: float | None
     """Of a 95 % interval; None where the scores cannot tell."""
     ci_high: float | None
@@ -39,6 +41,10 @@ class Summary:
     """Records without one: a failed call, or an answer that could not be scored."""
     n_groups: int | None = None
     """Groups the samples come in, where the interval stands on groups; None: each sample stands for itself."""
+    spread: float | None = None
+    """Standard deviation between repeats of one sample, pooled over samples; None where none was scored twice."""
+    reason: str | None = None
+    """Why there is no mean although there are scores; None where there is one, or nothing was scored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +55,9 @@ class _Scored:
     """(samples,) each, NaN for none."""
     groups: Groups | None
     """(samples,); None where each sample stands for itself."""
+    facts: Facts | None
+    """What a number of all answers is made of; None where it is their mean."""
+    seed: int
 
     def among(self, chosen: NDArray[np.bool_]) -> Groups | None:
         """The groups of some samples, numbered anew without gaps."""
@@ -71,9 +80,10 @@ def summarize(
     summary: list[Summary] = []
     comparisons: list[Comparison] = []
     for metric in metrics_of(records.columns):
-        scores = _scores(records, metric, targets, grouped)
-        missing = _unscored(records, metric)
-        summary += [_summary(target, metric, scores, missing.get(target, 0)) for target in targets]
+        scores = _scores(records, metric, targets, grouped, seed)
+        missing, spread = _unscored(records, metric), _spread(records, metric)
+        lines = [_summary(target, metric, scores, missing.get(target, 0)) for target in targets]
+        summary += [replace(line, spread=spread.get(line.target)) for line in lines]
         comparisons += [_comparison(a, b, metric, scores) for a, b in combinations(targets, 2)]
     return summary, decide(comparisons, seed=seed, margin=margin)
 
@@ -88,20 +98,30 @@ def told_apart(records: pl.DataFrame) -> pl.DataFrame:
 
 
 def _value(metric: str) -> pl.Expr:
-    """The score where there is one; not a number is none."""
-    return pl.when(pl.col(f"{metric}_status") == "ok").then(pl.col(metric).fill_nan(None))
+    """The score where there is one; what is no finite number is none."""
+    score = pl.col(metric).cast(pl.Float64)
+    return pl.when((pl.col(f"{metric}_status") == "ok") & score.is_finite()).then(score)
 
 
-def _scores(records: pl.DataFrame, metric: str, targets: list[str], grouped: bool | None) -> _Scored:
+def _key(records: pl.DataFrame) -> list[str]:
+    return [name for name in ("sample_id", "reference") if name in records.columns]
+
+
+def _scores(records: pl.DataFrame, metric: str, targets: list[str], grouped: bool | None, seed: int) -> _Scored:
     """Score per sample, the mean of its repeats; samples in one order for all targets.
 
     Samples are the same only if their references are too: two files may both number their rows 1, 2, 3.
     """
-    key: list[str] = [name for name in ("sample_id", "reference") if name in records.columns]
+    key = _key(records)
     means = [_value(metric).filter(pl.col("target") == target).mean().alias(target) for target in targets]
     table = records.group_by(key, maintain_order=True).agg(means)
     scores = {target: table[target].cast(pl.Float64).fill_null(np.nan).to_numpy() for target in targets}
-    return _Scored(by_target=scores, groups=None if grouped is False else _groups(records, key, grouped))
+    return _Scored(
+        by_target=scores,
+        groups=None if grouped is False else _groups(records, key, grouped),
+        facts=facts(records, metric, _value(metric), key),
+        seed=seed,
+    )
 
 
 def _groups(records: pl.DataFrame, key: list[str], grouped: bool | None) -> Groups | None:
@@ -122,11 +142,25 @@ def _unscored(records: pl.DataFrame, metric: str) -> dict[str, int]:
     return dict(counts.iter_rows())
 
 
+def _spread(records: pl.DataFrame, metric: str) -> dict[str, float]:
+    """By target, the standard deviation of scores within samples, pooled: √(Σ (x - mean of its sample)² / Σ (r - 1)).
+
+    The within-sample mean square of a one-way analysis of variance (Snedecor & Cochran 1989, section 12.3), over
+    samples with r > 1 scored repeats; a metric whose number is no mean has none.
+    """
+    if is_aggregate(metric) or "repeat" not in records.columns or not records["repeat"].max():
+        return {}
+    several = records.group_by("target", *_key(records)).agg(n=_value(metric).count(), var=_value(metric).var())
+    several = several.filter(pl.col("n") > 1)
+    pooled = ((pl.col("n") - 1) * pl.col("var")).sum() / (pl.col("n") - 1).sum()
+    return dict(several.group_by("target").agg(pooled.sqrt()).iter_rows())
+
+
 def _summary(target: str, metric: str, scores: _Scored, n_error: int) -> Summary:
     scored = ~np.isnan(scores.by_target[target])
     values, groups = scores.by_target[target][scored], scores.among(scored)
     low, high = mean_limits(values) if groups is None else clusters.mean_limits(values, groups)
-    return Summary(
+    line = Summary(
         target=target,
         metric=metric,
         mean=float(values.mean()) if len(values) else None,
@@ -136,19 +170,27 @@ def _summary(target: str, metric: str, scores: _Scored, n_error: int) -> Summary
         n_error=n_error,
         n_groups=None if groups is None else len(np.unique(groups)),
     )
+    if scores.facts is None or not line.n:
+        return line
+    found = scores.facts.of([target], scored, groups)
+    (value,) = found.values
+    low, high = found.limits(seed=scores.seed)
+    if not math.isfinite(value):
+        return replace(line, mean=None, ci_low=None, ci_high=None, reason=scores.facts.aggregate.trouble)
+    return replace(line, mean=value, ci_low=low, ci_high=high)
 
 
 def _comparison(a: str, b: str, metric: str, scores: _Scored) -> Comparison:
     scores_a, scores_b = scores.by_target[a], scores.by_target[b]
     both = ~(np.isnan(scores_a) | np.isnan(scores_b))
-    name, _ = registry.parted(metric)
-    better = registry.load("metric", name).higher_is_better if name in registry.names("metric") else None
+    groups, found = scores.among(both), known(metric)
     return Comparison(
         a=a,
         b=b,
         metric=metric,
         scores_a=scores_a[both],
         scores_b=scores_b[both],
-        higher_is_better=better,
-        groups=scores.among(both),
+        higher_is_better=None if found is None else found.higher_is_better,
+        groups=groups,
+        together=None if scores.facts is None or not both.any() else scores.facts.of([a, b], both, groups),
     )

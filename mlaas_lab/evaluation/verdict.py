@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from mlaas_lab.schema import Decision, Verdict
 from mlaas_lab.stats import clusters
+from mlaas_lab.stats.aggregates import Measured
 from mlaas_lab.stats.clusters import FEWEST_GROUPS, Groups
 from mlaas_lab.stats.intervals import Floats, Limits, is_binary, is_share
 from mlaas_lab.stats.paired import difference_limits, holm, mcnemar, pairs_needed, sign_flip
@@ -33,6 +34,8 @@ class Comparison:
     """None when nobody knows, or neither way is: then no target is better."""
     groups: Groups | None = None
     """The group of each sample (n,), where samples of one group are not independent; None: each stands for itself."""
+    together: Measured | None = None
+    """Both targets' answers, where the metric's number is made of all of them; None where it is the mean of scores."""
 
     @property
     def differences(self) -> Floats:
@@ -63,15 +66,14 @@ def decide(comparisons: Sequence[Comparison], *, seed: int = 0, margin: float | 
 
 def _measured(comparison: Comparison, seed: int) -> Verdict:
     """Difference, interval and p-value, nothing decided yet."""
-    differences = comparison.differences
-    n = len(differences)
+    n = len(comparison.scores_a)
     low, high = _limits(comparison, seed)
     p_value, test = _tested(comparison, seed)
     return Verdict(
         a=comparison.a,
         b=comparison.b,
         metric=comparison.metric,
-        difference=float(differences.mean()) if n else None,
+        difference=_difference(comparison),
         ci_low=low,
         ci_high=high,
         p_value=p_value,
@@ -82,7 +84,17 @@ def _measured(comparison: Comparison, seed: int) -> Verdict:
     )
 
 
+def _difference(comparison: Comparison) -> float | None:
+    if comparison.together is None:
+        return float(comparison.differences.mean()) if len(comparison.scores_a) else None
+    a, b = comparison.together.values
+    return b - a if math.isfinite(b - a) else None
+
+
 def _limits(comparison: Comparison, seed: int) -> Limits:
+    if comparison.together is not None:
+        few = comparison.groups is not None and clusters.effective(comparison.groups) < FEWEST_GROUPS - 1e-9
+        return (None, None) if few else comparison.together.difference_limits(seed=seed)
     differences, groups = comparison.differences, comparison.groups
     share = is_share(comparison.scores_a) and is_share(comparison.scores_b)
     if groups is None:
@@ -92,7 +104,11 @@ def _limits(comparison: Comparison, seed: int) -> Limits:
 
 def _tested(comparison: Comparison, seed: int) -> tuple[float | None, str]:
     """The p-value and the test it is from."""
-    differences, units = comparison.differences, comparison.units
+    differences, units, together = comparison.differences, comparison.units, comparison.together
+    if together is not None:
+        p_value = together.exchange(seed=seed) if len(units) >= FEWEST_PAIRS else None
+        grouped = "exchange" if comparison.groups is None else "exchange_groups"
+        return p_value, "none" if p_value is None else grouped
     if len(units) < FEWEST_PAIRS or not differences.any():
         return None, "none"
     if comparison.groups is not None:
@@ -120,6 +136,8 @@ def _reason(comparison: Comparison, found: Verdict) -> str:
         return "no sample has a score from both"
     if found.n < FEWEST_PAIRS:
         return f"{found.n} pairs, and fewer than {FEWEST_PAIRS} cannot tell"
+    if comparison.together is not None and found.difference is None:
+        return comparison.together.aggregate.trouble or "there is no such number"
     if comparison.groups is not None and clusters.effective(comparison.groups) < FEWEST_GROUPS:
         return f"{len(comparison.units)} groups, and those that weigh like fewer than {FEWEST_GROUPS} cannot tell"
     if found.p_adjusted is None:
@@ -137,9 +155,10 @@ def _more(comparison: Comparison, found: Verdict, margin: float | None) -> int |
     if difference is None or comparison.higher_is_better is None:
         return None
     alpha = ALPHA * found.p_value / found.p_adjusted if found.p_value and found.p_adjusted else ALPHA
-    needed = [pairs_needed(units, effect=difference, alpha=alpha)]
+    scatter = units if comparison.together is None else comparison.together.scatter
+    needed = [pairs_needed(scatter, effect=difference, alpha=alpha)]
     if margin is not None and abs(difference) < margin:
-        needed.append(pairs_needed(units, effect=margin - abs(difference), alpha=ALPHA))
+        needed.append(pairs_needed(scatter, effect=margin - abs(difference), alpha=ALPHA))
     total = min((n for n in needed if n), default=None)
     if total is None:
         return None

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from math import isfinite
 from typing import Literal, Self
 from urllib.parse import parse_qsl, quote
 
@@ -213,6 +214,10 @@ class Score:
     status: ScoreStatus = ScoreStatus.OK
     reason: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.value is not None and not isfinite(self.value):
+            raise ValueError(f"a score is a finite number, not {self.value!r}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
@@ -274,7 +279,7 @@ class Verdict:
     n: int
     """Pairs behind it."""
     test: str
-    """`mcnemar`, `sign_flip`, `sign_flip_groups` (whole groups), or `none` when there is too little to test."""
+    """`mcnemar`, `sign_flip`, `exchange` (of a number of all answers), `_groups` where whole groups are; or `none`."""
     more_samples: int | None = None
     """About how many more pairs would settle it; None when decided or unknown."""
     reason: str | None = None

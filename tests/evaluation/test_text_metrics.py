@@ -7,7 +7,7 @@ import random
 import pytest
 
 from mlaas_lab import registry
-from mlaas_lab.evaluation.metrics.accuracy import label
+from mlaas_lab.evaluation.labels import label
 from mlaas_lab.evaluation.metrics.rouge_l import longest_common
 from mlaas_lab.evaluation.words import words
 from mlaas_lab.schema import Message, Sample, Score, ScoreStatus

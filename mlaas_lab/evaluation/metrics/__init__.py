@@ -8,12 +8,15 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlaas_lab import registry
 from mlaas_lab.errors import UsageError, did_you_mean
 from mlaas_lab.evaluation.judge import Judge
 from mlaas_lab.schema import Sample, Score
+
+if TYPE_CHECKING:
+    from mlaas_lab.stats.aggregates import Aggregate, Fact
 
 ScoreOne = Callable[[str, Sample], float | Score]
 ScoreMany = Callable[[Sequence[str], Sequence[Sample]], Sequence[float | Score | None]]
@@ -42,6 +45,12 @@ class Metric:
     """Makes it with other options: keyword parameters, each with a default that is text, a number, or yes or no.
 
     It raises ValueError for a value that does not fit. Unit and direction stay what they are."""
+    aggregate: "Callable[[Sequence[Fact]], Aggregate] | None" = None
+    """One number of all answers, where that is no mean: of the different scores and reasons that records hold.
+
+    `unit` and `higher_is_better` then are those of that number."""
+    check: Callable[[Sequence[Sample]], str] | None = None
+    """Why all samples together cannot be judged, in one sentence; empty if they can."""
     libraries: tuple[str, ...] = ()
     """Modules it needs besides those that are always there; looked for before anybody is asked."""
     content: str = ""
@@ -60,9 +69,16 @@ class Metric:
             UsageError: for an option it does not have, or a value that does not fit.
             MissingExtra: if a library it needs is not installed.
         """
-        for library in self.libraries:
+        made = self._made(name, given)
+        for library in made.libraries:
             if find_spec(library) is None:
                 raise registry.missing_extra(library)
+        if made.judge is not None and (lacks := made.judge.lacks):
+            example = f"Write {name}?judge=provider/model" + "".join(f"&{key}=…" for key in made.judge.given)
+            raise UsageError(f"metric {name!r} lacks {lacks}.", next=f"{example}. {_within(made)}")
+        return made
+
+    def _made(self, name: str, given: Mapping[str, str]) -> "Metric":
         if self.options is None:
             if given:
                 raise UsageError(f"metric {name!r} has no options, and {next(iter(given))!r} was given.")
@@ -75,13 +91,11 @@ class Metric:
                 raise UsageError(f"metric {name!r} has no option {key!r}.", next=f"{hint} {_within(self)}".strip())
             values[key] = _value(name, key, text, known[key])
         try:
-            made = self.options(**values) if values else self
+            return self.options(**values) if values else self
+        except ModuleNotFoundError as error:
+            raise registry.missing_extra((error.name or "").partition(".")[0]) from error
         except ValueError as error:
             raise UsageError(f"metric {name!r}: {error}.") from None
-        if made.judge is not None and (lacks := made.judge.lacks):
-            example = f"Write {name}?judge=provider/model" + "".join(f"&{key}=…" for key in made.judge.given)
-            raise UsageError(f"metric {name!r} lacks {lacks}.", next=f"{example}. {_within(made)}")
-        return made
 
 
 def defaults(metric: Metric) -> dict[str, Any]:

@@ -4,24 +4,11 @@ Labels are compared without case, quotes, Markdown and a full stop at the end; a
 alike. With the option `labels=yes/no`, an answer that is none of them is wrong and says so in its reason.
 """
 
-import re
 from collections.abc import Collection
 
+from mlaas_lab.evaluation.labels import LONGEST_SHOWN, label, labels_of
 from mlaas_lab.evaluation.metrics import Metric
 from mlaas_lab.schema import Sample, Score, ScoreStatus
-
-_AROUND = "\"'`*#“”‘’«»„()[]{}<>.,:;!?。 \t"
-_BETWEEN = re.compile(r"[\s_-]+")
-LONGEST_SHOWN = 80
-"""Characters of a wrong answer in a reason."""
-
-
-def label(text: str) -> str:
-    """The label a text gives: its first line that is not empty, in one spelling."""
-    lines = text.strip().splitlines()
-    line = lines[0].strip() if lines else ""
-    # A label of nothing but signs stays as it is.
-    return _BETWEEN.sub(" ", line.strip(_AROUND).casefold()).strip() or line
 
 
 def _score(output: str, sample: Sample, known: Collection[str] = ()) -> float | Score:
@@ -35,9 +22,7 @@ def _score(output: str, sample: Sample, known: Collection[str] = ()) -> float | 
 
 
 def _options(*, labels: str = "") -> Metric:
-    known = frozenset(label(name) for name in labels.split("/") if name.strip())
-    if len(known) < 2:
-        raise ValueError(f"labels is {labels!r}, expected at least two, as in labels=yes/no")
+    known = labels_of(labels)
     return Metric(
         unit="share",
         higher_is_better=True,

@@ -1,0 +1,84 @@
+"""From records to a number of all answers of a target, by the metrics that have one in place of a mean.
+
+What each answer adds stands in the metric's own columns, the score and the reason, so that nobody need be asked again.
+Samples are the unit here too: repeats share the weight of one. It knows records, and no target's nature.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from mlaas_lab import registry
+from mlaas_lab.evaluation.metrics import Metric
+from mlaas_lab.stats.aggregates import Aggregate, Fact, Measured, Side, measured
+from mlaas_lab.stats.clusters import Groups
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What every target's answers add to one metric's number, samples numbered in one order for all targets."""
+
+    aggregate: Aggregate
+    by_target: Mapping[str, Side]
+
+    def of(self, targets: Sequence[str], chosen: NDArray[np.bool_], groups: Groups | None) -> Measured:
+        """What one target, or two, say on the `chosen` samples (samples,), which come in `groups` (chosen,)."""
+        anew = np.cumsum(chosen) - 1
+        sides = [_chosen(self.by_target[target], chosen, anew) for target in targets]
+        return measured(self.aggregate, sides, groups, int(chosen.sum()))
+
+
+def known(metric: str) -> Metric | None:
+    """The metric of a column's name; None where no such metric is installed."""
+    name, _ = registry.parted(metric)
+    found: Metric | None = registry.load("metric", name) if name in registry.names("metric") else None
+    return found
+
+
+def is_aggregate(metric: str) -> bool:
+    """Whether its number is no mean of what its column holds."""
+    found = known(metric)
+    return found is not None and found.aggregate is not None
+
+
+def facts(records: pl.DataFrame, metric: str, value: pl.Expr, key: Sequence[str]) -> Facts | None:
+    """What `records` hold for `metric`; None where its number is the mean of its column.
+
+    Args:
+        records: of all targets.
+        metric: the column.
+        value: the score, null where there is none.
+        key: the columns by which samples are told apart, numbered by first appearance.
+    """
+    found = known(metric)
+    if found is None or found.aggregate is None:
+        return None
+    said = pl.col(f"{metric}_reason").cast(pl.String).fill_null("")
+    numbers = records.select(key).unique(maintain_order=True).with_row_index("unit")
+    rows = records.select(*key, "target", score=value.cast(pl.Float64), said=said)
+    rows = rows.filter(pl.col("score").is_not_null()).join(numbers, on=key, nulls_equal=True, maintain_order="left")
+    kinds = rows.select("score", "said").unique().sort("score", "said").with_row_index("fact")
+    entries = rows.join(kinds, on=["score", "said"]).group_by("target", "unit", "fact").len()
+    entries = entries.with_columns(weight=pl.col("len") / pl.col("len").sum().over("target", "unit"))
+    entries = entries.sort("unit", "fact")
+    return Facts(
+        aggregate=found.aggregate([Fact(*row) for row in kinds.select("score", "said").iter_rows()]),
+        by_target={str(name): _side(part) for (name,), part in entries.group_by("target")},
+    )
+
+
+def _side(entries: pl.DataFrame) -> Side:
+    return Side(
+        unit=entries["unit"].cast(pl.Int64).to_numpy(),
+        fact=entries["fact"].cast(pl.Int64).to_numpy(),
+        weight=entries["weight"].to_numpy(),
+    )
+
+
+def _chosen(side: Side, chosen: NDArray[np.bool_], anew: NDArray[np.int64]) -> Side:
+    """Of the `chosen` units alone, which are numbered `anew`."""
+    here = chosen[side.unit]
+    return Side(unit=anew[side.unit[here]], fact=side.fact[here], weight=side.weight[here])

@@ -1,0 +1,128 @@
+"""Area under the ROC curve: how often a sample of the positive class is given a higher score than one of the negative.
+
+Mann & Whitney's U over all pairs of samples, ties as one half (Hanley & McNeil 1982). The answer's first line states
+the score, a number from 0 to `highest` or a percentage; a class alone states all or nothing. The reference is yes or
+no, true or false, 1 or 0, positive or negative; with `positive=spam` it is spam or anything else. A record holds how
+much was given to the class that is right, and which that is.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mlaas_lab.evaluation.labels import LONGEST_SHOWN, label
+from mlaas_lab.evaluation.metrics import Metric
+from mlaas_lab.schema import Sample, Score, ScoreStatus
+
+if TYPE_CHECKING:
+    from mlaas_lab.stats.aggregates import Aggregate, Fact
+    from mlaas_lab.stats.intervals import Floats
+
+_NUMBER = re.compile(r"(?<![\w.,-])(\d{1,4}(?:\.\d{1,12})?|\.\d{1,12})\s{0,2}(%?)(?![\w%]|\s?[.,/–-]\s?\d)")
+_POSITIVE = frozenset({"yes", "true", "1", "positive"})
+_NEGATIVE = frozenset({"no", "false", "0", "negative"})
+IS_POSITIVE, IS_NEGATIVE = "the reference is positive", "the reference is negative"
+LONGEST_LINE = 2_000
+"""Characters of an answer's first line in which a number is looked for."""
+DIGITS = 12
+"""Of a stated score that are kept: what is equal as written stays equal when it is taken from 1."""
+
+
+def _positive(reference: str, positive: str) -> bool | None:
+    """Whether the reference is of the positive class; None where nobody knows."""
+    name = label(reference)
+    if positive:
+        return name == positive
+    return True if name in _POSITIVE else False if name in _NEGATIVE else None
+
+
+def _stated(output: str, positive: str, highest: float) -> float | str:
+    """The score that an answer states, from 0 to 1; what is wrong with it where it states none."""
+    name = label(output)
+    if name == positive if positive else name in _POSITIVE and (name != "1" or highest == 1):
+        return 1.0
+    if not positive and name in _NEGATIVE:
+        return 0.0
+    lines = output.strip().splitlines() or [""]
+    found = _NUMBER.findall(lines[0][:LONGEST_LINE])
+    if not found:
+        return "the answer states no score"
+    if len(set(found)) > 1:
+        return f"the answer states several scores: {', '.join(''.join(one) for one in found[:3])}"
+    digits, percent = found[0]
+    value = float(digits) / (100 if percent else highest)
+    if value > 1:
+        return f"the answer states {digits}{percent}, expected 0 to {'100 %' if percent else f'{highest:g}'}"
+    return value
+
+
+def _score(output: str, sample: Sample, positive: str = "", highest: float = 1.0) -> Score:
+    is_positive = _positive(sample.reference or "", positive)
+    if is_positive is None:
+        wrong = f"the reference {label(sample.reference or '')[:LONGEST_SHOWN]!r} is neither yes nor no"
+        return Score(value=None, status=ScoreStatus.NOT_APPLICABLE, reason=wrong)
+    stated = _stated(output, positive, highest)
+    if isinstance(stated, str):
+        return Score(value=None, status=ScoreStatus.NOT_APPLICABLE, reason=stated)
+    given = round(stated if is_positive else 1 - stated, DIGITS)
+    return Score(value=given, reason=IS_POSITIVE if is_positive else IS_NEGATIVE)
+
+
+def _aggregate(facts: "Sequence[Fact]") -> "Aggregate":
+    """Of facts that say which class is right and what was given to it."""
+    import numpy as np
+
+    from mlaas_lab.stats.aggregates import Aggregate
+
+    positive = np.array([fact.said == IS_POSITIVE for fact in facts] + [True, True, False, False])
+    given = np.array([fact.score for fact in facts])
+    stated = np.round(np.where(positive[:-4], given, 1 - given), DIGITS)
+    # A positive above and below everything, a negative below and above.
+    stated = np.concatenate([stated, [np.inf, -np.inf, -np.inf, np.inf]])
+    order = np.argsort(stated, kind="stable")
+    starts = np.unique(stated[order], return_index=True)[1]
+    among, others = positive[order].astype(float), (~positive[order]).astype(float)
+
+    def of(table: "Floats") -> "Floats":
+        table = table[:, order]
+        first = np.add.reduceat(table * among, starts, axis=1)  # (draws, different scores)
+        second = np.add.reduceat(table * others, starts, axis=1)
+        below = np.cumsum(second, axis=1) - second / 2  # negatives below each score, those at it as one half
+        return np.asarray((first * below).sum(axis=1) / (first.sum(axis=1) * second.sum(axis=1)))
+
+    n = len(facts)
+    return Aggregate(
+        facts=n + 4,
+        of=of,
+        extremes=[(n, n + 1), (n + 2, n + 3)],
+        trouble="the samples with a score are all of one class",
+    )
+
+
+def _check(samples: Sequence[Sample], positive: str) -> str:
+    known = [_positive(sample.reference or "", positive) for sample in samples]
+    if None in known:
+        wrong = label(samples[known.index(None)].reference or "")[:LONGEST_SHOWN]
+        return f"{known.count(None)} references are neither yes nor no, as {wrong!r}; write auc_roc?positive=LABEL"
+    if len(set(known)) == 1:
+        kind = "positive" if known[0] else "negative"
+        return f"all {len(samples)} references are {kind}, and it compares two classes"
+    return ""
+
+
+def _options(*, positive: str = "", highest: float = 1.0) -> Metric:
+    if not 0 < highest < float("inf"):
+        raise ValueError(f"highest is {highest}, expected more than 0")
+    name = label(positive) if positive else ""
+    return Metric(
+        unit="share",
+        higher_is_better=True,
+        needs=frozenset({"reference"}),
+        score=lambda output, sample: _score(output, sample, name, highest),
+        aggregate=_aggregate,
+        check=lambda samples: _check(samples, name),
+        options=_options,
+    )
+
+
+metric = _options()

@@ -1,0 +1,116 @@
+"""Numbers of all answers together: draws and exchanges against what can be counted or is published, and error rates."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from mlaas_lab.stats import aggregates
+from mlaas_lab.stats.aggregates import Aggregate, Side, measured
+from mlaas_lab.stats.paired import mcnemar
+
+SHARE = Aggregate(facts=4, of=lambda table: (table[:, 0] + table[:, 2]) / table.sum(axis=1), extremes=[(2, 3)])
+"""The share of facts 0: right; 1: wrong. A mean, so that what is known of means must come out."""
+
+
+def side(said):
+    return Side(unit=np.arange(len(said)), fact=np.array(said), weight=np.ones(len(said)))
+
+
+def pair(a, b, groups=None, aggregate=SHARE):
+    return measured(aggregate, [side(a), side(b)], groups, len(a))
+
+
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch):
+    monkeypatch.setattr(aggregates, "RESAMPLES", 2000)
+
+
+def test_a_share_has_about_wilsons_interval():
+    found = measured(SHARE, [side([0] * 80 + [1] * 20)], None, 100)
+    assert found.values == [0.8]
+    assert found.limits() == pytest.approx((0.7112, 0.8666), abs=0.03), "Wilson's"
+
+
+def test_all_right_is_no_certainty():
+    low, high = measured(SHARE, [side([0] * 20)], None, 20).limits()
+    assert 0.7 < low < 0.93
+    assert high == 1.0
+    sabotaged = Aggregate(facts=4, of=SHARE.of, extremes=())
+    assert measured(sabotaged, [side([0] * 20)], None, 20).limits() == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(("only_a", "only_b"), [(2, 9), (0, 6), (5, 5), (3, 8)])
+def test_exchanges_of_a_share_are_mcnemars(only_a, only_b):
+    a = [0] * only_a + [1] * only_b + [0, 1] * 10
+    b = [1] * only_a + [0] * only_b + [0, 1] * 10
+    assert pair(a, b).exchange() == pytest.approx(mcnemar(only_a, only_b))
+
+
+def test_random_exchanges_come_near_all_of_them(monkeypatch):
+    a, b = [0] * 3 + [1] * 9 + [0] * 20, [1] * 3 + [0] * 9 + [0] * 20
+    exact = pair(a, b).exchange()
+    monkeypatch.setattr(aggregates, "TRIED_UP_TO", 0)
+    monkeypatch.setattr(aggregates, "RESAMPLES", 10_000)
+    assert pair(a, b).exchange() == pytest.approx(exact, abs=0.015)
+
+
+def test_every_exchange_by_hand():
+    """Seven samples, a number that is no mean: the product of two shares."""
+    odd = Aggregate(facts=3, of=lambda table: (table[:, 0] + 1) * (table[:, 1] + 1) / (table[:, 2] + 1))
+    a, b = np.array([0, 1, 2, 0, 1, 2, 2]), np.array([1, 1, 0, 0, 0, 1, 0])
+
+    def number(said):
+        return float(odd.of(np.bincount(said, minlength=3)[None, :].astype(float))[0])
+
+    observed = abs(number(b) - number(a))
+    gaps = [abs(number(np.where(s, b, a)) - number(np.where(s, a, b))) for s in itertools.product((0, 1), repeat=7)]
+    expected = np.mean([gap >= observed - 1e-12 for gap in gaps])
+    assert pair(a, b, aggregate=odd).exchange() == pytest.approx(expected)
+
+
+def test_what_is_the_same_is_not_tested():
+    assert pair([0, 1] * 10, [0, 1] * 10).exchange() is None
+
+
+def test_groups_are_exchanged_as_wholes():
+    """Eight groups of ten; in seven of them b wins all."""
+    groups = np.repeat(np.arange(8), 10)
+    a = np.where(groups == 0, 0, 1)
+    found = pair(a, 1 - a, groups)
+    assert found.exchange() == pytest.approx(mcnemar(1, 7))
+    assert pair(a, 1 - a).exchange() < 0.001, "as single samples they would be certain"
+    low, high = found.difference_limits()
+    single = pair(a, 1 - a).difference_limits()
+    assert high - low > 2 * (single[1] - single[0])
+
+
+def test_repeats_share_the_weight_of_a_sample():
+    """Each sample was asked twice and is right once: every sample weighs as one."""
+    n = 30
+    twice = Side(unit=np.repeat(np.arange(n), 2), fact=np.tile([0, 1], n), weight=np.full(2 * n, 0.5))
+    found = measured(SHARE, [twice], None, n)
+    assert (found.values, found.n) == ([0.5], n)
+
+
+def test_draws_of_many_kinds_and_of_few_agree(monkeypatch):
+    generator = np.random.default_rng(0)
+    said = generator.integers(2, size=400)
+    few = measured(SHARE, [side(said)], None, 400).limits()
+    monkeypatch.setattr(aggregates, "FEW_KINDS", 10**9)
+    assert measured(SHARE, [side(said)], None, 400).limits() == pytest.approx(few, abs=0.01)
+
+
+def test_no_number_has_no_limits():
+    nothing = Aggregate(facts=2, of=lambda table: np.full(len(table), np.nan))
+    found = measured(nothing, [side([0, 1, 0])], None, 3)
+    assert found.limits() == (None, None)
+    two = pair([0, 1] * 4, [1, 0] * 4, aggregate=nothing)
+    assert (two.difference_limits(), two.exchange(), len(two.scatter)) == ((None, None), None, 0)
+
+
+def test_same_seed_same_limits():
+    generator = np.random.default_rng(0)
+    a, b = generator.integers(2, size=(2, 200))
+    assert pair(a, b).difference_limits(seed=4) == pair(a, b).difference_limits(seed=4)
+    assert pair(a, b).exchange(seed=4) == pair(a, b).exchange(seed=4)
