@@ -42,6 +42,8 @@ class Settings(BaseModel):
     """MLflow; empty means SQLite under `data_dir`. A plain `MLFLOW_TRACKING_URI` counts too."""
     experiment: str = "mlaas_lab"
     """MLflow experiment that runs are logged to."""
+    traces: int = Field(10, ge=0, le=1000)
+    """Answers of each target that become traces in MLflow, failures and disagreements first; 0: none."""
     mlflow_ui_url: str = ""
     """Where a browser reaches MLflow's UI, when that is not the tracking URI: behind a proxy, or for a SQLite file."""
     executor: str = "process"

@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,11 +35,15 @@ class Source:
     job: Job | None
     """The job that measured it, if this machine knows it."""
     run_id: str | None
+    state: str | None = None
+    """How the evaluation stands, as its job or its run says; None for a file."""
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    """Seed and margin, of a run whose job this machine does not know."""
 
     @property
     def unfinished(self) -> bool:
         """More may come, or should have."""
-        return self.job is not None and self.job.state is not JobState.SUCCEEDED
+        return self.state not in (None, str(JobState.SUCCEEDED))
 
 
 def find(word: str, lab: Lab) -> Source:
@@ -54,9 +58,7 @@ def find(word: str, lab: Lab) -> Source:
         return Source(word=word, path=path, job=None, run_id=None)
     if RUN_ID.fullmatch(word):
         own = next((job for job in lab.store.jobs() if job.run_id == word), None)
-        if own is None or not _has_records(own):
-            return Source(word=word, path=tracking.records(word, lab.settings), job=own, run_id=word)
-        return _of_job(word, own)
+        return _of_job(word, own) if own is not None and _has_records(own) else _of_run(word, own, lab)
     return _of_job(word, lab.jobs.get(word).job)
 
 
@@ -140,6 +142,13 @@ def line(command: str, words: Sequence[str]) -> str:
     return " ".join(["mlaas", command, *map(_word, words)])
 
 
+def _of_run(word: str, job: Job | None, lab: Lab) -> Source:
+    """From the tracking server alone."""
+    found = tracking.fetched(word, lab.settings)
+    asked = {"seed": found.seed or 0, "margin": found.margin}
+    return Source(word=word, path=found.path, job=job, run_id=word, state=found.state, asked=asked)
+
+
 def _of_job(word: str, job: Job) -> Source:
     if job.task != "eval":
         raise UsageError(
@@ -149,7 +158,8 @@ def _of_job(word: str, job: Job) -> Source:
         raise UsageError(
             f"job {job.id} is {job.state} and has no records.", next=f"`wait {job.id}`, or `logs {job.id}`."
         )
-    return Source(word=word, path=JobFolder(job.folder).records, job=job, run_id=job.run_id)
+    place = JobFolder(job.folder).records
+    return Source(word=word, path=place, job=job, run_id=job.run_id, state=str(job.state))
 
 
 def _has_records(job: Job) -> bool:

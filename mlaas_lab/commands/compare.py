@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -95,15 +95,15 @@ def _run(args: Compare, lab: Lab) -> Comparison:
     frame = _together(frames)
     if frame.is_empty():
         raise DataError(f"{', '.join(args.runs)}: no records yet.")
-    specs = [job.spec for several in jobs for job in several]
+    specs = [spec for source, known in zip(sources, jobs, strict=True) for spec in _asked(source, known)]
     made = Comparison(
         frame,
         seed=args.seed if args.seed is not None else int(_agreed(specs, "seed") or 0),
         margin=args.margin if args.margin is not None else _agreed(specs, "margin"),
         notes=[
-            f"{source.word} is {source.job.state}: its {len(part):,} records so far are compared."
+            f"{source.word} is {source.state}: its {len(part):,} records so far are compared."
             for source, part in zip(sources, frames, strict=True)
-            if source.job is not None and source.unfinished
+            if source.unfinished
         ],
     )
     if args.html is not None:
@@ -119,6 +119,11 @@ def _together(frames: "Sequence[pl.DataFrame]") -> "pl.DataFrame":
         return frames[0]
     key = ["run_id", "target", "sample_id", "repeat"]
     return pl.concat(frames, how="diagonal_relaxed").unique(key, keep="first", maintain_order=True)
+
+
+def _asked(source: "_sources.Source", known: "Sequence[Job]") -> list[Mapping[str, Any]]:
+    """What the evaluations behind a source were asked with, as far as this machine or its run says."""
+    return [job.spec for job in known] or ([source.asked] if source.asked else [])
 
 
 def _agreed(specs: Sequence[Any], name: str) -> Any:

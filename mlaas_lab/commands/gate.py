@@ -76,10 +76,10 @@ def _records(word: str, lab: Lab) -> tuple[Any, int]:
     frame = _sources.read(source)
     if frame.is_empty():
         raise DataError(f"{word}: no records yet.")
-    if source.unfinished and source.job is not None:
-        raise DataError(f"{word} is {source.job.state}: what is not finished passes no gate.", next=f"wait {word}")
-    jobs = _sources.measured_by(frame, source, lab)
-    seeds = {job.spec.get("seed") for job in jobs}
+    if source.unfinished:
+        raise DataError(f"{word} is {source.state}: what is not finished passes no gate.", next=f"wait {word}")
+    asked = [job.spec for job in _sources.measured_by(frame, source, lab)] or [source.asked]
+    seeds = {one.get("seed") for one in asked}
     return frame, int(seeds.pop() or 0) if len(seeds) == 1 else 0
 
 

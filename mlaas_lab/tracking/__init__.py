@@ -1,9 +1,9 @@
 """Results in MLflow: the only package that imports mlflow, and none of it before somebody asks for it.
 
 `outbox` reads what a job left to send, `waiting` says how much, `delivery` sends it, `sender` is the thread that does
-so while a job runs, `runs` reads back. Importing mlflow takes more than a second, and the first use of a database some
-seconds more (its migrations), so a supervisor imports `delivery` in its thread. Everything names its run by id:
-mlflow's fluent state (the active run, the global tracking URI) is never touched.
+so while a job runs, `runs` and `fetching` read back. Importing mlflow takes more than a second, and the first use of a
+database some seconds more (its migrations), so a supervisor imports `delivery` in its thread. Everything names its run
+by id: mlflow's fluent state (the active run, the global tracking URI) is never touched.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,13 +15,16 @@ from mlaas_lab.tracking.waiting import waits, warning, words
 
 if TYPE_CHECKING:
     from mlaas_lab.tracking.delivery import Delivery
-    from mlaas_lab.tracking.runs import RunInfo, records, registered, run_info, trouble, ui_url
+    from mlaas_lab.tracking.fetching import Fetched, fetched, records
+    from mlaas_lab.tracking.runs import RunInfo, registered, run_info, trouble, ui_url
 
 __all__ = [
     "Delivered",
     "Delivery",
+    "Fetched",
     "RunInfo",
     "delivered",
+    "fetched",
     "forget",
     "records",
     "registered",
@@ -34,8 +37,10 @@ __all__ = [
     "words",
 ]
 
-LATER = {"Delivery": "delivery"} | dict.fromkeys(
-    ("RunInfo", "records", "registered", "run_info", "trouble", "ui_url"), "runs"
+LATER = (
+    {"Delivery": "delivery"}
+    | dict.fromkeys(("Fetched", "fetched", "records"), "fetching")
+    | dict.fromkeys(("RunInfo", "registered", "run_info", "trouble", "ui_url"), "runs")
 )
 """Names that cost an import of mlflow, and the file each is in."""
 

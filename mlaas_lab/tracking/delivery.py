@@ -6,7 +6,7 @@ second one. It knows neither the store nor what the job is.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from mlaas_lab.store.folder import JobFolder, read_json
 from mlaas_lab.tracking import ending, opening
 from mlaas_lab.tracking.outbox import Delivered, Parked, Point, batches, settle
 from mlaas_lab.tracking.params import flat, redacted, short
+from mlaas_lab.tracking.part import Part
 from mlaas_lab.tracking.server import Refused, Slow, asking, connect
 
 BATCH = 1000
@@ -175,19 +176,31 @@ class Delivery:
             now = time.time()
             final_at = (state.final_at or now) if self._folder.outcome.exists() else None
             state = self._keep(replace(state, ended_at=now, final_at=final_at))
-        for part in ending.parts(self._folder, state):
+        closed = self._send_parts(ending.parts(self._folder, state), state)
+        self._close(closed, run_id, job)
+        state = self._send_parts(ending.late(self._folder, self._settings), closed)
+        if state.parked != closed.parked:
+            self._close(state, run_id, job)
+        return self._keep(replace(state, finished=True))
+
+    def _send_parts(self, parts: Sequence[Part], state: Delivered) -> Delivered:
+        """Each part that was not sent yet, and noted before the next is."""
+        run_id = str(state.run_id)
+        for part in parts:
             if part.name in state.done:
                 continue
             parked: tuple[Parked, ...] = ()
+            made: Mapping[str, str] | None = None
             try:
                 with self._asking():
-                    part.send(self._reach(), run_id)
+                    made = part.send(self._reach(), run_id)
             except Refused as error:
                 self._check_run(run_id)
                 parked = (Parked(what=part.name, reason=error.message),)
-            state = self._keep(replace(state, done=(*state.done, part.name), parked=(*state.parked, *parked)))
-        self._close(state, run_id, job)
-        return self._keep(replace(state, finished=True))
+            children = {**state.children, **(made or {})}
+            done = (*state.done, part.name)
+            state = self._keep(replace(state, done=done, children=children, parked=(*state.parked, *parked)))
+        return state
 
     def _close(self, state: Delivered, run_id: str, job: JobState) -> None:
         tags = {"mlaas.state": str(job)}

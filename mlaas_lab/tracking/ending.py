@@ -4,12 +4,12 @@ Each part may be sent twice and is then there once. Of a model only what trainin
 weights: those have a place of their own, and a run would be gigabytes.
 """
 
+import hashlib
 import json
 import math
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -18,24 +18,20 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, 
 from mlflow.entities.logged_model_status import LoggedModelStatus
 
 from mlaas_lab.schema import JSON
+from mlaas_lab.settings import Settings
 from mlaas_lab.store.folder import JobFolder, read_json
+from mlaas_lab.tracking import evaluations
 from mlaas_lab.tracking.outbox import Delivered, Point, point
 from mlaas_lab.tracking.params import flat
+from mlaas_lab.tracking.part import Part
 from mlaas_lab.tracking.server import Refused
 
 WEIGHTS = frozenset({".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".h5", ".msgpack", ".onnx"})
 """Files that hold weights; of these only those of an adapter are kept."""
 OURS = "adapter_model"
 """How peft names an adapter's weights."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """One thing to send; `name` says in the outbox that it was sent."""
-
-    name: str
-    send: Callable[[MlflowClient, str], None]
-    """Called with the client and the run's id."""
+RECORDS_SHA256 = "mlaas.records_sha256"
+"""Tag of a run: SHA-256 of its table of records."""
 
 
 def parts(folder: JobFolder, state: Delivered) -> list[Part]:
@@ -44,15 +40,22 @@ def parts(folder: JobFolder, state: Delivered) -> list[Part]:
     found: list[Part] = []
     if outcome.get("metrics"):
         found.append(Part(name="final metrics", send=partial(_metrics, outcome["metrics"], state)))
-    if outcome.get("datasets"):
-        found.append(Part(name="datasets", send=partial(_datasets, outcome["datasets"])))
+    datasets = _datasets(outcome.get("datasets") or [])
+    if datasets:
+        found.append(Part(name="datasets", send=partial(_log_datasets, datasets)))
     files = [str(folder.records)] if folder.records.exists() else []
-    files += [path for path in outcome.get("artifacts", ()) if path not in files]
+    files += [path for path in (*outcome.get("artifacts", ()), *evaluations.files(folder)) if path not in files]
     found += [Part(name=f"artifact {path}", send=partial(_artifact, path)) for path in files]
+    found += evaluations.parts(folder, state, datasets)
     if adapter := outcome.get("adapter"):
         found.append(Part(name="adapter", send=partial(_adapter, adapter)))
         found.append(Part(name="model", send=partial(_model, adapter)))
     return found
+
+
+def late(folder: JobFolder, settings: Settings) -> list[Part]:
+    """What is sent once the run is closed."""
+    return evaluations.late(folder, settings)
 
 
 def portable(folder: Path) -> Iterator[Path]:
@@ -79,7 +82,7 @@ def _metrics(metrics: dict[str, JSON], state: Delivered, client: MlflowClient, r
         client.log_batch(run_id, metrics=batch, synchronous=True)
 
 
-def _datasets(datasets: list[dict[str, JSON]], client: MlflowClient, run_id: str) -> None:
+def _datasets(datasets: list[dict[str, JSON]]) -> list[DatasetInput]:
     """MLflow keeps one input per name and digest: where a file serves twice, its use joins the name."""
     inputs, seen = [], set[tuple[str, str]]()
     for one in datasets:
@@ -91,6 +94,10 @@ def _datasets(datasets: list[dict[str, JSON]], client: MlflowClient, run_id: str
         data = Dataset(name, digest, "local", source, profile=profile)
         tags = [InputTag("mlflow.data.context", str(one["context"])), InputTag("mlaas.sha256", str(one["sha256"]))]
         inputs.append(DatasetInput(data, tags))
+    return inputs
+
+
+def _log_datasets(inputs: list[DatasetInput], client: MlflowClient, run_id: str) -> None:
     client.log_inputs(run_id, inputs)
 
 
@@ -102,6 +109,9 @@ def _artifact(path: str, client: MlflowClient, run_id: str) -> None:
         client.log_artifacts(run_id, path, artifact_path=source.name)
     else:
         client.log_artifact(run_id, path)
+    if source.name == "records.parquet":
+        with source.open("rb") as file:
+            client.set_tag(run_id, RECORDS_SHA256, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def _adapter(adapter: dict[str, JSON], client: MlflowClient, run_id: str) -> None:

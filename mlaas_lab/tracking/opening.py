@@ -1,5 +1,6 @@
-"""How the run of a job begins: found by its tag or made, told what it was asked to do and with which versions."""
+"""How the run of a job begins: found by its tag or by its id, or made; told what it was asked to do, with what."""
 
+import re
 import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -7,10 +8,11 @@ from importlib.metadata import PackageNotFoundError, version
 from mlflow import MlflowClient
 from mlflow.entities import Run, RunTag
 
+from mlaas_lab.errors import UsageError
 from mlaas_lab.schema import JSON
 from mlaas_lab.settings import Settings
 from mlaas_lab.tracking.params import redacted
-from mlaas_lab.tracking.server import experiment
+from mlaas_lab.tracking.server import Refused, asking, experiment
 
 LIBRARIES = ("torch", "transformers", "peft", "safetensors", "mlflow", "polars", "aiohttp")
 """Whose versions decide what a job does."""
@@ -34,6 +36,28 @@ def create(client: MlflowClient, settings: Settings, job: Mapping[str, JSON]) ->
         tags={**own, **source},
         run_name=redacted(job["name"] or job["task"]),
     )
+
+
+def run_of(client: MlflowClient, run_id: str, settings: Settings, *, within_s: float) -> Run:
+    """The run of that id.
+
+    Raises:
+        UsageError: if there is none.
+        TrackingError: if MLflow cannot be asked.
+    """
+    named(run_id)
+    try:
+        with asking(settings.mlflow_uri, timeout_s=within_s):
+            return client.get_run(run_id)
+    except Refused as error:
+        place = redacted(settings.mlflow_uri)
+        raise UsageError(f"no run {run_id!r} in MLflow at {place}.", next="`jobs` lists the runs of jobs.") from error
+
+
+def named(run_id: str) -> None:
+    """Raise UsageError for what cannot be a run's id."""
+    if not re.fullmatch(r"[\w\-]{1,64}", run_id):
+        raise UsageError(f"{run_id!r} is no run id.", next="`jobs` lists the runs of jobs.")
 
 
 def tags(job: Mapping[str, JSON]) -> list[RunTag]:

@@ -46,6 +46,8 @@ class Delivered:
     """The time of the final metrics. It outlives the attempt: one whose end was sent, but not noted, ends again."""
     done: tuple[str, ...] = ()
     """Parts of the job's end that have been sent."""
+    children: dict[str, str] = field(default_factory=dict)
+    """Place of a target → id of its run, of an evaluation."""
     not_finite: dict[str, int] = field(default_factory=dict)
     """Metrics that were not finite, each with the first such step."""
     finished: bool = False

@@ -5,15 +5,19 @@ A key may stand in a target's query, in a URL's user part or in a prompt. It kno
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 
 from mlaas_lab.redaction import HIDDEN, is_secret, redacted
 from mlaas_lab.schema import JSON
 
-__all__ = ["HIDDEN", "LONGEST", "flat", "redacted", "short"]
+__all__ = ["HIDDEN", "LONGEST", "flat", "metric_name", "redacted", "short"]
 
 LONGEST = 500
 """Characters of a value; MLflow takes 6,000, but its tables are unreadable far below that."""
+
+LONGEST_NAME = 230
+"""Characters of a metric's name; MLflow takes 250, and an ending may follow."""
 
 
 def flat(spec: Mapping[str, JSON]) -> dict[str, str]:
@@ -27,6 +31,11 @@ def short(text: str) -> str:
         return text
     mark = f"… sha256:{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     return text[: LONGEST - len(mark)] + mark
+
+
+def metric_name(*parts: str) -> str:
+    """Names as one name of a metric: MLflow takes letters, digits and a few signs, and a slash makes a folder."""
+    return ".".join(re.sub("[^A-Za-z0-9_.-]+", "_", part) for part in parts)[:LONGEST_NAME]
 
 
 def _leaves(value: JSON, name: str = "") -> Iterator[tuple[str, str]]:

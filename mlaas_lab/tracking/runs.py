@@ -1,26 +1,17 @@
-"""Reading runs back from MLflow: what a report quotes, the table of an evaluation, the link to click.
+"""Reading runs back from MLflow: what a report quotes, the link to click.
 
 It only reads, and only by run id; it knows nothing of jobs.
 """
 
-import re
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from mlflow import MlflowClient
-from mlflow.entities import Run
-
-from mlaas_lab.errors import TrackingError, UsageError
+from mlaas_lab.errors import TrackingError
 from mlaas_lab.settings import Settings
-from mlaas_lab.tracking.opening import VERSION
-from mlaas_lab.tracking.params import redacted
-from mlaas_lab.tracking.server import Refused, asking, connect
+from mlaas_lab.tracking.opening import VERSION, run_of
+from mlaas_lab.tracking.server import asking, connect
 
-RECORDS = "records.parquet"
 READ_S = 30.0
 """Somebody waits for the answer, and may interrupt."""
 
@@ -55,7 +46,7 @@ def run_info(run_id: str, settings: Settings) -> RunInfo:
         UsageError: if there is no such run.
         TrackingError: if MLflow cannot be asked.
     """
-    run = _run(connect(settings), run_id, settings)
+    run = run_of(connect(settings), run_id, settings, within_s=READ_S)
     tags = run.data.tags
     inputs = run.inputs.dataset_inputs if run.inputs else []
     return RunInfo(
@@ -78,37 +69,6 @@ def run_info(run_id: str, settings: Settings) -> RunInfo:
         ),
         url=ui_url(run_id, settings, experiment_id=run.info.experiment_id),
     )
-
-
-def records(run_id: str, settings: Settings) -> Path:
-    """The `records.parquet` of a run, fetched once; while the run may still grow, fetched anew.
-
-    Raises:
-        UsageError: if there is no such run.
-        TrackingError: if MLflow cannot be asked, or the run has no records.
-    """
-    _named(run_id)
-    kept = settings.cache_dir / "runs" / run_id / RECORDS
-    if kept.exists():
-        return kept
-    client = connect(settings)
-    run = _run(client, run_id, settings)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=kept.parent) as beside:
-        try:
-            with asking(settings.mlflow_uri, timeout_s=READ_S):
-                fetched = Path(client.download_artifacts(run_id, RECORDS, beside))
-        except TrackingError as error:
-            if not isinstance(error, Refused) and _has_records(client, run_id, settings):
-                raise
-            raise TrackingError(
-                f"run {run_id} ({run.info.status.lower()}) has no {RECORDS}.", next="Only evaluations leave one."
-            ) from error
-        place = kept if run.info.status == "FINISHED" else kept.with_name("unfinished.parquet")
-        # A local artifact store hands out its own file, which is not ours to move.
-        own = fetched if fetched.is_relative_to(beside) else Path(shutil.copy2(fetched, beside))
-        own.replace(place)
-    return place
 
 
 def registered(settings: Settings) -> frozenset[str]:
@@ -143,7 +103,7 @@ def ui_url(run_id: str, settings: Settings, *, experiment_id: str | None = None)
     if not base:
         return None
     if experiment_id is None:
-        experiment_id = str(_run(connect(settings), run_id, settings).info.experiment_id)
+        experiment_id = str(run_of(connect(settings), run_id, settings, within_s=READ_S).info.experiment_id)
     parts = urlsplit(base)
     place = parts._replace(netloc=parts.netloc.rpartition("@")[2], path=parts.path.rstrip("/") + "/")
     return urlunsplit(place._replace(query="", fragment=f"/experiments/{experiment_id}/runs/{run_id}"))
@@ -158,26 +118,6 @@ def trouble(settings: Settings) -> str | None:
     except TrackingError as error:
         return str(error)
     return None
-
-
-def _run(client: MlflowClient, run_id: str, settings: Settings) -> Run:
-    _named(run_id)
-    try:
-        with asking(settings.mlflow_uri, timeout_s=READ_S):
-            return client.get_run(run_id)
-    except Refused as error:
-        place = redacted(settings.mlflow_uri)
-        raise UsageError(f"no run {run_id!r} in MLflow at {place}.", next="`jobs` lists the runs of jobs.") from error
-
-
-def _named(run_id: str) -> None:
-    if not re.fullmatch(r"[\w\-]{1,64}", run_id):
-        raise UsageError(f"{run_id!r} is no run id.", next="`jobs` lists the runs of jobs.")
-
-
-def _has_records(client: MlflowClient, run_id: str, settings: Settings) -> bool:
-    with asking(settings.mlflow_uri, timeout_s=READ_S):
-        return any(file.path == RECORDS for file in client.list_artifacts(run_id))
 
 
 def _seconds(at_ms: int | None) -> float | None:

@@ -1,17 +1,22 @@
-"""What tracking costs: the line a training step writes, and how fast lines reach MLflow. Prints a table.
+"""What tracking costs: the line a training step writes, how fast lines reach MLflow, an evaluation. Prints a table.
 
-`python tests/benchmarks/tracking.py` (SQLite in a temporary folder). A step is taken as 5 ms, which is short.
+`python tests/benchmarks/tracking.py` (SQLite in a temporary folder, for the evaluation a real server on it too). A step
+is taken as 5 ms, which is short. `… evaluation` measures that alone.
 """
 
 import json
+import random
 import statistics
 import sys
 import tempfile
 import time
+from dataclasses import asdict
+from decimal import Decimal
 from pathlib import Path
 
+from mlaas_lab import records
 from mlaas_lab.context import Context
-from mlaas_lab.schema import JobState
+from mlaas_lab.schema import Attempt, Completion, Cost, JobState, Message, Record, Score, Usage
 from mlaas_lab.settings import Settings
 from mlaas_lab.store.folder import JobFolder, write_json
 
@@ -19,15 +24,19 @@ STEP_S = 0.005
 LINES = 20_000
 METRICS = 20_000
 START = 1_790_000_000.0
+TARGETS = ("echo/a", "echo/b", "echo/c", "echo/d")
+SAMPLES = 2_500
 
 
-def main() -> int:
+def main(words: list[str]) -> int:
     rows = []
     with tempfile.TemporaryDirectory() as place:
         settings = Settings(data_dir=Path(place), cache_dir=Path(place))
-        rows += line(_folder(settings, "line"), settings)
-        rows += delivery(settings)
-        rows += bare(settings)
+        if not words:
+            rows += line(_folder(settings, "line"), settings)
+            rows += delivery(settings)
+            rows += bare(settings)
+        rows += evaluation(settings)
     for name, value in rows:
         print(f"{name:<62} {value:>16}")
     return 0
@@ -109,5 +118,83 @@ def bare(settings: Settings) -> list[tuple[str, str]]:
     return [("bare log_batch of 1,000: throughput", f"{METRICS / took_s:,.0f} metrics/s")]
 
 
+def evaluation(settings: Settings) -> list[tuple[str, str]]:
+    """The end of an evaluation of 4 × 2,500 records: all that it leaves, as one job's end sends it."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from mlflow_loopback import MlflowServer
+
+    total, rows = f"{len(TARGETS) * SAMPLES:,} records", []
+    rows += _logged(settings, "file", f"evaluation of {total} to an SQLite file")
+    server = MlflowServer(settings.data_dir).start()
+    try:
+        remote = settings.model_copy(update={"tracking_uri": server.url})
+        rows += _logged(remote, "server", f"evaluation of {total} to a server on it (at most 2 s)")
+        rows += _logged(remote.model_copy(update={"traces": 0}), "none", "the same without traces")
+    finally:
+        server.kill()
+    return rows
+
+
+def _logged(settings: Settings, name: str, what: str) -> list[tuple[str, str]]:
+    from mlaas_lab.tracking.delivery import Delivery
+
+    # What a sender's thread imports and opens once, it has by the end of a job; the best of a few is the code's own.
+    Delivery(_folder(settings, f"{name}-warm"), settings).finish(JobState.SUCCEEDED)
+    took = []
+    for i in range(5):
+        folder = _evaluated(settings, f"{name}-{i}")
+        delivery = Delivery(folder, settings)
+        delivery.start()
+        began = time.perf_counter()
+        done = delivery.finish(JobState.SUCCEEDED)
+        took.append(time.perf_counter() - began)
+        if done.parked or len(done.children) != len(TARGETS):
+            raise SystemExit(f"{done.parked}, {done.children}")
+    return [(what, f"{min(took):.2f} to {max(took):.2f} s")]
+
+
+def _evaluated(settings: Settings, name: str) -> JobFolder:
+    """The folder of an evaluation that ended well: questions of 60 words, two metrics, a retry and an error in 50."""
+    folder = _folder(settings, name)
+    job = json.loads(folder.job.read_text())
+    write_json(folder.job, {**job, "task": "eval", "spec": {"targets": TARGETS, "seed": 0}})
+    draw = random.Random(7)
+    metrics = ("exact_match", "token_f1")
+    rows = (_record(draw, target, i) for target in TARGETS for i in range(SAMPLES))
+    records.write(folder.records, rows, metrics=metrics, run_id=name)
+    from mlaas_lab.evaluation.summary import summarize
+
+    summary, verdicts = summarize(records.read(folder.records))
+    result = {"summary": [asdict(one) for one in summary], "verdicts": [asdict(one) for one in verdicts]}
+    data = {"name": "d", "path": "/d.jsonl", "sha256": "ab" * 32, "rows": SAMPLES, "context": "eval"}
+    write_json(folder.outcome, {"result": result, "metrics": {"wall_s": 1.5}, "datasets": [data], "artifacts": []})
+    return folder
+
+
+def _record(draw: random.Random, target: str, i: int) -> Record:
+    began, took = START + i, draw.lognormvariate(-1, 0.5)
+    attempts = [Attempt(started_at=began, connected_at=began, ended_at=began + took, status=200)]
+    if draw.random() < 0.02:
+        attempts.insert(0, Attempt(started_at=began - 1, ended_at=began - 0.5, status=429, error="rate_limited"))
+    words, right, failed = "word " * 60, draw.random() < 0.7, draw.random() < 0.02
+    used = Usage(input_tokens=80, output_tokens=60)
+    done = Completion(text=words, usage=used, finish_reason="stop", model="m", attempts=tuple(attempts))
+    return Record(
+        target=target,
+        provider="echo",
+        sample_id=f"s{i}",
+        repeat=0,
+        group=None,
+        messages=(Message(role="user", content=f"{i}: {words}"),),
+        reference=words,
+        completion=None if failed else done,
+        error="timed_out" if failed else None,
+        error_message="no answer within 60 s" if failed else None,
+        attempts=tuple(attempts) if failed else (),
+        cost=Cost(usd=None if failed else Decimal("0.000125"), source="list", date="2026-11-22"),
+        scores={} if failed else {name: Score(value=float(right)) for name in ("exact_match", "token_f1")},
+    )
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
