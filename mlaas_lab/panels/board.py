@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlaas_lab import panels, records
 from mlaas_lab.panels import _words as words
+from mlaas_lab.panels._ranking import ranked
 from mlaas_lab.schema import Decision, Verdict
 from mlaas_lab.store.folder import JobFolder, read_json
 from mlaas_lab.view import Badge, Column, Table, Tone, View, Whisker, Whiskers
@@ -78,7 +79,7 @@ def board(summary: "Sequence[Summary]", verdicts: Sequence[Verdict]) -> View:
     ]
     return View(
         title="Scores",
-        summary=words.said(summary, verdicts, most=MOST_SAID),
+        summary=_said(summary, verdicts, n_targets=len(targets)),
         marks=marks,
         table=Table(columns=columns, rows=rows),
         folded=True,
@@ -89,6 +90,12 @@ def board(summary: "Sequence[Summary]", verdicts: Sequence[Verdict]) -> View:
         else [],
         children=[_verdicts(verdicts)] if verdicts else [],
     )
+
+
+def _said(summary: "Sequence[Summary]", verdicts: Sequence[Verdict], *, n_targets: int) -> str:
+    """Of two targets the verdicts as sentences; of more, who leads by each metric: pairs are too many to read."""
+    leading = ranked(summary, verdicts) if n_targets > 2 else []
+    return "\n".join(leading) or words.said(summary, verdicts, most=MOST_SAID)
 
 
 def _scores(metric: str, lines: "Sequence[Summary]") -> Whiskers:
