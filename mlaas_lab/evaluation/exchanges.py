@@ -1,14 +1,15 @@
 """What every target really sent, body and headers, beside the records: proof, and help when a number looks wrong.
 
-One line of JSON a call, compressed. Writing happens in a thread; what cannot be written costs no evaluation.
+One line of JSON a call, compressed. A thread writes several at a time, since waking it for each would cost more than
+the call; what cannot be written costs no evaluation.
 """
 
 import base64
 import gzip
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,6 +19,8 @@ from mlaas_lab.schema import Record
 
 LEVEL = 1
 """Of compression: it halves most answers, and more costs the evaluation's time."""
+EVERY_S = 0.2
+"""How much a kill may cost of them, in seconds."""
 
 
 class Exchanges:
@@ -27,13 +30,14 @@ class Exchanges:
         """The file at `path` is begun; None writes nothing. `note` hears why nothing is written, if it cannot be."""
         self._path = path
         self._note = note
-        self._new: SimpleQueue[Record | None] = SimpleQueue()
+        self._new: deque[Record] = deque()
+        self._over = threading.Event()
         self._writing = threading.Thread(target=self._write, name="mlaas exchanges", daemon=True)
 
     def keep(self, record: Record) -> None:
         """Write what `record` stands on, if it was really asked; returns at once."""
         if self._path is not None:
-            self._new.put(record)
+            self._new.append(record)
 
     def __enter__(self) -> Self:
         if self._path is not None:
@@ -41,27 +45,32 @@ class Exchanges:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if self._path is not None:
-            self._new.put(None)
+        self._over.set()
+        if self._writing.ident is not None:
             self._writing.join()
 
     def _write(self) -> None:
-        try:
-            self._append()
-        except OSError as error:
-            self._note(f"what the targets sent is not kept: {self._path}: {error.strerror}.")
-            while self._new.get() is not None:
-                pass
-
-    def _append(self) -> None:
-        if self._path is None:
+        path = self._path
+        if path is None:
             return
-        with gzip.open(self._path, "wb", compresslevel=LEVEL) as file:
-            while (record := self._new.get()) is not None:
-                if (line := _line(record)) is not None:
-                    file.write(line)
-                if self._new.empty():
-                    file.flush()  # what a kill finds here can be read
+        try:
+            with gzip.open(path, "wb", compresslevel=LEVEL) as file:
+                over = False
+                while not over:
+                    over = self._over.wait(EVERY_S)
+                    if lines := b"".join(self._lines()):
+                        file.write(lines)
+                        file.flush()  # what a kill finds here can be read
+        except OSError as error:
+            self._path = None
+            self._new.clear()
+            self._note(f"what the targets sent is not kept: {path}: {error.strerror}.")
+
+    def _lines(self) -> Iterator[bytes]:
+        """What has come since; each call is one line."""
+        while self._new:
+            if (line := _line(self._new.popleft())) is not None:
+                yield line
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
