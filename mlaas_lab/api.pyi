@@ -231,6 +231,7 @@ def prune(
 def resume(
     job: str | JobHandle,
     *,
+    retry_failed: bool = ...,
     ray_address: str = ...,
     wait: bool = ...,
     detach: bool = ...,

@@ -244,14 +244,14 @@ class JobManager:
         self._recovery.launch(job, seen=job.handle)
         return JobHandle(self, self.store.job(job_id))
 
-    def resume(self, text: str) -> JobHandle:
-        """A new attempt of a job that failed, was cancelled or preempted; it goes on where it was.
+    def resume(self, text: str, *, again: bool = False) -> JobHandle:
+        """A new attempt of a job that failed, was cancelled or preempted, where it was; `again`: also if it succeeded.
 
         Raises:
             UsageError: if there is none of that name, or its files are gone.
         """
         job = self.current(self.store.find(text).id)
-        if job.state.ended and job.state is not JobState.SUCCEEDED:
+        if job.state.ended and (again or job.state is not JobState.SUCCEEDED):
             if not JobFolder(job.folder).job.exists():
                 raise UsageError(f"the files of job {job.id} are gone.", next="Submit it again to start anew.")
             following = self.store.requeue(job.id, attempt=job.attempt, why="resumed", by_hand=True)

@@ -4,6 +4,7 @@ from mlaas_lab.commands import Command
 from mlaas_lab.errors import UsageError
 from mlaas_lab.job import JobHandle
 from mlaas_lab.lab import Lab
+from mlaas_lab.schema import JSON
 from mlaas_lab.spec import Arg, JobId, Spec
 from mlaas_lab.store.folder import JobFolder, read_json, write_json
 
@@ -13,6 +14,8 @@ class Resume(Spec):
 
     job: JobId = Arg()
     """Id, unique prefix or name."""
+    retry_failed: bool = False
+    """Of an evaluation that ended: ask judges that failed again, and nobody else; answers and good scores stay."""
     ray_address: str = ""
     """Jobs API of the Ray cluster to go on at; by default that of the attempt before."""
     wait: bool = False
@@ -21,19 +24,50 @@ class Resume(Spec):
     """Return at once; a notebook does so anyway."""
 
 
+def _tell(folder: JobFolder, **more: JSON) -> None:
+    """Have the next attempt know `more`."""
+    job = read_json(folder.job)
+    if job is not None and any((job.get(name) or None) != (value or None) for name, value in more.items()):
+        write_json(folder.job, {**job, **more})
+
+
 def _move(folder: JobFolder, address: str) -> None:
     """Have the next attempt go to another cluster."""
-    job = read_json(folder.job)
-    if job is not None:
-        write_json(folder.job, {**job, "launch": {**(job.get("launch") or {}), "ray_address": address}})
+    _tell(folder, launch={**((read_json(folder.job) or {}).get("launch") or {}), "ray_address": address})
+
+
+def _check(handle: JobHandle) -> None:
+    """See that there is something to judge again.
+
+    Raises:
+        UsageError: if there is not.
+        DataError: if its records cannot be read.
+    """
+    from mlaas_lab import records
+    from mlaas_lab.evaluation.judgements import failed
+
+    if handle.job.task != "eval":
+        raise UsageError(f"job {handle.id} is a {handle.job.task}; only evaluations have judges.")
+    if not handle.job.state.ended:
+        raise UsageError(f"job {handle.id} is {handle.job.state}.", next=f"`wait {handle.id}` first.")
+    if not failed(records.read(handle.folder.records)):
+        raise UsageError(f"no judge of job {handle.id} failed: there is nothing to judge again.")
 
 
 def _run(args: Resume, lab: Lab) -> JobHandle:
     if args.wait and args.detach:
         raise UsageError("--wait and --detach say the opposite.")
+    handle = lab.jobs.get(args.job)
+    if args.retry_failed:
+        _check(handle)
+    if handle.job.state.ended:
+        _tell(handle.folder, retry_failed=args.retry_failed)
     if args.ray_address:
-        _move(lab.jobs.get(args.job).folder, args.ray_address)
-    return lab.waited(lab.jobs.resume(args.job), True if args.wait else False if args.detach else None)
+        _move(handle.folder, args.ray_address)
+    resumed = lab.jobs.resume(args.job, again=args.retry_failed)
+    return lab.waited(resumed, True if args.wait else False if args.detach else None)
 
 
-command = Command(args=Resume, run=_run, examples=("resume support", "resume 3f9a --wait"))
+command = Command(
+    args=Resume, run=_run, examples=("resume support", "resume 3f9a --wait", "resume my-eval --retry-failed")
+)

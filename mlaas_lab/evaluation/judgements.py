@@ -25,6 +25,10 @@ LASTING = frozenset({ScoreStatus.OK, ScoreStatus.NOT_APPLICABLE})
 """A judge that said one of these need not be asked again."""
 
 
+FAILED = frozenset(ScoreStatus) - LASTING
+"""What is judged again, if somebody asks for it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Said:
     """What became of asking a judge once."""
@@ -147,6 +151,14 @@ class Judgements:
 
     def _unwritable(self, error: OSError) -> DataError:
         return DataError(f"{self._path} cannot be used: {error.strerror}.", next="Make room, then resume the job.")
+
+
+def failed(records: pl.DataFrame) -> int:
+    """Scores that are missing since a judge failed, not a target."""
+    judged = [name.removesuffix("_judge") for name in records.columns if name.endswith("_judge")]
+    missing = [pl.col(f"{name}_status").is_in([*FAILED]) for name in judged if f"{name}_status" in records.columns]
+    answered = records.filter(pl.col("output").is_not_null())
+    return sum(int(answered.select(one.sum()).item()) for one in missing)
 
 
 def accounts(records: pl.DataFrame, judges: Mapping[str, str]) -> list[dict[str, JSON]]:

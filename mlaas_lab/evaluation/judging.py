@@ -155,7 +155,9 @@ class Judging:
                 self._known[name][row] = _without(f"{first} has no answer to compare with")
             else:
                 asks = _asks(judge, sample, output, other or "")
-                decides = [name, self._plan.judged_by(name), judge.times, judge.temperature, asks]
+                # Its name says who judges and how often; what nobody can vouch for does not count, so that what was
+                # judged once stays although a server was started anew elsewhere.
+                decides = [name, self._plan.contents.get(name), asks]
                 names = {"target": target, "sample_id": sample_id, "repeat": repeat}
                 key = hashlib.sha256(orjson.dumps([names, decides])).hexdigest()
                 yield Case(metric=name, row=row, names=names, asks=asks, key=key)

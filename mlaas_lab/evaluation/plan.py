@@ -69,11 +69,6 @@ class Plan:
         told = self.told.get(unit.target)
         return Shown(self.samples[unit.place].messages, None) if told is None else told[unit.place]
 
-    def judged_by(self, metric: str) -> str:
-        """What stands behind the judge of `metric`, as far as anybody knows."""
-        route = self.judges[metric]
-        return self.contents.get(metric) or f"{route.name} {route.url}"
-
     def units(self) -> Iterator[Unit]:
         """All of them, by target, sample and repeat."""
         for target in self.routes:

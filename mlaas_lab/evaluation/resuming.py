@@ -1,7 +1,7 @@
 """What earlier attempts of a job left behind, and what of it need not be asked again.
 
 An answer is never asked for twice, and neither is a prompt that was refused. What was cancelled or failed in any other
-way is asked again. All of it counts only if the plan is still the one it was made for.
+way is asked again, unless only judges are to be. All of it counts only if the plan is still the one it was made for.
 """
 
 import hashlib
@@ -17,6 +17,8 @@ from mlaas_lab.evaluation.plan import Plan, Unit
 from mlaas_lab.records import left_behind
 from mlaas_lab.store.folder import read_json, write_json
 
+RETRY = "retry_failed"
+"""In a job's file: no target is to be asked, only judges that failed."""
 LASTING = frozenset(snake(error.__name__) for error in (InvalidRequest, ContentFiltered))
 """Errors that follow from the prompt: it would only meet them again. A key, a quota or a name may have been mended."""
 
@@ -34,6 +36,13 @@ class Left:
         """Those rows, each unit once."""
         folder = self._context.folder
         kept_for = read_json(folder.plan)
+        only_judges = bool((read_json(folder.job) or {}).get(RETRY))
+        if only_judges and kept_for != _described(self._plan):
+            # Whoever asks for that wants these records mended, not others.
+            raise DataError(
+                "The data, the targets or what they serve changed since: their answers are not judged again.",
+                next="`eval` them anew.",
+            )
         if self._context.attempt < 2 or kept_for is None:
             return
         if kept_for != _described(self._plan):
@@ -45,11 +54,15 @@ class Left:
         try:
             for row in left_behind(folder.records):
                 unit = _unit(row, places)
-                if unit is not None and unit not in self.done and _stays(row):
+                if unit is not None and unit not in self.done and (only_judges or _stays(row)):
                     self.done.add(unit)
                     yield row
         except DataError as error:
+            if only_judges:
+                raise
             self._context.note(f"{one_line(error)} Starting anew.")
+        if only_judges:
+            self.done.update(self._plan.units())
 
     def remember(self) -> None:
         """Say in the job's folder what the rows that follow were asked for; to be called before the first of them."""

@@ -20,13 +20,16 @@ from mlaas_lab.evaluation import judge as judge_module
 from mlaas_lab.evaluation import judging
 from mlaas_lab.evaluation.bills import bills
 from mlaas_lab.evaluation.judge import Judge, verdict
-from mlaas_lab.evaluation.judgements import Said, together
+from mlaas_lab.evaluation.judgements import Said, failed, together
 from mlaas_lab.evaluation.plan import prepare
-from mlaas_lab.evaluation.resuming import digest
+from mlaas_lab.evaluation.resuming import RETRY, digest
 from mlaas_lab.evaluation.run import run
 from mlaas_lab.references import spec_hash
 from mlaas_lab.schema import Message, Sample, Score, ScoreStatus
+from mlaas_lab.spec import read
 from mlaas_lab.store import Store
+from mlaas_lab.store.folder import write_json
+from mlaas_lab.tasks.eval import Eval
 
 CLAIMS = '{"claims": [{"text": "It is red.", "supported": true}, {"text": "It flies.", "supported": false}]}'
 JUDGED = ("answer_relevancy", "faithfulness", "preference", "rubric", "task_completion")
@@ -225,6 +228,10 @@ class TestWords:
         assert sorted(told) == ["faithfulness", "rubric"]
         assert "{{criteria}}" in told["rubric"]
         assert "{{answer}}" in told["rubric"]
+
+
+def load_command(name):
+    return registry.load("command", name)
 
 
 def user(text):
@@ -477,6 +484,71 @@ class TestGoingOn:
             run(wanted, again())
             assert len(server.requests) == 2
             assert column(context, by(server)) == {"a": 0.5}
+
+
+class TestRetryFailed:
+    @pytest.fixture
+    def retried(self, context, again):
+        """The next attempt, which is to ask judges only."""
+
+        def retried():
+            write_json(context.folder.job, {RETRY: True})
+            return again()
+
+        return retried
+
+    def test_only_judges_that_failed_are_asked_and_good_scores_stay(self, context, retried, spec, data):
+        replies = {"b": "Hm.", "c": "I'm sorry, but I can't help with that."}
+        with (
+            Loopback(reply=lambda body: replies.get(part(body, "answer"), CLAIMS)) as server,
+            Loopback(faults=[failing(500)]) as away,
+        ):
+            name, target = by(server), f"openai/m?base_url={away.base_url}"
+            wanted = spec(data=data(*"abcd"), targets=target, metrics=(name, "length_words"), retries=0, concurrency=1)
+            run(wanted, context)
+            before, asked = records.read(context.folder.records), (len(server.requests), len(away.requests))
+            assert (failed(before), before["error"].null_count()) == (len({*before["output"]} & {"b", "c"}), 3)
+            replies.clear()
+            found = run(wanted, retried()).result
+            assert len(away.requests) == asked[1], "no target is asked, not even what failed"
+            assert len(server.requests) == asked[0] + failed(before)
+        after = records.read(context.folder.records)
+        assert (found["asked"], found["kept"], failed(after)) == (0, 4, 0)
+        good = before[f"{name}_status"].is_in(["ok", "not_applicable"])
+        assert after.filter(good).equals(before.filter(good))
+        assert after.drop(name, f"{name}_status", f"{name}_reason", f"{name}_cost_usd").equals(
+            before.drop(name, f"{name}_status", f"{name}_reason", f"{name}_cost_usd")
+        )
+        assert after.columns == before.columns
+
+    def test_records_of_another_plan_stay_as_they_are(self, context, retried, spec, data):
+        with Loopback(reply=lambda body: "Hm.") as server:
+            run(spec(data=data("a"), targets="echo/a", metrics=(by(server),)), context)
+            before = context.folder.records.read_bytes()
+            with pytest.raises(DataError, match="their answers are not judged again"):
+                run(spec(data=data("b"), targets="echo/a", metrics=(by(server),)), retried())
+            assert len(server.requests) == 1
+        assert context.folder.records.read_bytes() == before
+
+    @pytest.mark.long
+    def test_a_job_that_succeeded_is_judged_again(self, lab, data):
+        replies = {"b": "Hm."}
+        with Loopback(reply=lambda body: replies.get(part(body, "answer"), CLAIMS)) as server:
+            words = [str(data(*"abc")), "--targets", "echo/a", "--metrics", by(server), "--name", "mine"]
+            job = lab.submit("eval", read(Eval, ["--data", *words]), wait=True)
+            before = records.read(job.folder.records)
+            assert (str(job.job.state), failed(before)) == ("succeeded", 1)
+            assert any("--retry-failed" in line for line in job.logs())
+            replies.clear()
+            resume = load_command("resume")
+            again = resume.run(read(resume.args, ["mine", "--retry-failed", "--wait"]), lab)
+            assert (again.id, str(again.job.state), again.job.attempt) == (job.id, "succeeded", 2)
+            assert again.as_json()["summary"][0]["n"] == 3
+            assert len(server.requests) == 4
+            with pytest.raises(UsageError, match="nothing to judge again"):
+                resume.run(read(resume.args, ["mine", "--retry-failed"]), lab)
+            resume.run(read(resume.args, ["mine", "--wait"]), lab)
+            assert lab.jobs.get("mine").job.attempt == 2, "what succeeded does not go on by itself"
 
 
 @pytest.mark.parametrize("reply", ['{"a": 1} and more', "", "null", '"{}"', "{'a': 1}", "[" * 5000, "NaN"])
