@@ -51,6 +51,8 @@ def compare(
     html: str | PathLike[str] | None = ...,
     margin: float | None = ...,
     seed: int | None = ...,
+    static: bool = ...,
+    show: str = ...,
 ) -> Comparison: ...
 
 def config() -> Configuration: ...

@@ -117,22 +117,50 @@ class Notebook:
     def finish(self, shown: Shown | None) -> None:
         """Draw the final state where the growing one was; it is not shown a second time as the cell's result."""
         if self._handle is not None and shown is not None:
-            data = shown._repr_mimebundle_()
+            live = _live(shown)
+            data = _still(shown, beside=live)
             PACE.wait(data)
             self._handle.update(data, raw=True)
+            _show_live(shown, live)
             shown.drawn = True
 
 
 def show(shown: Any) -> None:
-    """Show a result in a notebook: a job that runs stays up to date, what was drawn already is left alone."""
+    """Show a result in a notebook: a job that runs stays up to date, what was drawn already is left alone.
+
+    What has a live view gets it as an output of its own: the static one before it is what the notebook's file, a page
+    without a kernel and an export show, and hides while the live one works.
+    """
     from IPython.display import display
 
     if shown.drawn:
         shown.drawn = False
-    elif hasattr(shown, "settled"):
+    elif not getattr(shown, "settled", True):
         _follow(shown)
     else:
-        display(shown._repr_mimebundle_(), raw=True)
+        live = _live(shown)
+        display(_still(shown, beside=live), raw=True)
+        _show_live(shown, live)
+
+
+def _live(shown: Any) -> Any | None:
+    from mlaas_lab import widgets
+
+    return widgets.of(shown) if in_notebook() else None
+
+
+def _still(shown: Any, *, beside: Any | None) -> dict[str, str]:
+    data: dict[str, str] = shown._repr_mimebundle_()
+    return data if beside is None else {**data, "text/html": f'<div class="mlaas-still">{data["text/html"]}</div>'}
+
+
+def _show_live(shown: Any, live: Any | None) -> None:
+    from IPython.display import display
+
+    if live is not None:
+        view = {"version_major": 2, "version_minor": 0, "model_id": live.model_id}
+        words = f"{shown.view().title}: the live view needs a kernel; run the cell again."
+        display({"application/vnd.jupyter.widget-view+json": view, "text/plain": words}, raw=True)
 
 
 def _follow(shown: Any) -> None:

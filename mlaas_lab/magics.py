@@ -79,6 +79,8 @@ class MlaasMagics(Magics):
         front = fronts.Notebook() if fronts.in_notebook() else fronts.Terminal(sys.stderr)
         lab = Lab(Preferences().config(**self.settings), live=front.live, keeper=fronts.variables(self._names))
         result = _dispatch.execute(words, lab, body=cell)
+        if result is not None and not lab.settings.widgets:
+            result.still = True
         front.finish(result)
         value = result.as_json() if plain and result is not None else result
         self._names["_mlaas"] = value

@@ -77,6 +77,8 @@ class Settings(BaseModel):
     """Your own price lists, a YAML file or a folder of them; they win over ours."""
     cny_per_usd: Decimal | None = Field(None, gt=0)
     """What a dollar costs in CNY, in place of the dated rate that is known."""
+    widgets: bool = True
+    """Notebooks show evaluations as live views too; false: as static ones alone."""
     report_every_s: float = Field(0.25, ge=0.05)
     """How often a waiting cell or terminal redraws, in seconds."""
 

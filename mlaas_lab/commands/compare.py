@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,9 +17,12 @@ from mlaas_lab.lab import Lab
 from mlaas_lab.schema import JSON, Job
 from mlaas_lab.spec import Arg, Refers, Spec
 from mlaas_lab.view import Shown, View
+from mlaas_lab.widgets.links import links
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from mlaas_lab.widgets.kernel import Compared
 
 
 class Compare(Spec):
@@ -32,6 +36,10 @@ class Compare(Spec):
     """Targets whose difference surely lies within ± margin are `equivalent`; by default as in the evaluation."""
     seed: int | None = None
     """Of the bootstrap and the permutations; by default as in the evaluation."""
+    static: bool = False
+    """In a notebook: the static view alone."""
+    show: str = ""
+    """The rows that the live view begins with, as in `target=echo/up&only=errors`."""
 
 
 class Comparison(Shown):
@@ -47,6 +55,9 @@ class Comparison(Shown):
         self.notes = tuple(notes)
         self.summary, self.verdicts = summarize(self.frame, seed=seed, margin=margin)
         self.page: Path | None = None
+        self.words: tuple[str, ...] = ("compare",)
+        self.links: tuple[tuple[str, str], ...] = ()
+        self.show = ""
 
     @property
     def title(self) -> str:
@@ -54,12 +65,34 @@ class Comparison(Shown):
         targets = self.frame["target"].unique(maintain_order=True).to_list()
         return " against ".join(targets) if len(targets) < 3 else f"{len(targets)} targets compared"
 
-    def views(self) -> list[View]:
-        """Scores and verdicts, and what every other panel finds."""
+    @cached_property
+    def _panels(self) -> list[View]:
+        """What every panel finds but the answers, which a live view has in pages."""
         from mlaas_lab import panels
         from mlaas_lab.panels.board import board
 
-        return [board(self.summary, self.verdicts), *panels.draw(self.frame, without=("board",))]
+        return [board(self.summary, self.verdicts), *panels.draw(self.frame, without=("board", "outputs"))]
+
+    def views(self) -> list[View]:
+        """Scores and verdicts, and what every other panel finds."""
+        from mlaas_lab import panels
+
+        others = set(panels.panels()) - {"outputs"}
+        return [*self._panels, *panels.draw(self.frame, without=others)]
+
+    def compared(self) -> "Compared":
+        """What a live view stands on."""
+        from mlaas_lab.widgets.kernel import Compared
+
+        return Compared(
+            title=self.title,
+            frame=self.frame,
+            views=self._panels,
+            words=self.words,
+            facts=[f"{len(self.frame):,} records", *self.notes],
+            links=self.links,
+            show=self.show,
+        )
 
     def view(self) -> View:
         """All of it, with the page's path if there is one."""
@@ -106,6 +139,10 @@ def _run(args: Compare, lab: Lab) -> Comparison:
             if source.unfinished
         ],
     )
+    made.still = args.static
+    made.show = args.show
+    made.words = _again(args)
+    made.links = links({job.id: job for several in jobs for job in several}.values())
     if args.html is not None:
         _write(args, made, [(s, j, len(f)) for s, j, f in zip(sources, jobs, frames, strict=True)], lab)
     return made
@@ -124,6 +161,13 @@ def _together(frames: "Sequence[pl.DataFrame]") -> "pl.DataFrame":
 def _asked(source: "_sources.Source", known: "Sequence[Job]") -> list[Mapping[str, Any]]:
     """What the evaluations behind a source were asked with, as far as this machine or its run says."""
     return [job.spec for job in known] or ([source.asked] if source.asked else [])
+
+
+def _again(args: Compare) -> tuple[str, ...]:
+    """The command, word by word, that shows the same."""
+    margin = ["--margin", f"{args.margin:g}"] if args.margin is not None else []
+    seed = ["--seed", str(args.seed)] if args.seed is not None else []
+    return ("compare", *args.runs, *margin, *seed)
 
 
 def _agreed(specs: Sequence[Any], name: str) -> Any:

@@ -20,6 +20,8 @@ class Task:
     """`module:function`, called as `entry(spec, context) -> Outcome` in a process of its own."""
     view: str = ""
     """`module:function` that draws a job's results: `views(folder) -> list[View]`."""
+    live: str = ""
+    """`module:function` that makes the live view of a job that succeeded: `live(job)`, or None."""
     tracked: bool = True
     """Gets an MLflow run."""
     fresh: Callable[[Any], bool] = lambda _spec: False

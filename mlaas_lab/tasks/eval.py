@@ -69,6 +69,7 @@ task = Task(
     spec=Eval,
     entry="mlaas_lab.evaluation.run:run",
     view="mlaas_lab.panels.board:views",
+    live="mlaas_lab.widgets:evaluated",
     fresh=lambda spec: not spec.cache,
     resumable=True,
 )
