@@ -138,7 +138,7 @@ def _path(d: str, hue: int, *, faint: bool = False) -> Markup:
         d=d,
         fill="none",
         stroke="currentColor",
-        stroke_dasharray=None if faint else DASHES[hue % HUES],
+        stroke_dasharray=None if faint else DASHES[_look(hue)],
         vector_effect="non-scaling-stroke",
         class_=f"curve h{hue % HUES}" + (" faint" if faint else ""),
     )
@@ -149,7 +149,7 @@ def _path(d: str, hue: int, *, faint: bool = False) -> Markup:
 def shape(x: str, y: float, hue: int, kind: str = "", *, hollow: bool = False) -> Markup:
     """The shape of series `hue`, its middle at a place; hollow is its outline alone."""
     colour = kind or f"h{hue % HUES}"
-    path = element("path", d=SHAPES[hue % HUES], class_=f"{'curve' if hollow else 'fill'} {colour}")
+    path = element("path", d=SHAPES[_look(hue)], class_=f"{'curve' if hollow else 'fill'} {colour}")
     return element("svg", path, x=x, y=y, class_="at", overflow="visible")
 
 
@@ -184,8 +184,13 @@ def legend(names: Sequence[tuple[int, str, bool]]) -> Markup:
 
 
 def _dash(hue: int, *, dots: bool) -> dict[str, str]:
-    dash = None if dots else DASHES[hue % HUES]
+    dash = None if dots else DASHES[_look(hue)]
     return {"stroke_dasharray": dash} if dash else {}
+
+
+def _look(hue: int) -> int:
+    """Which shape or dash goes with series `hue`: the seventh has the first one's colour, and another shape."""
+    return (hue + hue // HUES) % HUES
 
 
 def _stairs(curve: Sequence[Point]) -> list[Point]:

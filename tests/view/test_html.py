@@ -89,6 +89,14 @@ def test_series_differ_in_more_than_colour():
     assert len(shapes) == 3
 
 
+def test_no_two_of_many_series_look_alike():
+    """A seventh has the first one's colour, and must not have its dash too."""
+    lines = [Series(name=str(i), x=[0, 1], y=[i, i + 1]) for i in range(12)]
+    elements = page(Line(title="", series=lines)).elements
+    looks = [(a["class"], a.get("stroke-dasharray")) for tag, a in elements if tag == "path"]
+    assert len(set(looks)) == len(looks) == 12
+
+
 def test_whiskers_lie_where_the_numbers_are():
     rows = [Whisker(label="a", mean=0.5, low=0.25, high=0.75), Whisker(label="none", mean=None, low=None, high=None)]
     shown = page(Whiskers(title="", rows=rows, domain=(0.0, 1.0)))
