@@ -18,14 +18,15 @@ import polars as pl
 from mlaas_lab import registry
 from mlaas_lab.context import Context
 from mlaas_lab.errors import CallError, one_line, snake
-from mlaas_lab.evaluation.bills import NOT_BILLED
+from mlaas_lab.evaluation.budget import MICRO, Budget
 from mlaas_lab.evaluation.judge import Judge
 from mlaas_lab.evaluation.judgements import LASTING, Judgement, Judgements, Said, accounts, total
+from mlaas_lab.evaluation.metering import Meter
 from mlaas_lab.evaluation.plan import Plan
 from mlaas_lab.evaluation.scoring import STATUS, Guarded, as_asked, as_score, filled, missing
-from mlaas_lab.inference import Client, Params, Route, on_loop
+from mlaas_lab.inference import Client, Params, on_loop
 from mlaas_lab.pricing import cost
-from mlaas_lab.schema import JSON, Attempt, Completion, Message, Sample, Score, ScoreStatus
+from mlaas_lab.schema import JSON, Attempt, Completion, Cost, Message, Sample, Score, ScoreStatus
 from mlaas_lab.store.folder import read_json, write_json
 
 MOST_TOKENS = 2048
@@ -34,14 +35,15 @@ LOOK_S = 0.2
 """How often somebody looks whether to stop, in seconds."""
 HALF = 0.5
 """The share of an answer set against itself, and of one of two that are as good."""
-NEVER_SENT = ("unreachable", "timed_out")
-"""Errors that cost nothing if there was no connection."""
+CAPPED = Score(value=None, status=ScoreStatus.JUDGE_ERROR, reason="The job may spend no more: this was not judged.")
 STOPPED = Score(value=None, status=ScoreStatus.JUDGE_ERROR, reason="The job was stopped before this was judged.")
 ITSELF = Judgement(score=Score(value=HALF, reason="the answer that others are compared with"), usd=Decimal(0))
 
 
-def with_judgements(records: pl.DataFrame, plan: Plan, context: Context) -> pl.DataFrame:
-    """`records`, scored too by the metrics that have a judge; what each was told is left in the job's folder.
+def with_judgements(records: pl.DataFrame, plan: Plan, context: Context, budget: Budget) -> pl.DataFrame:
+    """`records`, scored too by the metrics that have a judge, as far as `budget` goes.
+
+    What each judge was told is left in the job's folder.
 
     Raises:
         DataError: if what judges say cannot be kept.
@@ -51,7 +53,7 @@ def with_judgements(records: pl.DataFrame, plan: Plan, context: Context) -> pl.D
     told = {registry.parted(name)[0]: _judge(plan, name).text for name in plan.judges}
     write_json(context.folder.prompts, {**(read_json(context.folder.prompts) or {}), **told})
     with Judgements(context.folder.judgements) as judgements:
-        judging = Judging(plan, records, judgements, context)
+        judging = Judging(plan, records, judgements, context, budget)
         on_loop(judging.run())
         return judging.scored()
 
@@ -86,8 +88,11 @@ class Case:
 class Judging:
     """All judges of one evaluation on one table of its records; `run` on an event loop, then `scored`."""
 
-    def __init__(self, plan: Plan, records: pl.DataFrame, judgements: Judgements, context: Context) -> None:
+    def __init__(
+        self, plan: Plan, records: pl.DataFrame, judgements: Judgements, context: Context, budget: Budget
+    ) -> None:
         """Nobody is asked yet."""
+        self._budget = budget
         self._plan = plan
         self._records = records
         self._judgements = judgements
@@ -97,6 +102,10 @@ class Judging:
         """Of rows about which nobody is asked, by metric."""
         self._cases = [case for name in plan.judges for case in self._askable(name)]
         self._done = 0
+        self._meters = {
+            name: Meter(route, _params(_judge(plan, name)), retries=plan.limits.retries, book=plan.prices)
+            for name, route in plan.judges.items()
+        }
 
     async def run(self) -> None:
         """Ask about every answer that has no lasting judgement yet, until all are judged or somebody stops it.
@@ -107,7 +116,7 @@ class Judging:
         left = [case for case in self._cases if not self._judgements.lasts(case.key)]
         self._done = len(self._cases) - len(left)
         self._tell()
-        async with Client(self._plan.limits) as client:
+        async with self._budget, Client(self._plan.limits) as client:
             workers: set[asyncio.Future[None]] = set()
             for name, route in self._plan.judges.items():
                 cases = [case for case in left if case.metric == name]
@@ -170,39 +179,47 @@ class Judging:
 
     async def _work(self, client: Client, waiting: Iterator[Case]) -> None:
         for case in waiting:
-            judge, route = _judge(self._plan, case.metric), self._plan.judges[case.metric]
-            said = [await self._once(client, route, judge, case) for _ in range(judge.times)]
+            times = _judge(self._plan, case.metric).times
+            said = [await self._once(client, case) for _ in range(times)]
             self._judgements.add(case.key, {"metric": case.metric, **case.names}, said)
             self._done += 1
             self._tell()
 
-    async def _once(self, client: Client, route: Route, judge: Judge, case: Case) -> Said:
+    async def _once(self, client: Client, case: Case) -> Said:
         """One judgement of an answer, in as many calls as it takes."""
-        said = [await self._call(client, route, judge, messages) for messages in case.asks]
+        said = [await self._call(client, case.metric, messages) for messages in case.asks]
         return said[0] if len(said) == 1 else swapped(*said)
 
-    async def _call(self, client: Client, route: Route, judge: Judge, messages: Sequence[Message]) -> Said:
-        params = Params(max_tokens=MOST_TOKENS, temperature=judge.temperature)
+    async def _call(self, client: Client, metric: str, messages: Sequence[Message]) -> Said:
+        meter = self._meters[metric]
+        held = 0 if self._budget.cap is None else meter.most(messages)
+        if not await self._budget.reserve(held):
+            return Said(score=CAPPED, usd=Decimal(0))
+        said, attempts, price = await self._asked(client, metric, messages)
+        paid, known = meter.paid(held, attempts, price)
+        self._budget.settle(held, paid, known=known)
+        return replace(said, usd=Decimal(paid) / MICRO if known else None)
+
+    async def _asked(
+        self, client: Client, metric: str, messages: Sequence[Message]
+    ) -> tuple[Said, Sequence[Attempt], Cost]:
+        """What one call said, and what is known of its price."""
+        judge, route, book = _judge(self._plan, metric), self._plan.judges[metric], self._plan.prices
         try:
-            done = await client.complete(route, messages, params)
+            done = await client.complete(route, messages, _params(judge))
         except CallError as error:
             name = snake(type(error).__name__)
             score = Score(value=None, status=STATUS.get(name, ScoreStatus.JUDGE_ERROR), reason=one_line(error))
-            return Said(score=score, usd=self._lost(route, error))
-        last, earlier = done.attempts[-1], done.attempts[:-1]
-        paid = cost(route.place, done.usage, at=last.ended_at, book=self._plan.prices, answered=done.model)
-        usd = None if any(map(_may_be_billed, earlier)) else paid.usd
-        return Said(score=read(judge, done), usd=usd, judge=done.model or route.name, replies=(done.text,))
-
-    def _lost(self, route: Route, error: CallError) -> Decimal | None:
-        """What a call without an answer cost."""
-        attempts: tuple[Attempt, ...] = error.attempts
-        if error.usage is not None and attempts and not any(map(_may_be_billed, attempts[:-1])):
-            return cost(route.place, error.usage, at=attempts[-1].ended_at, book=self._plan.prices).usd
-        return None if any(map(_may_be_billed, attempts)) else Decimal(0)
+            price = Cost(usd=None)
+            if error.usage is not None and error.attempts:
+                price = cost(route.place, error.usage, at=error.attempts[-1].ended_at, book=book)
+            return Said(score=score), error.attempts, price
+        price = cost(route.place, done.usage, at=done.attempts[-1].ended_at, book=book, answered=done.model)
+        return Said(score=read(judge, done), judge=done.model or route.name, replies=(done.text,)), done.attempts, price
 
     def _tell(self) -> None:
-        self._context.progress(self._done, len(self._cases), unit="answers", phase="judging")
+        n, total, spent = self._done, len(self._cases), self._budget.progress()
+        self._context.progress(n, total, unit="answers", phase="judging", **spent)
 
 
 def read(judge: Judge, done: Completion) -> Score:
@@ -253,11 +270,8 @@ def _without(reason: str) -> Judgement:
     return Judgement(score=Score(value=None, status=ScoreStatus.NOT_APPLICABLE, reason=reason), usd=Decimal(0))
 
 
-def _may_be_billed(attempt: Attempt) -> bool:
-    """Whether an attempt that failed may be billed all the same."""
-    if attempt.error is None or attempt.error in NOT_BILLED:
-        return False
-    return attempt.connected_at is not None or attempt.error not in NEVER_SENT
+def _params(judge: Judge) -> Params:
+    return Params(max_tokens=MOST_TOKENS, temperature=judge.temperature)
 
 
 def _dollars(one: Judgement) -> float | None:

@@ -123,7 +123,7 @@ def answers(plan: Plan, context: Context, budget: Budget | None = None) -> Answe
             for record in asking.unasked():
                 writer.add(record)
         frame = with_late_scores(writer.frame(), plan.metrics, plan.samples)
-        frame = with_judgements(frame, plan, context)
+        frame = with_judgements(frame, plan, context, budget)
         writer.close(frame)
     unasked = len(frame.filter(pl.col("error") == CAPPED))
     return Answers(records=frame, asked=len(frame) - kept - cached - unasked, kept=kept, cached=cached)
@@ -146,7 +146,7 @@ def _budget(spec: Eval, plan: Plan, context: Context) -> Budget:
     """
     if spec.max_usd is None:
         return Budget(path=context.folder.budget)
-    metering.check(plan.routes.values(), plan.params, book=plan.prices)
+    metering.check((*plan.routes.values(), *plan.judges.values()), plan.params, book=plan.prices)
     return Budget(Decimal(str(spec.max_usd)), context.folder.budget)
 
 

@@ -414,6 +414,28 @@ class TestMoney:
         paid = records.read(context.folder.records)[f"{name}_cost_usd"]
         assert (paid.null_count() == 0) == known
 
+    def test_a_cap_holds_for_judges_too(self, context, spec, data):
+        with emulated("openai", mind=lambda question: said(question, CLAIMS)) as server:
+            judge = emulated_target(server, "openai", model="gpt-4.1-mini")
+            name = f"faithfulness?judge={quote(judge, safe=':/?=')}"
+            wanted = spec(data=data(*map(str, range(30))), targets="echo/a", metrics=(name,), max_usd=0.0045, retries=0)
+            found = run(wanted, context).result
+        frame = records.read(context.folder.records)
+        statuses = found["judges"][0]["statuses"]
+        assert statuses["ok"] > 0
+        assert statuses["judge_error"] > 0
+        assert statuses["ok"] + statuses["judge_error"] == 30
+        assert "may spend no more" in frame.filter(frame[name].is_null())[f"{name}_reason"][0]
+        assert frame[f"{name}_cost_usd"].sum() == pytest.approx(found["spent_usd"], abs=1e-9)
+        assert 0 < found["spent_usd"] <= 0.0045
+
+    def test_under_a_cap_a_judge_needs_a_price(self, context, spec, data):
+        with Loopback() as server:
+            wanted = spec(data=data("a"), targets="echo/a", metrics=(by(server),), max_usd=1)
+            with pytest.raises(UsageError, match="needs a price for every target, and openai/judge"):
+                run(wanted, context)
+            assert server.requests == []
+
     def test_measured_latencies_do_not_know_of_judges(self, context, spec, data):
         with Loopback(reply=lambda body: CLAIMS, delay_s=0.2) as server:
             run(spec(data=data("a", "b"), targets="echo/a", metrics=(by(server),)), context)
