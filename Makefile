@@ -11,13 +11,16 @@ PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-c
 MADE_FROM := pyproject.toml .ci/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-ray matrix conformance check lab bench clean
+.PHONY: help demo compare test test-long test-ray matrix conformance check lab bench clean
 
 help:  ## Show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: $(VENV)/.demo  ## Fine-tune, serve, compare and log, for real, in the quickstart notebook
 	@$(BIN)/python notebooks/execute.py notebooks/01_quickstart.ipynb --to build
+
+compare: $(VENV)/.demo  ## Compare seven candidates, the hosted ones emulated, in the second notebook
+	@$(BIN)/python notebooks/execute.py notebooks/02_compare.ipynb --to build
 
 test: $(VENV)/.dev  ## Run the tests; ARGS=tests/FILE runs some
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term)
