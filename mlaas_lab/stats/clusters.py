@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas_lab.stats.intervals import Floats, Limits, is_share
-from mlaas_lab.stats.paired import FEW_KINDS, RESAMPLES
+from mlaas_lab.stats.paired import FEW_KINDS, MANY, RESAMPLES, is_even
 from mlaas_lab.stats.student import NORMAL, t_quantile
 
 Groups = NDArray[np.int64]
@@ -78,8 +78,9 @@ def difference_limits(
     """Limits of the mean difference (n,) by a bootstrap of whole groups (Davison & Hinkley 1997, section 3.8).
 
     As in `paired.difference_limits`: where both scores are shares, half an average group is added to each cell of the
-    2 × 2 table. Percentiles are widened for few groups (Hesterberg 2015, section 5.4). None where the weight lies in
-    fewer than six groups, or other numbers do not spread.
+    2 × 2 table. Percentiles are widened for few groups (Hesterberg 2015, section 5.4). For 10,000 groups and more they
+    are those of the normal limit of a ratio (Cochran 1977, section 6.4). None where the weight lies in fewer than six
+    groups, or other numbers do not spread.
     """
     if effective(groups) < FEWEST_GROUPS - 1e-9:
         return None, None
@@ -94,6 +95,9 @@ def difference_limits(
         sums = np.concatenate([sums, sums, [-size, 0.0, 0.0, size]])
         sizes = np.concatenate([sizes, sizes, np.full(4, size)])
     tail = NORMAL.cdf(t_quantile(0.5 - confidence / 2, weighing - 1) * math.sqrt(weighing / (weighing - 1)))
+    if count >= MANY and (error := _limiting_error(sums, sizes, count)) is not None:
+        mean, half = float(sums.sum() / sizes.sum()), NORMAL.inv_cdf(1 - tail) * error
+        return mean - half, mean + half
     means = _resampled(sums, sizes, count, np.random.default_rng(seed))
     low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)
@@ -125,6 +129,13 @@ def _per_group(values: Floats, groups: Groups) -> Floats:
 def _around(values: Floats, groups: Groups, quantile: float) -> tuple[float, float]:
     mean, error = float(values.mean()), standard_error(values, groups) or 0.0
     return mean - quantile * error, mean + quantile * error
+
+
+def _limiting_error(sums: Floats, sizes: Floats, count: int) -> float | None:
+    """Of the mean over `count` groups drawn from these; None where few groups carry all the weight."""
+    residuals = sums - sums.sum() / sizes.sum() * sizes
+    squares = residuals * residuals
+    return math.sqrt(float(squares.mean()) / count) / float(sizes.mean()) if is_even(squares) else None
 
 
 def _resampled(sums: Floats, sizes: Floats, count: int, generator: np.random.Generator) -> Floats:

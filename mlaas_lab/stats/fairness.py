@@ -4,12 +4,14 @@ Slices are different samples, so nothing is paired here. It knows scores by the 
 """
 
 import math
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache, reduce
 
 import numpy as np
 
-from mlaas_lab.stats.intervals import Floats, Limits, is_binary, is_share, mean_limits
+from mlaas_lab.stats.intervals import MANY, Floats, Limits, Moments, mean_limits
 from mlaas_lab.stats.paired import holm
 from mlaas_lab.stats.student import t_cdf
 
@@ -49,40 +51,45 @@ class Slice:
 
 
 def slices(
-    scores: Mapping[str, Floats], *, higher_is_better: bool = True, alpha: float = 0.05, confidence: float = 0.95
+    scores: Mapping[str, Floats | Moments],
+    *,
+    higher_is_better: bool = True,
+    alpha: float = 0.05,
+    confidence: float = 0.95,
 ) -> list[Slice]:
     """A line per slice, in the order given.
 
     Args:
-        scores: of the samples of each slice; an empty one has a line that knows nothing.
+        scores: of the samples of each slice, or what is left of them; an empty one has a line that knows nothing.
         higher_is_better: else the good outcome of a share is what lacks to 1.
         alpha: how often, over all slices together, a gap may be seen where there is none.
         confidence: of all intervals.
     """
-    lines = [_against_rest(name, scores, confidence) for name in scores]
+    known = {name: one if isinstance(one, Moments) else _moments(one) for name, one in scores.items()}
+    lines = [_against_rest(name, known, confidence) for name in known]
     adjusted = iter(holm([line.p_value for line in lines if line.p_value is not None]))
     corrected = [None if line.p_value is None else next(adjusted) for line in lines]
     lines = [
         replace(line, p_adjusted=p_value, noise=p_value is None or p_value >= alpha)
         for line, p_value in zip(lines, corrected, strict=True)
     ]
-    if not lines or not all(is_share(values) for values in scores.values()):
+    if not lines or not all(one is None or one.share for one in known.values()):
         return lines
-    good = {name: values if higher_is_better else 1 - values for name, values in scores.items()}
-    best = max((name for name in good if len(good[name])), key=lambda name: float(good[name].mean()), default=None)
+    good = {name: one if higher_is_better else one.turned for name, one in known.items() if one is not None}
+    best = max(good, key=lambda name: good[name].mean, default=None)
     return [_with_ratio(line, good, best, confidence) for line in lines]
 
 
-def gap_limits(first: Floats, second: Floats, *, confidence: float = 0.95) -> Limits:
+def gap_limits(first: Floats | Moments, second: Floats | Moments, *, confidence: float = 0.95) -> Limits:
     """Limits of mean(first) - mean(second), from the limits of both (Newcombe 1998, method 10; Zou & Donner 2008)."""
     (l1, u1), (l2, u2) = mean_limits(first, confidence=confidence), mean_limits(second, confidence=confidence)
     if l1 is None or u1 is None or l2 is None or u2 is None:
         return None, None
-    p1, p2 = float(first.mean()), float(second.mean())
+    p1, p2 = _mean(first), _mean(second)
     return p1 - p2 - math.hypot(p1 - l1, u2 - p2), p1 - p2 + math.hypot(u1 - p1, p2 - l2)
 
 
-def ratio_limits(first: Floats, second: Floats, *, confidence: float = 0.95) -> Limits:
+def ratio_limits(first: Floats | Moments, second: Floats | Moments, *, confidence: float = 0.95) -> Limits:
     """Limits of mean(first) / mean(second) of shares, from the limits of both (Donner & Zou 2012, MOVER-R).
 
     None where the second could be 0.
@@ -90,7 +97,7 @@ def ratio_limits(first: Floats, second: Floats, *, confidence: float = 0.95) -> 
     (l1, u1), (l2, u2) = mean_limits(first, confidence=confidence), mean_limits(second, confidence=confidence)
     if l1 is None or u1 is None or l2 is None or u2 is None or l2 <= 0:
         return None, None
-    p1, p2 = float(first.mean()), float(second.mean())
+    p1, p2 = _mean(first), _mean(second)
     product = p1 * p2
     below = math.sqrt(max(0.0, product**2 - l1 * u2 * (2 * p1 - l1) * (2 * p2 - u2)))
     above = math.sqrt(max(0.0, product**2 - u1 * l2 * (2 * p1 - u1) * (2 * p2 - l2)))
@@ -99,10 +106,18 @@ def ratio_limits(first: Floats, second: Floats, *, confidence: float = 0.95) -> 
 
 
 def fisher(right_1: int, n_1: int, right_2: int, n_2: int) -> float:
-    """Exact two-sided p that two independent shares are equal: tables no likelier than this one (Fisher 1935)."""
-    right = right_1 + right_2
+    """Exact two-sided p that two independent shares are equal: tables no likelier than this one (Fisher 1935).
+
+    Of very many tables those are left out that lie 12 standard deviations farther from the likeliest than this one:
+    all of them together have a chance below 1e-30.
+    """
+    right, n = right_1 + right_2, n_1 + n_2
     possible = np.arange(max(0, right - n_2), min(right, n_1) + 1)
-    factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, max(n_1, n_2) + 1)))])  # logarithms
+    if len(possible) > MANY:
+        middle = right * n_1 / n
+        reach = abs(right_1 - middle) + 12 * math.sqrt(middle * (n - right) / n * n_2 / n) + 1
+        possible = possible[(possible >= middle - reach) & (possible <= middle + reach)]
+    factorials = _log_factorials(max(1, math.ceil(max(n_1, n_2) / MANY)) * MANY)
     first = factorials[n_1] - factorials[possible] - factorials[n_1 - possible]
     second = factorials[n_2] - factorials[right - possible] - factorials[n_2 - right + possible]
     logs = first + second
@@ -110,51 +125,69 @@ def fisher(right_1: int, n_1: int, right_2: int, n_2: int) -> float:
     return float(min(1.0, chances[chances <= chances[right_1 - possible[0]] * (1 + 1e-7)].sum() / chances.sum()))
 
 
-def welch(first: Floats, second: Floats) -> float | None:
+@lru_cache(maxsize=4)
+def _log_factorials(most: int) -> Floats:
+    """The logarithms of 0! to `most`!: (most + 1,)."""
+    found: Floats = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, most + 1)))])
+    return found
+
+
+def welch(first: Floats | Moments, second: Floats | Moments) -> float | None:
     """Two-sided p that two independent means are equal (Welch 1947); None where there is no spread to measure by."""
-    if len(first) < 2 or len(second) < 2:
+    one, other = (each if isinstance(each, Moments) else _moments(each) for each in (first, second))
+    if one is None or other is None or one.n < 2 or other.n < 2:
         return None
-    parts = float(first.var(ddof=1)) / len(first), float(second.var(ddof=1)) / len(second)
+    parts = one.variance / one.n, other.variance / other.n
     if sum(parts) == 0:
         return None
-    freedom = sum(parts) ** 2 / (parts[0] ** 2 / (len(first) - 1) + parts[1] ** 2 / (len(second) - 1))
-    return 2 * t_cdf(-abs(float(first.mean() - second.mean())) / math.sqrt(sum(parts)), freedom)
+    freedom = sum(parts) ** 2 / (parts[0] ** 2 / (one.n - 1) + parts[1] ** 2 / (other.n - 1))
+    return 2 * t_cdf(-abs(one.mean - other.mean) / math.sqrt(sum(parts)), freedom)
 
 
-def _against_rest(name: str, scores: Mapping[str, Floats], confidence: float) -> Slice:
+def _moments(values: Floats) -> Moments | None:
+    return Moments.of(values) if len(values) else None
+
+
+def _mean(values: Floats | Moments) -> float:
+    return values.mean if isinstance(values, Moments) else float(values.mean())
+
+
+def _against_rest(name: str, scores: Mapping[str, Moments | None], confidence: float) -> Slice:
     own = scores[name]
-    others = [values for other, values in scores.items() if other != name]
-    rest = np.concatenate(others) if others else np.empty(0)
-    both = len(own) > 0 and len(rest) > 0
-    ci_low, ci_high = mean_limits(own, confidence=confidence)
-    gap_low, gap_high = gap_limits(own, rest, confidence=confidence) if both else (None, None)
-    return Slice(
+    others = [one for other, one in scores.items() if other != name and one is not None]
+    rest = reduce(operator.add, others) if others else None
+    ci_low, ci_high = (None, None) if own is None else mean_limits(own, confidence=confidence)
+    line = Slice(
         name=name,
-        n=len(own),
-        mean=float(own.mean()) if len(own) else None,
+        n=0 if own is None else own.n,
+        mean=None if own is None else own.mean,
         ci_low=ci_low,
         ci_high=ci_high,
-        gap=float(own.mean() - rest.mean()) if both else None,
-        gap_low=gap_low,
-        gap_high=gap_high,
-        p_value=_p_value(own, rest) if both else None,
+        gap=None,
+        gap_low=None,
+        gap_high=None,
+        p_value=None,
         p_adjusted=None,
         noise=True,
         ratio=None,
         ratio_low=None,
         ratio_high=None,
     )
+    if own is None or rest is None:
+        return line
+    low, high = gap_limits(own, rest, confidence=confidence)
+    return replace(line, gap=own.mean - rest.mean, gap_low=low, gap_high=high, p_value=_p_value(own, rest))
 
 
-def _p_value(own: Floats, rest: Floats) -> float | None:
-    if is_binary(own) and is_binary(rest):
-        return fisher(int(own.sum()), len(own), int(rest.sum()), len(rest))
+def _p_value(own: Moments, rest: Moments) -> float | None:
+    if own.binary and rest.binary:
+        return fisher(int(own.total), own.n, int(rest.total), rest.n)
     return welch(own, rest)
 
 
-def _with_ratio(line: Slice, good: Mapping[str, Floats], best: str | None, confidence: float) -> Slice:
+def _with_ratio(line: Slice, good: Mapping[str, Moments], best: str | None, confidence: float) -> Slice:
     """`line` with its rate of good outcomes over the best slice's; the best itself has no interval."""
-    if best is None or not line.n or not good[best].any():
+    if best is None or not line.n or good[best].high == 0:
         return line
     low, high = (None, None) if line.name == best else ratio_limits(good[line.name], good[best], confidence=confidence)
-    return replace(line, ratio=float(good[line.name].mean() / good[best].mean()), ratio_low=low, ratio_high=high)
+    return replace(line, ratio=good[line.name].mean / good[best].mean, ratio_low=low, ratio_high=high)

@@ -5,17 +5,23 @@ Intervals that overlap say nothing about a paired difference.
 """
 
 import math
+import sys
 
 import numpy as np
 
 from mlaas_lab.stats.intervals import Floats, Limits, binomial
-from mlaas_lab.stats.student import NORMAL, t_quantile
+from mlaas_lab.stats.student import NORMAL, incomplete_beta, t_quantile
 
 RESAMPLES = 10_000
 """Draws of a bootstrap or permutation: the 2.5 % limits then move by about 1 % of their width between seeds."""
 EXACT_UP_TO = 16
 """Non-zero differences whose 2^n sign patterns are all tried."""
 
+MANY = 10_000
+"""From here on what draws estimate is computed as their normal limit, if at least `EVEN` differences carry the weight:
+it errs less than 10,000 draws do by chance."""
+EVEN = 1_000
+"""(Σd²)² / Σd⁴: how many differences of one size would weigh as much."""
 FEW_KINDS = 16
 """Equal numbers are drawn together where there are this many times fewer kinds than numbers."""
 
@@ -23,22 +29,30 @@ FEW_KINDS = 16
 def mcnemar(only_a: int, only_b: int) -> float:
     """Exact two-sided p of McNemar's test: of the pairs where just one is right, half are expected on each side.
 
-    The binomial form (Agresti 2013, section 11.1.3); at most 1.
+    The binomial form (Agresti 2013, section 11.1.3); at most 1. Large counts take the same sum as an incomplete beta
+    function (Abramowitz & Stegun 26.5.24).
     """
-    n = only_a + only_b
-    if n == 0:
+    n, fewer = only_a + only_b, min(only_a, only_b)
+    if n == 0 or only_a == only_b:
         return 1.0
-    return min(1.0, 2 * float(binomial(n, 0.5)[: min(only_a, only_b) + 1].sum()))
+    if n > MANY:
+        return min(1.0, 2 * incomplete_beta(0.5, n - fewer, fewer + 1))
+    return min(1.0, 2 * float(binomial(n, 0.5)[: fewer + 1].sum()))
 
 
 def sign_flip(differences: Floats, *, seed: int = 0, draws: int = RESAMPLES) -> float:
     """Two-sided p that the differences (n,) are symmetric around 0: each could as well have had the other sign.
 
     All sign patterns for up to 16 non-zero differences (Pitman 1937), else `draws` of them with the observed one
-    counted in, so p is never 0 (Phipson & Smyth 2010).
+    counted in, so p is never 0 (Phipson & Smyth 2010). The share of all patterns that those draws estimate is, for
+    10,000 differences and more, its normal limit (Lehmann & Romano 2005, section 15.2), taken from the middle between
+    the sum and the next smaller one: whole numbers come in steps.
     """
     sizes = np.abs(differences[differences != 0])
     observed = abs(float(differences.sum()))
+    if len(sizes) >= MANY and is_even(sizes * sizes):
+        steps = max(0.0, observed - float(sizes.min())) / math.sqrt(float((sizes * sizes).sum()))
+        return max(sys.float_info.min, math.erfc(steps / math.sqrt(2)))
     reached = observed - 1e-9 * float(sizes.sum())  # sums in another order differ in the last bits
     if len(sizes) <= EXACT_UP_TO:
         return float((np.abs(_all_sums(sizes)) >= reached).mean())
@@ -52,11 +66,16 @@ def difference_limits(differences: Floats, *, share: bool, seed: int = 0, confid
     Where both scores are shares, half a pair is added to each cell of the 2 × 2 table (Agresti & Min 2005), so pairs
     that never differ leave room for those unseen. Others have nothing to add: their percentiles are widened for small
     n as in Hesterberg 2015, section 5.4, and without any spread they say nothing: None.
+
+    For 10,000 pairs and more the percentiles are those that ever more draws tend to, the normal ones (Bickel & Freedman
+    1981). Skewness moves those by at most 1.5 % of a standard error, the seed moves 10,000 draws' by 2.7 %.
     """
     n = len(differences)
     if n < 2 or (not share and np.ptp(differences) == 0):
         return None, None
     tail = 0.5 - confidence / 2
+    if n >= MANY and (limits := _limiting(differences, tail, share=share)) is not None:
+        return limits
     if share:
         # Twice each pair, so that half a pair more is one entry.
         pool = np.concatenate([differences, differences, [-1.0, 0.0, 0.0, 1.0]])
@@ -88,6 +107,28 @@ def pairs_needed(differences: Floats, *, effect: float, alpha: float = 0.05, pow
     scaled = NORMAL.inv_cdf(1 - alpha / 2) * math.sqrt(square) + NORMAL.inv_cdf(power) * math.sqrt(spread)
     needed = (scaled / effect) ** 2
     return math.ceil(needed) if needed <= 1e9 else None
+
+
+def is_even(squares: Floats) -> bool:
+    """Whether no few of the numbers with these squares carry all the weight."""
+    fourth = float((squares * squares).sum())
+    return fourth > 0 and float(squares.sum()) ** 2 / fourth >= EVEN
+
+
+def _limiting(differences: Floats, tail: float, *, share: bool) -> tuple[float, float] | None:
+    """What the percentiles of resampled means tend to; None where few differences carry all the weight."""
+    n, mean = len(differences), float(differences.mean())
+    apart = differences - mean
+    squares = apart * apart
+    if not is_even(squares):
+        return None
+    spread = float(squares.mean())
+    if share:
+        # As if half a pair were added to each cell: -1, 0, 0 and 1 to twice the pairs.
+        middle = n * mean / (n + 2)
+        spread, mean = (n * (spread + mean**2) + 1) / (n + 2) - middle**2, middle
+    half = NORMAL.inv_cdf(1 - tail) * math.sqrt(spread / n)
+    return mean - half, mean + half
 
 
 def _all_sums(sizes: Floats) -> Floats:

@@ -10,7 +10,12 @@ NORMAL = NormalDist()
 
 def t_cdf(t: float, df: float) -> float:
     """P(T ≤ t) of Student's distribution with `df` degrees of freedom (Abramowitz & Stegun 26.7.1)."""
-    tail = 0.5 * _incomplete_beta(df / (df + t * t), df / 2, 0.5)
+    square = t * t
+    if square < df:
+        # 1 - df / (df + t²) would lose the digits of a small t.
+        tail = 0.5 - 0.5 * incomplete_beta(square / (df + square), 0.5, df / 2)
+    else:
+        tail = 0.5 * incomplete_beta(df / (df + square), df / 2, 0.5)
     return 1 - tail if t > 0 else tail
 
 
@@ -36,7 +41,7 @@ def t_quantile(p: float, df: float) -> float:
     return (low + high) / 2
 
 
-def _incomplete_beta(x: float, a: float, b: float) -> float:
+def incomplete_beta(x: float, a: float, b: float) -> float:
     """Regularised I_x(a, b), by its continued fraction on the side where it converges fast."""
     if x <= 0 or x >= 1:
         return 0.0 if x <= 0 else 1.0
