@@ -1,16 +1,22 @@
 """The commands in Python: `ml.finetune(base="tiny", data="rows.jsonl")`.
 
-Their types stand in `api.pyi`, which is made from the Specs.
+Their types stand in `api.pyi`, which is made from the Specs. `scorer` alone is no command.
 """
 
 import functools
 from collections.abc import Callable
 from typing import Any
 
-from mlaas_lab import fronts
+from mlaas_lab import fronts, registry
 from mlaas_lab.commands import _dispatch, _help
 from mlaas_lab.environment import silence
 from mlaas_lab.lab import Lab
+
+
+def scorer(name: str) -> Any:
+    """Metric `name` of ours, options included, as a scorer for `mlflow.genai.evaluate`."""
+    silence()
+    return registry.resolve("mlaas_lab.evaluation.metrics.mlflow:scorer")(name)
 
 
 def __getattr__(name: str) -> Callable[..., Any]:
@@ -21,7 +27,7 @@ def __getattr__(name: str) -> Callable[..., Any]:
 
 
 def __dir__() -> list[str]:
-    return [name.replace(" ", "_") for name in _dispatch.names()]
+    return ["scorer", *(name.replace(" ", "_") for name in _dispatch.names())]
 
 
 @functools.cache

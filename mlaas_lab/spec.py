@@ -4,6 +4,7 @@ The same class is the magic's flags, the shell's flags, the widget's form, the j
 A field's docstring is its help. This file turns words into a Spec and a Spec into options; it knows no command.
 """
 
+import re
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ class Refers:
 
 DATASETS = {"attacks": Path(__file__).parent / "evaluation" / "attacks.jsonl"}
 """Datasets of ours, by the word that names them; a file of that name comes first."""
+NAMED_FILE = re.compile(r"(.*\.(?:json|py|yaml))((?:[:@].*)?)", re.DOTALL)
+"""A file that a metric's option names, and which of the things in it."""
 
 
 def _absolute(path: Path) -> Path:
@@ -61,9 +64,10 @@ def _absolute_options(text: str) -> str:
 
 def _absolute_option(part: str) -> str:
     key, equals, value = part.partition("=")
-    path = Path(unquote(value))
-    known = path.suffix == ".json" and path.is_file()
-    return f"{key}{equals}{quote(str(path.resolve()))}" if known else part
+    found = NAMED_FILE.fullmatch(unquote(value))
+    if found is None or not Path(found[1]).is_file():
+        return part
+    return f"{key}{equals}{quote(f'{Path(found[1]).resolve()}{found[2]}', safe='/:@')}"
 
 
 # A job runs in a folder of its own, so what a user names from where he stands is made absolute at once.

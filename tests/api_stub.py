@@ -35,6 +35,7 @@ def text() -> str:
             shown = result.__name__
             imports.add(f"from {result.__module__} import {shown}")
         functions.append(function(name.replace(" ", "_"), options(command.args), shown))
+    functions.append("def scorer(name: str) -> Any: ...\n")
     return HEAD + "\n".join(sorted(imports)) + "\n\n" + "\n".join(functions)
 
 

@@ -19,7 +19,7 @@ FILES = sorted(path for path in ROOT.rglob("*.py"))
 NAMES = [str(path.relative_to(ROOT)) for path in FILES]
 HEAVY = ("torch", "vllm", "ray", "mlflow", "ragas", "panel", "polars", "transformers", "pydantic", "numpy", "pandas")
 SEAMS = {
-    "mlflow": ("tracking/",),
+    "mlflow": ("tracking/", "evaluation/metrics/mlflow.py"),
     "sqlite3": ("store/", "commands/doctor.py"),
     "opentelemetry": ("telemetry/",),
     "nest_asyncio": (),

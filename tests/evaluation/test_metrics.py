@@ -33,7 +33,8 @@ HOSTILE = {
 
 def found(metric, output, reference="x"):
     sample = Sample(id="1", messages=ASK, reference=reference, contexts=("The kite is red.",))
-    return registry.configured("metric", metric).score(output, sample)
+    made = registry.configured("metric", metric)
+    return made.score(output, sample) if made.score else made.score_many([output], [sample])[0]
 
 
 def score(metric, output, reference="x"):
