@@ -6,6 +6,7 @@ from typing import Any
 
 from mlaas_lab.commands._answers import Answers
 from mlaas_lab.commands._estimated import Estimated
+from mlaas_lab.commands.agree import Agreement
 from mlaas_lab.commands.cancel import Cancelled
 from mlaas_lab.commands.compare import Comparison
 from mlaas_lab.commands.config import Configuration
@@ -21,6 +22,16 @@ from mlaas_lab.commands.version import Versions
 from mlaas_lab.data.report import Report
 from mlaas_lab.gating import Gate
 from mlaas_lab.job import JobHandle
+
+def agree(
+    run: str,
+    *,
+    labels: str | PathLike[str],
+    metric: str = ...,
+    target: str | None = ...,
+    weights: str = ...,
+    at: float | None = ...,
+) -> Agreement: ...
 
 def ask(
     prompt: str = ...,
