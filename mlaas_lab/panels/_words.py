@@ -97,6 +97,13 @@ def gap_interval(found: Verdict) -> str:
     return interval(found.ci_low, found.ci_high, _gap_format(found.metric))
 
 
+def spread(line: "Summary") -> str | None:
+    """How far repeats of one sample scatter: shares in points."""
+    if line.spread is None:
+        return None
+    return f"{points(line.spread).removeprefix('+')} points" if is_share(line.metric) else number(line.spread)
+
+
 def _lacks(found: Verdict) -> str:
     if found.more_samples:
         return f"about {count(found.more_samples)} more samples would settle it"
@@ -104,6 +111,8 @@ def _lacks(found: Verdict) -> str:
 
 
 def _score(line: "Summary") -> str:
+    if line.mean is None and line.reason:
+        return f"{line.target} has no {line.metric}: {line.reason}."
     if line.mean is None:
         return f"{line.target} has no {line.metric}: {count(line.n_error)} records without a score."
     write = value_format(line.metric)

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 NOTE = (
     "Verdicts are paired, on the samples both targets have a score for: exact McNemar where every score is 0 or 1, "
-    "else a sign-flip permutation test; p is Holm's over all rows, the interval a paired bootstrap's. More needed: "
-    "about how many more samples would settle it."
+    "else a sign-flip permutation test, and for a number of all answers one that exchanges samples; p is Holm's over "
+    "all rows, the interval a paired bootstrap's. More needed: about how many more samples would settle it."
 )
+SPREAD = "Spread: standard deviation between the repeats of one sample, pooled over samples."
 MORE = "`compare` shows cost, latency and the answers side by side."
 LONGEST_NAME = 18
 MOST_SAID = 4
@@ -68,7 +69,8 @@ def board(summary: "Sequence[Summary]", verdicts: Sequence[Verdict]) -> View:
     metrics = list(dict.fromkeys(line.metric for line in summary))
     targets = list(dict.fromkeys(line.target for line in summary))
     marks = [_scores(metric, [line for line in summary if line.metric == metric]) for metric in metrics]
-    rows = [_row(line) for line in summary]
+    spread = any(line.spread is not None for line in summary)
+    rows = [(*_row(line), words.spread(line)) if spread else _row(line) for line in summary]
     columns: list[Column | str] = [
         "Metric",
         "Target",
@@ -76,18 +78,16 @@ def board(summary: "Sequence[Summary]", verdicts: Sequence[Verdict]) -> View:
         Column(title="95 % interval", align="right"),
         Column(title="n", align="right", format=count),
         Column(title="No score", align="right", format=count),
+        *([Column(title="Spread", align="right")] if spread else []),
     ]
+    alone = ["One target alone: there is nothing to compare it with."] if len(targets) == 1 and not verdicts else []
     return View(
         title="Scores",
         summary=_said(summary, verdicts, n_targets=len(targets)),
         marks=marks,
         table=Table(columns=columns, rows=rows),
         folded=True,
-        notes=[]
-        if verdicts
-        else ["One target alone: there is nothing to compare it with."]
-        if len(targets) == 1
-        else [],
+        notes=[*alone, *([SPREAD] if spread else [])],
         children=[_verdicts(verdicts)] if verdicts else [],
     )
 
@@ -112,7 +112,7 @@ def _scores(metric: str, lines: "Sequence[Summary]") -> Whiskers:
 def _note(line: "Summary") -> str:
     missing = f", {count(line.n_error)} without" if line.n_error else ""
     if line.mean is None:
-        return f"no score ({count(line.n_error)} records without)"
+        return line.reason or f"no score ({count(line.n_error)} records without)"
     return f"{words.value_format(line.metric)(line.mean)} (n {count(line.n)}{missing})"
 
 

@@ -1,6 +1,7 @@
 """Summaries from a table of records: the sample is the unit, a missing score is counted and never 0."""
 
 import polars as pl
+import pytest
 
 from mlaas_lab.evaluation.summary import summarize
 from mlaas_lab.schema import Decision
@@ -56,6 +57,22 @@ def test_a_repeat_without_a_score_leaves_the_others():
     assert (found.mean, found.n, found.n_error) == (0.5, 1, 1)
 
 
+def test_the_spread_of_repeats_is_pooled_over_samples():
+    """Within-sample sums of squares 0.5 and 2/3 over 1 + 2 degrees of freedom; a sample asked once adds nothing."""
+    rows = [("a", "1", score, r) for r, score in enumerate((0.0, 1.0))]
+    rows += [("a", "2", score, r) for r, score in enumerate((0.0, 1.0, 1.0))]
+    rows += [("a", "3", 1.0, 0), ("b", "1", 1.0, 0), ("b", "2", None, 0), ("b", "2", 1.0, 1)]
+    (a, b), _ = summarize(table(rows))
+    assert a.spread == pytest.approx(((0.5 + 2 / 3) / 3) ** 0.5)
+    assert b.spread is None
+    assert summarize(table([("a", str(i), float(i % 2)) for i in range(9)]))[0][0].spread is None
+
+
+def test_equal_repeats_have_no_spread():
+    (found,), _ = summarize(table([("a", str(i), float(i % 2), r) for i in range(5) for r in range(3)]))
+    assert found.spread == 0.0
+
+
 def test_targets_stay_in_the_order_named():
     rows = [(target, str(i), 1.0) for target in ("zebra", "ant", "mole") for i in range(3)]
     summary, verdicts = summarize(table(rows).lazy())
@@ -79,8 +96,9 @@ def test_equal_ids_of_different_questions_are_no_pair():
     assert (verdict.n, verdict.verdict, verdict.difference) == (0, Decision.UNDECIDED, None)
 
 
-def test_not_a_number_is_no_score():
-    (found,), _ = summarize(table([("a", "1", float("nan")), ("a", "2", 1.0)]))
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_no_finite_number_is_no_score(value):
+    (found,), _ = summarize(table([("a", "1", value), ("a", "2", 1.0)]))
     assert (found.mean, found.n, found.n_error) == (1.0, 1, 1)
 
 

@@ -32,6 +32,17 @@ def test_every_score_has_its_interval_and_its_n(scores):
     assert all("n 40" in row.note and row.low < row.mean < row.high for row in view.marks[0].rows)
 
 
+def test_repeats_have_their_spread(tmp_path):
+    """Each of 12 samples is right once in two: √(0.5) within every one."""
+    rows = [record("a", i, "yes" if r else "no", "yes", repeat=r) for i in range(12) for r in (0, 1)]
+    view = board.panel.build(frame_of(tmp_path / "r.parquet", rows))
+    assert [column.title for column in view.table.heads][-1] == "Spread"
+    assert view.table.rows[0][-1] == "71 points"
+    assert board.SPREAD in view.notes
+    once = board.panel.build(frame_of(tmp_path / "o.parquet", rows[::2]))
+    assert [column.title for column in once.table.heads][-1] == "No score"
+
+
 def test_undecided_says_what_would_settle_it(tmp_path):
     close = [record(t, i, "yes" if i % k else "no", "yes") for t, k in (("a", 4), ("b", 3)) for i in range(24)]
     view = board.panel.build(frame_of(tmp_path / "r.parquet", close))
