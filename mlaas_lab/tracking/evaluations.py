@@ -16,7 +16,7 @@ from mlaas_lab.schema import JSON
 from mlaas_lab.settings import Settings
 from mlaas_lab.store.folder import JobFolder, read_json
 from mlaas_lab.tracking.outbox import Delivered
-from mlaas_lab.tracking.params import metric_name
+from mlaas_lab.tracking.params import metric_name, redacted
 from mlaas_lab.tracking.part import Part
 from mlaas_lab.tracking.prompts import prompts, register
 from mlaas_lab.tracking.server import Refused
@@ -84,7 +84,8 @@ def _differences(verdicts: Sequence[Mapping[str, JSON]]) -> dict[str, float]:
     """`difference.exact_match.B_minus_A` with its interval, its adjusted p and its pairs."""
     found: dict[str, float] = {}
     for one in verdicts:
-        name = metric_name("difference", str(one["metric"]), f"{str(one['b'])[:80]}_minus_{str(one['a'])[:80]}")
+        a, b = (redacted(str(one[side]))[:80] for side in ("a", "b"))
+        name = metric_name("difference", str(one["metric"]), f"{b}_minus_{a}")
         while f"{name}_n" in found:
             name += "_"
         said = {"": one["difference"], **{f"_{key}": one.get(key) for key in ("ci_low", "ci_high", "p_adjusted", "n")}}
