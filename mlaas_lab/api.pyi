@@ -140,6 +140,7 @@ def eval(
     retries: int = ...,
     timeout_s: float = ...,
     max_usd: float | None = ...,
+    until_decided: str | None = ...,
     cache: bool = ...,
     exchanges: bool = ...,
     margin: float | None = ...,

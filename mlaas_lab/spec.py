@@ -106,6 +106,8 @@ class Option:
     metavar: str
     short: str | None = None
     """One letter for the flag, as `-o`."""
+    bare: str | None = None
+    """What the flag alone means, without a value; None: it needs one."""
 
     @property
     def flag(self) -> str:
@@ -191,6 +193,8 @@ def _value(option: Option, flag: str, inline: str | None, rest: list[Any]) -> An
     if inline is not None:
         return inline
     if not rest or (isinstance(rest[0], str) and rest[0].startswith("--")):
+        if option.bare is not None:
+            return option.bare
         raise UsageError(f"{flag} needs a value: {flag} {option.metavar}.")
     return rest.pop(0)
 
@@ -242,6 +246,7 @@ def _option(name: str, info: FieldInfo) -> Option:
         help=" ".join((info.description or "").split()),
         metavar=metavar + ("..." if kind == "list" and positional else ""),
         short=str(short) if (short := extra.get("short")) else None,
+        bare=str(bare) if (bare := extra.get("bare")) else None,
     )
 
 

@@ -11,6 +11,7 @@ import random
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from mlaas_lab.errors import CallError, CapReached, one_line, snake
 from mlaas_lab.evaluation.budget import Budget
@@ -66,6 +67,14 @@ class Asking:
     done: Collection[Unit] = frozenset()
     """What has its record already."""
     budget: Budget = field(default_factory=Budget)
+    ends: Sequence[int] = ()
+    """After how many samples somebody looks whether that is enough; by default nobody does."""
+    enough: Callable[[Collection[int]], bool] = lambda _asked: False
+    """Whether these samples, by their places, are enough; called in a thread, while nobody is asked."""
+    asked: set[int] = field(init=False, default_factory=set)
+    """Places of the samples that were asked, up to the last look."""
+    decided: bool = field(init=False, default=False)
+    """They were enough, and the others are not asked."""
     capped: bool = field(init=False, default=False)
     """The money was not enough for all."""
     _lanes: list[_Lane] = field(init=False, default_factory=list)
@@ -75,13 +84,13 @@ class Asking:
     _moved: asyncio.Event | None = field(init=False, default=None)
     """Set by the next call that begins, while a target waits for the others."""
     _ended: threading.Event = field(init=False, default_factory=threading.Event)
-    _order: list[Row] = field(init=False)
+    _blocks: list[list[Row]] = field(init=False)
 
     def __post_init__(self) -> None:
         plan = self.plan
-        self._order = _order(plan)
+        self._blocks = _blocks(plan, self.ends or [len(plan.samples)])
         for target, route in plan.routes.items():
-            units = (Unit(target, *row) for row in self._order)
+            units = (Unit(target, *row) for block in self._blocks for row in block)
             self._lanes.append(
                 _Lane(
                     target=target,
@@ -93,20 +102,29 @@ class Asking:
             )
 
     async def run(self) -> None:
-        """Ask until every unit has its record, the money is used up, or somebody stops it.
+        """Ask until every unit has its record, those asked are enough, the money is used up, or somebody stops it.
 
         Raises:
             Exception: a bug, or what no other target could do better (a missing library); calls that fail are records.
         """
         try:
             async with self.budget, Client(self.plan.limits, keep_exchanges=self.plan.exchanges) as client:
-                await self._through(client, self._order)
+                for block in self._blocks:
+                    await self._through(client, block)
+                    if self.stopping() or self.capped:
+                        break
+                    self.asked.update(place for place, _ in block)
+                    if block is not self._blocks[-1] and await asyncio.to_thread(self.enough, self.asked):
+                        self.decided = True
+                        break
         finally:
             self._ended.set()
 
     def unasked(self) -> Iterator[Record]:
-        """A record for each unit that has none; waits until `run`, cancelled from another thread, has ended."""
+        """A record for each unit that was to be asked; waits until `run`, cancelled from another thread, has ended."""
         self._ended.wait(STOP_S)
+        if self.decided:
+            return
         error, told = "cancelled", "The job was stopped before this was answered."
         if self.capped and not self.stopping():
             error, told = snake(CapReached.__name__), "The job may spend no more: this was not asked."
@@ -201,12 +219,16 @@ class Asking:
             self._moved = None
 
 
-def _order(plan: Plan) -> list[Row]:
-    """Every sample in a random order, then every one again for each further repeat: place and repeat."""
+def _blocks(plan: Plan, ends: Sequence[int]) -> list[list[Row]]:
+    """Rows in a random order, in blocks that end after so many samples; within each, one repeat after another."""
     generator = random.Random(plan.seed)  # noqa: S311 - no secret
     places = list(range(len(plan.samples)))
-    order: list[Row] = []
-    for repeat in range(plan.repeats):
-        generator.shuffle(places)
-        order += [(place, repeat) for place in places]
-    return order
+    generator.shuffle(places)
+    blocks: list[list[Row]] = []
+    for begin, end in pairwise([0, *ends]):
+        part, block = places[begin:end], list[Row]()
+        for repeat in range(plan.repeats):
+            block += [(place, repeat) for place in part]
+            generator.shuffle(part)
+        blocks.append(block)
+    return blocks

@@ -55,7 +55,8 @@ class Meter:
             )
         raise UsageError(
             f"--max-usd needs a price for every target, and {name} has none.",
-            next=f"Put one into a price list of your own (setting `prices`); `price {self._route.target}` says what is known.",
+            next="Put one into a price list of your own (setting `prices`); "
+            f"`price {self._route.target}` says what is known.",
         )
 
     def most(self, messages: Sequence[Message]) -> int:

@@ -2,16 +2,17 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from decimal import Decimal
+from typing import Any
 
 import polars as pl
 
 from mlaas_lab import data
 from mlaas_lab.context import Context, Dataset, Outcome
 from mlaas_lab.errors import CapReached, snake
-from mlaas_lab.evaluation import metering
+from mlaas_lab.evaluation import metering, stopping
 from mlaas_lab.evaluation.asking import Asking
 from mlaas_lab.evaluation.budget import Budget
 from mlaas_lab.evaluation.caching import Cache
@@ -20,10 +21,11 @@ from mlaas_lab.evaluation.judging import judged_by, with_judgements
 from mlaas_lab.evaluation.plan import Plan, Unit, held_out, prepare
 from mlaas_lab.evaluation.resuming import Left
 from mlaas_lab.evaluation.scoring import with_late_scores
+from mlaas_lab.evaluation.stopping import Rule
 from mlaas_lab.evaluation.summary import Summary, summarize
 from mlaas_lab.inference import on_loop
 from mlaas_lab.records import Writer
-from mlaas_lab.schema import Record
+from mlaas_lab.schema import Decision, Record
 from mlaas_lab.tasks.eval import Eval
 from mlaas_lab.view.formats import usd
 
@@ -39,18 +41,19 @@ def run(spec: Eval, context: Context) -> Outcome:
     """
     context.progress(0, None, unit="samples", phase="waiting for the targets")
     plan = prepare(spec, context.settings)
-    budget = _budget(spec, plan, context)
+    budget, rule = _budget(spec, plan, context), _rule(spec, plan)
     for warning in _warnings(spec, plan):
         context.note(warning)
     path = data.resolve(held_out(spec.data)).absolute()
     sha256 = data.sha256(path)
     began = time.perf_counter()
-    found = answers(plan, context, budget)
+    found = answers(plan, context, budget, rule)
     wall_s = time.perf_counter() - began
     context.check()
     records = found.records
     summary, verdicts = summarize(records, seed=spec.seed, margin=spec.margin)
-    notes = list(_notes(records, budget))
+    stopped = {} if rule is None else {"until_decided": {**asdict(rule), **_stop(found)}}
+    notes = [*_notes(records, budget), *(stopping.said(rule, **_stop(found)) if rule else ())]
     for note in notes:
         context.note(note)
     # What was kept or taken over took no time now, and says nothing of how fast this was.
@@ -62,6 +65,7 @@ def run(spec: Eval, context: Context) -> Outcome:
         "kept": found.kept,
         "cached": found.cached,
         **budget.progress(),
+        **stopped,
         "notes": notes,
         "summary": [asdict(line) for line in summary],
         "verdicts": [asdict(verdict) for verdict in verdicts],
@@ -88,10 +92,18 @@ class Answers:
     """From earlier attempts of the job."""
     cached: int
     """Taken over by this attempt from earlier evaluations."""
+    decided: bool
+    """They were enough before all were asked."""
 
 
-def answers(plan: Plan, context: Context, budget: Budget | None = None) -> Answers:
-    """One record for each target × sample × repeat, as a table that is on disk too; `budget` says what may be spent.
+def answers(plan: Plan, context: Context, budget: Budget | None = None, rule: Rule | None = None) -> Answers:
+    """One record for each target × sample × repeat that was to be asked, as a table that is on disk too.
+
+    Args:
+        plan: all there is to ask.
+        context: the job.
+        budget: what may be spent; by default everything.
+        rule: when to stop before all is asked; by default never.
 
     Raises:
         Exception: a bug, after what was answered so far is on disk.
@@ -102,7 +114,7 @@ def answers(plan: Plan, context: Context, budget: Budget | None = None) -> Answe
     with (
         Exchanges(beside, context.note) as exchanges,
         Cache(plan, context.settings.cache_dir, context.note) as cache,
-        Writer(path, metrics=metrics, run_id=context.job_id, kept=left.rows()) as writer,
+        Writer(path, metrics=metrics, run_id=context.job_id, kept=left.rows(), until_decided=_text(rule)) as writer,
     ):
         left.remember()
         writer.order(targets=tuple(plan.routes), samples=[sample.id for sample in plan.samples])
@@ -116,17 +128,48 @@ def answers(plan: Plan, context: Context, budget: Budget | None = None) -> Answe
             exchanges.keep(record)
             context.progress(writer.rows, plan.total, unit="samples", phase="asking", **budget.progress())
 
-        asking = Asking(plan=plan, keep=keep, stopping=lambda: context.stopping, done=left.done, budget=budget)
+        asking = Asking(
+            plan=plan,
+            keep=keep,
+            stopping=lambda: context.stopping,
+            done=left.done,
+            budget=budget,
+            ends=stopping.ends(rule, len(plan.samples)),
+            enough=lambda asked: rule is not None and _decided(_among(writer.frame(), asked), rule, plan.seed),
+        )
         try:
             on_loop(asking.run())
         finally:
+            asked = writer.rows - kept - cached
             for record in asking.unasked():
                 writer.add(record)
-        frame = with_late_scores(writer.frame(), plan.metrics, plan.samples)
+        # What earlier attempts and evaluations were asked beyond the stop is in no look, and so in no result.
+        frame = _among(writer.frame(), asking.asked) if asking.decided else writer.frame()
+        context.progress(len(frame), len(frame), unit="samples", phase="scoring", **budget.progress())
+        frame = with_late_scores(frame, plan.metrics, plan.samples)
         frame = with_judgements(frame, plan, context, budget)
         writer.close(frame)
-    unasked = len(frame.filter(pl.col("error") == CAPPED))
-    return Answers(records=frame, asked=len(frame) - kept - cached - unasked, kept=kept, cached=cached)
+    return Answers(records=frame, asked=asked, kept=kept, cached=cached, decided=asking.decided)
+
+
+def _among(frame: pl.DataFrame, places: Collection[int]) -> pl.DataFrame:
+    """The records of the samples at `places`."""
+    return frame.filter(pl.col("sample_index").is_in(list(places)))
+
+
+def _decided(frame: pl.DataFrame, rule: Rule, seed: int) -> bool:
+    """Whether every comparison that `rule` waits for is decided by the records so far."""
+    _, verdicts = summarize(frame, seed=seed)
+    return all(one.verdict is not Decision.UNDECIDED for one in verdicts if one.metric == rule.metric)
+
+
+def _text(rule: Rule | None) -> str | None:
+    return None if rule is None else rule.text
+
+
+def _stop(found: Answers) -> dict[str, Any]:
+    """After how many samples it ended, and whether that was before all were asked."""
+    return {"asked": stopping.n_asked(found.records), "early": found.decided}
 
 
 def _take_over(cache: Cache, done: set[Unit], writer: Writer) -> int:
@@ -148,6 +191,18 @@ def _budget(spec: Eval, plan: Plan, context: Context) -> Budget:
         return Budget(path=context.folder.budget)
     metering.check((*plan.routes.values(), *plan.judges.values()), plan.params, book=plan.prices)
     return Budget(Decimal(str(spec.max_usd)), context.folder.budget)
+
+
+def _rule(spec: Eval, plan: Plan) -> Rule | None:
+    """When to stop before everything is asked.
+
+    Raises:
+        UsageError: if that cannot be.
+    """
+    if spec.until_decided is None:
+        return None
+    n = len(plan.routes)
+    return stopping.planned(spec.until_decided, plan.metrics, plan.samples, targets=n, margin=spec.margin)
 
 
 def _warnings(spec: Eval, plan: Plan) -> Iterator[str]:

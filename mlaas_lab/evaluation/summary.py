@@ -15,8 +15,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from mlaas_lab.evaluation import stopping
 from mlaas_lab.evaluation.aggregating import Facts, facts, is_aggregate, known
-from mlaas_lab.evaluation.verdict import Comparison, decide
+from mlaas_lab.evaluation.verdict import Comparison
 from mlaas_lab.records import metrics_of
 from mlaas_lab.schema import Verdict
 from mlaas_lab.stats import clusters
@@ -85,7 +86,7 @@ def summarize(
         lines = [_summary(target, metric, scores, missing.get(target, 0)) for target in targets]
         summary += [replace(line, spread=spread.get(line.target)) for line in lines]
         comparisons += [_comparison(a, b, metric, scores) for a, b in combinations(targets, 2)]
-    return summary, decide(comparisons, seed=seed, margin=margin)
+    return summary, stopping.verdicts(records, comparisons, seed=seed, margin=margin)
 
 
 def told_apart(records: pl.DataFrame) -> pl.DataFrame:

@@ -23,6 +23,11 @@ NOTE = (
     "all rows, the interval a paired bootstrap's. More needed: about how many more samples would settle it."
 )
 SPREAD = "Spread: standard deviation between the repeats of one sample, pooled over samples."
+STOPPED = (
+    "Asking was to stop once it was decided (--until-decided): verdicts are paired and stand on repeated confidence "
+    "intervals at five looks (O'Brien–Fleming-type), which hold whenever one stops. After an early stop the difference "
+    "is too large on average. Further metrics count once the one before is decided."
+)
 MORE = "`compare` shows cost, latency and the answers side by side."
 LONGEST_NAME = 18
 MOST_SAID = 4
@@ -55,7 +60,7 @@ def _ended(folder: JobFolder, result: dict[str, Any]) -> list[View]:
 
     compared = ("board", "cost", "latency", "outputs", "pareto", "slices", "success")
     frame = records.read(folder.records)
-    own = panels.labelled(replace(own, notes=[*own.notes, MORE]), frame)
+    own = panels.labelled(replace(own, notes=[*own.notes, *result.get("notes", ()), MORE]), frame)
     return [own, *over(frame, summary, verdicts), *panels.draw(frame, without=compared)]
 
 
@@ -135,7 +140,8 @@ def _verdicts(verdicts: Sequence[Verdict]) -> View:
         Column(title="More needed", align="right", format=count),
     ]
     rows = [_verdict(verdict) for verdict in verdicts]
-    return View(title="Verdicts", table=Table(columns=columns, rows=rows), notes=[NOTE])
+    note = STOPPED if any(found.test == "group_sequential" for found in verdicts) else NOTE
+    return View(title="Verdicts", table=Table(columns=columns, rows=rows), notes=[note])
 
 
 def _verdict(found: Verdict) -> tuple[Any, ...]:

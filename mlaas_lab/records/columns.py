@@ -26,7 +26,10 @@ COLUMNS: dict[str, tuple[Any, str]] = {
     "finish_reason": (pl.String, "why the output ended, as the target says"),
     "model": (pl.String, "the model that says it answered"),
     "request_id": (pl.String, "the target's own id of the request"),
-    "error": (pl.String, "class of the error in snake case, null when it was answered; `cancelled`, `cap_reached`: never asked"),
+    "error": (
+        pl.String,
+        "class of the error in snake case, null when it was answered; `cancelled`, `cap_reached`: never asked",
+    ),
     "error_message": (pl.String, "the error in one line"),
     "started_at": (pl.Float64, "when the first attempt began, UTC seconds since 1970"),
     "ended_at": (pl.Float64, "when the last attempt ended, UTC seconds since 1970"),
@@ -51,6 +54,10 @@ COLUMNS: dict[str, tuple[Any, str]] = {
     "cost_usd": (pl.Float64, "price of the call in dollars, a whole number of micro-dollars; null when unpriced"),
     "price_source": (pl.String, "where the price comes from"),
     "price_date": (pl.String, "the day the price was valid, YYYY-MM-DD"),
+    "until_decided": (
+        pl.String,
+        "rule by which fewer samples may be asked than planned, as JSON `{metric, planned, comparisons, margin}`",
+    ),
 }
 """Column → its type, and its meaning with the unit."""
 

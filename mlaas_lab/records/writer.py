@@ -76,6 +76,7 @@ class Writer:
         metrics: Sequence[str] = (),
         run_id: str | None = None,
         kept: Iterable[Mapping[str, Any]] = (),
+        until_decided: str | None = None,
     ) -> None:
         """Begin the table anew.
 
@@ -84,6 +85,7 @@ class Writer:
             metrics: those every record may be scored by.
             run_id: stands in every row.
             kept: rows of an earlier attempt to begin with, which may still be read from `path` and its journal.
+            until_decided: stands in every row: the rule by which fewer samples may be asked than planned.
 
         Raises:
             DataError: if nothing can be written there.
@@ -92,6 +94,7 @@ class Writer:
         self.rows = 0
         self._metrics = tuple(metrics)
         self._run_id = run_id
+        self._rule = {} if until_decided is None else {"until_decided": until_decided}
         self._targets: dict[str, int] = {}
         self._samples: dict[str, int] = {}
         try:
@@ -113,6 +116,7 @@ class Writer:
         """
         found = row(record, self._metrics)
         found["run_id"] = self._run_id
+        found.update(self._rule)
         found["target_index"] = self._targets.setdefault(record.target, len(self._targets))
         found["sample_index"] = self._samples.setdefault(record.sample_id, len(self._samples))
         try:
@@ -155,7 +159,7 @@ class Writer:
     def _lines(self, kept: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
         for found in kept:
             self.rows += 1
-            yield orjson.dumps(found, option=orjson.OPT_APPEND_NEWLINE)
+            yield orjson.dumps({**found, **self._rule}, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _unwritable(path: Path, error: Exception) -> DataError:

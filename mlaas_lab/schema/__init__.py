@@ -279,7 +279,9 @@ class Verdict:
     n: int
     """Pairs behind it."""
     test: str
-    """`mcnemar`, `sign_flip`, `exchange` (of a number of all answers), `_groups` where whole groups are; or `none`."""
+    """`mcnemar`, `sign_flip`, `exchange` (of a number of all answers), `_groups` where whole groups are; or `none`.
+
+    `group_sequential` where asking was to stop once it was decided: a look, which has no p."""
     more_samples: int | None = None
     """About how many more pairs would settle it; None when decided or unknown."""
     reason: str | None = None

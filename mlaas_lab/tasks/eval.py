@@ -44,6 +44,8 @@ class Eval(Spec):
     """Deadline of one answer in seconds, retries included."""
     max_usd: float | None = Field(None, gt=0)
     """Spend no more than so many dollars on calls, those in flight included; what is left then is not asked."""
+    until_decided: str | None = Field(None, json_schema_extra={"bare": "first"})
+    """Ask in five steps and stop once every comparison by the first metric, or by the one named, is decided."""
     cache: bool = True
     """Take over answers of temperature 0 that the same weights gave before; `--no-cache` asks everything anew."""
     exchanges: bool = True
@@ -56,6 +58,20 @@ class Eval(Spec):
     """Where the files lie that targets name (`prompt=`, `shots=N@`, `retrieve=`); by default where you stand."""
     map: dict[str, str] = Field(default_factory=dict)
     """Columns of a table as fields, as in `question=user,answer=assistant`."""
+
+    @field_validator("until_decided", mode="before")
+    @classmethod
+    def _one_metric(cls, named: object, info: ValidationInfo) -> object:
+        """The metric that is meant, as it is written in `metrics`."""
+        metrics = info.data.get("metrics", ())
+        if not named or not metrics:
+            return None
+        if named in (True, "first"):
+            return metrics[0]
+        found = [metric for metric in metrics if named in (metric, metric.partition("?")[0])]
+        if len(found) != 1:
+            raise ValueError(f"it is not one of --metrics: {', '.join(metrics)}")
+        return found[0]
 
     @field_validator("folder")
     @classmethod

@@ -1,0 +1,190 @@
+"""May an evaluation stop paying? At five planned looks: as soon as every comparison by one metric is decided.
+
+A sample that was stopped when it looked good is no fixed sample, and its tests would be wrong too often. So every
+record carries the rule, and whoever compares records that have one gets verdicts by repeated confidence intervals,
+which hold whenever one stops. This file knows comparisons and frames of records; it asks nobody.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
+
+import numpy as np
+import orjson
+import polars as pl
+
+from mlaas_lab.errors import UsageError
+from mlaas_lab.evaluation.metrics import Metric
+from mlaas_lab.evaluation.verdict import ALPHA, Comparison, decide
+from mlaas_lab.schema import Decision, Sample, Verdict
+from mlaas_lab.stats.clusters import are_draws
+from mlaas_lab.stats.intervals import Limits, is_share
+from mlaas_lab.stats.sequential import Look, allowed, looks
+from mlaas_lab.stats.standardized import limits_at
+
+COLUMN = "until_decided"
+TEST = "group_sequential"
+UNASKED = ("cancelled", "cap_reached")
+"""Errors of samples that nobody was asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """When an evaluation stops before all its samples are asked."""
+
+    metric: str
+    """What must be decided."""
+    planned: int
+    """Samples, if nothing is decided before."""
+    comparisons: int
+    """Made together by that metric: each may raise its part of the false alarms (Bonferroni)."""
+    margin: float | None = None
+    """A difference that surely stays within ± margin is decided too: `equivalent`."""
+
+    @property
+    def alpha(self) -> float:
+        """Two-sided false alarms of one comparison over all looks."""
+        return ALPHA / self.comparisons
+
+    @property
+    def text(self) -> str:
+        """What stands in records."""
+        return orjson.dumps(asdict(self)).decode()
+
+
+def planned(
+    name: str, metrics: Mapping[str, Metric], samples: Sequence[Sample], *, targets: int, margin: float | None
+) -> Rule:
+    """The rule that stops by metric `name`.
+
+    Raises:
+        UsageError: if nobody could look before the end, or looking would be wrong too often.
+    """
+    metric, short = metrics[name], name.partition("?")[0]
+    other = "Choose another metric, or leave --until-decided out."
+    if targets < 2:
+        raise UsageError("--until-decided compares targets, and there is one.", next="Name two or more --targets.")
+    if metric.score is None or getattr(metric, "aggregate", None) is not None:
+        raise UsageError(f"--until-decided: {short} is known only when all answers are there.", next=other)
+    if metric.higher_is_better is None:
+        raise UsageError(f"--until-decided: nothing says which way is better by {short}.", next=other)
+    names = [sample.group for sample in samples]
+    if all(names) and are_draws(np.unique(np.array(names, dtype=str), return_inverse=True)[1]):
+        raise UsageError(
+            "--until-decided: the samples come in groups that look drawn from many, and looks take each for itself.",
+            next="Leave --until-decided out.",
+        )
+    return Rule(metric=name, planned=len(samples), comparisons=targets * (targets - 1) // 2, margin=margin)
+
+
+def verdicts(
+    records: pl.DataFrame, comparisons: Sequence[Comparison], *, seed: int = 0, margin: float | None = None
+) -> list[Verdict]:
+    """A verdict for each comparison of `records`: by their rule if they have one, else as `decide` does."""
+    rules = records[COLUMN].drop_nulls().unique().to_list() if COLUMN in records.columns else []
+    if not rules:
+        return decide(comparisons, seed=seed, margin=margin)
+    runs = records["run_id"].n_unique() if "run_id" in records.columns else 1
+    if len(rules) > 1 or records[COLUMN].null_count() or runs > 1:
+        why = "a run that stopped when it was decided says nothing beside another run"
+        return [
+            replace(one, verdict=Decision.UNDECIDED, more_samples=None, reason=why)
+            for one in decide(comparisons, seed=seed)
+        ]
+    rule = Rule(**orjson.loads(rules[0]))
+    return judged(comparisons, rule, n_asked(records))
+
+
+def judged(comparisons: Sequence[Comparison], rule: Rule, asked: int) -> list[Verdict]:
+    """A verdict for each comparison, `asked` samples being there of those that `rule` plans.
+
+    The rule's metric comes first. The others are tested in their order, each only where all before it are decided for
+    that pair: then all together raise no more false alarms than the first alone (Maurer & Bretz 2013, section 3).
+    """
+    found: dict[int, Verdict] = {}
+    first = sorted(range(len(comparisons)), key=lambda i: (_pair(comparisons[i]), comparisons[i].metric != rule.metric))
+    for _, places in groupby(first, key=lambda i: _pair(comparisons[i])):
+        undecided = ""
+        for i in places:
+            found[i] = _verdict(comparisons[i], rule, asked, after=undecided)
+            if found[i].verdict is Decision.UNDECIDED and comparisons[i].higher_is_better is not None:
+                undecided = undecided or comparisons[i].metric
+    return [found[i] for i in range(len(comparisons))]
+
+
+def _pair(comparison: Comparison) -> tuple[str, str]:
+    return comparison.a, comparison.b
+
+
+def _verdict(comparison: Comparison, rule: Rule, asked: int, *, after: str) -> Verdict:
+    n = len(comparison.scores_a)
+    none = Verdict(
+        a=comparison.a,
+        b=comparison.b,
+        metric=comparison.metric,
+        difference=None,
+        ci_low=None,
+        ci_high=None,
+        p_value=None,
+        p_adjusted=None,
+        verdict=Decision.UNDECIDED,
+        n=n,
+        test="none",
+    )
+    if not n:
+        return replace(none, reason="no sample has a score from both")
+    if getattr(comparison, "together", None) is not None:
+        return replace(none, reason="it is made of all answers together, and looks take each for itself")
+    look = looked(comparison, rule, asked)
+    low, high = _limits(comparison, look)
+    shown = replace(none, difference=look.difference, ci_low=low, ci_high=high, test=TEST)
+    if comparison.higher_is_better is None:
+        return replace(shown, reason=f"nothing says which way is better by {comparison.metric!r}")
+    if after:
+        return replace(shown, reason=f"it counts only once {after} is decided")
+    if look.decided:
+        b_wins = (look.z > 0) == comparison.higher_is_better
+        return replace(shown, verdict=Decision.B_BETTER if b_wins else Decision.A_BETTER)
+    within = rule.margin is not None and low is not None and high is not None
+    if within and -(rule.margin or 0) < (low or 0) and (high or 0) < (rule.margin or 0):
+        return replace(shown, verdict=Decision.EQUIVALENT)
+    return replace(shown, reason=f"the differences do not stand out enough at look {look.number} of five")
+
+
+def looked(comparison: Comparison, rule: Rule, asked: int) -> Look:
+    """The look at `comparison` that is due when `asked` samples are there; earlier ones were made when planned."""
+    done = sum(at < asked for at in looks(rule.planned))
+    return allowed(done, asked, rule.planned, comparison.differences, alpha=rule.alpha)
+
+
+def _limits(comparison: Comparison, look: Look) -> Limits:
+    """Of the difference; where all pairs of shares differ alike, one pair more of each kind leaves room for others."""
+    low, high = look.ci_low, look.ci_high
+    if not (is_share(comparison.scores_a) and is_share(comparison.scores_b)):
+        return low, high
+    if low is None:
+        low, high = limits_at(np.concatenate([comparison.differences, [-1.0, 0.0, 0.0, 1.0]]), look.boundary)
+    return (None, None) if low is None or high is None else (max(-1.0, low), min(1.0, high))
+
+
+def n_asked(records: pl.DataFrame) -> int:
+    """Samples that somebody was asked."""
+    if "error" in records.columns:
+        records = records.filter(pl.col("error").is_in(UNASKED).not_().fill_null(True))
+    return records["sample_id"].n_unique()
+
+
+def ends(rule: Rule | None, samples: int) -> list[int]:
+    """After how many samples somebody looks."""
+    return [samples] if rule is None else looks(samples)
+
+
+def said(rule: Rule, asked: int, *, early: bool) -> Iterator[str]:
+    """What a user should know of an evaluation that may stop."""
+    if early and asked < rule.planned:
+        yield (
+            f"decided after {asked:,} of {rule.planned:,} samples;"
+            " the estimate of a stopped test is too large on average"
+        )
+    elif asked == rule.planned:
+        yield f"all {rule.planned:,} samples were asked: {rule.metric} was not decided before"
