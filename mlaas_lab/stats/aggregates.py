@@ -12,8 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mlaas_lab.stats.draws import all_exchanges, drawn
+from mlaas_lab.stats.influence import half_width, influence, standard_error, two_sided
 from mlaas_lab.stats.intervals import Floats, Limits
-from mlaas_lab.stats.paired import FEW_KINDS, RESAMPLES
+from mlaas_lab.stats.paired import FEW_KINDS, MANY, RESAMPLES
 from mlaas_lab.stats.student import NORMAL, t_quantile
 
 Ints = NDArray[np.int64]
@@ -98,7 +100,8 @@ class Measured:
         """Limits of the one side's number: percentiles of a bootstrap of units (Davison & Hinkley 1997, section 5.3).
 
         Two units as right as can be and two as wrong, evenly over the classes, stand among those drawn (the device of
-        Agresti & Coull 1998); percentiles are widened for few groups (Hesterberg 2015, section 5.4).
+        Agresti & Coull 1998); percentiles are widened for few groups (Hesterberg 2015, section 5.4). With 10,000 units
+        they are those that ever more draws tend to, the normal ones.
         """
         (value,) = self.values
         return self._limits(value, seed, confidence)
@@ -119,27 +122,32 @@ class Measured:
         The standard error that the bootstrap finds, times √units.
         """
         a, b = self.values
-        known = self._draws(0)
-        known = known[np.isfinite(known)]
-        if len(known) < 2 or not math.isfinite(b - a):
+        error = self._error()
+        if error is None:
+            known = self._draws(0)
+            known = known[np.isfinite(known)]
+            error = float(known.std()) if len(known) > 1 else None
+        if error is None or not math.isfinite(b - a):
             return np.zeros(0)
-        deviation = float(known.std()) * math.sqrt(self.n)
+        deviation = error * math.sqrt(self.n)
         return np.array([b - a - deviation, b - a + deviation])
 
     def exchange(self, *, seed: int = 0) -> float | None:
         """Two-sided p that nothing tells two systems apart: each unit's answers could as well have been swapped.
 
         Exact under that hypothesis, whatever the number is (Fisher's randomization; Pitman 1937): all exchanges where
-        at most 12 units differ, else random ones with the observed one counted in (Phipson & Smyth 2010). None where
-        no unit differs, or there is no number.
+        at most 12 units differ, else random ones with the observed one counted in (Phipson & Smyth 2010), or with
+        10,000 units the normal limit. None where no unit differs, or there is no number.
         """
         a, b = self.values
         differing = _differing(self.sides, len(self.times))
         if not differing.any() or not math.isfinite(b - a):
             return None
+        if (error := self._error(pooled=True)) is not None:
+            return two_sided(b - a, error)
         reached = abs(b - a) - 1e-12
         if self.times[differing].sum() <= TRIED_UP_TO:
-            gaps = self._exchanged(_all_exchanges(self.times, differing))
+            gaps = self._exchanged(all_exchanges(self.times, differing))
             return float((gaps >= reached).mean())
         generator = np.random.default_rng(seed)
         times = np.where(differing, self.times, 0)
@@ -162,12 +170,33 @@ class Measured:
         if self.groups:
             weighing = self.weighing
             tail = NORMAL.cdf(t_quantile(tail, weighing - 1) * math.sqrt(weighing / (weighing - 1)))
+        if (error := self._error()) is not None:
+            return value - half_width(error, tail), value + half_width(error, tail)
         draws = self._draws(seed)
         known = draws[np.isfinite(draws)]
         if len(known) < len(draws) / 2:
             return None, None
         low, high = np.quantile(known, [tail, 1 - tail])
         return min(float(low), value), max(float(high), value)
+
+    def _error(self, *, pooled: bool = False) -> float | None:
+        """The standard error to first order; None where units are too few, or what they add is not to be had.
+
+        Of a difference as it is seen, or `pooled`, if nothing tells the sides apart.
+        """
+        if self.n < MANY:
+            return None
+        tables = [side.tally(self.times[None, :], self.aggregate.facts)[0] for side in self.sides]
+        if pooled:
+            tables = [sum(tables, np.zeros(self.aggregate.facts))] * len(tables)
+        added = np.zeros(len(self.times))
+        for at, (side, table) in enumerate(zip(self.sides, tables, strict=True)):
+            adds = influence(self._of, table)
+            if adds is None:
+                return None
+            signed = side.weight * adds[side.fact] * (1 if at == len(tables) - 1 else -1)
+            added += np.bincount(side.unit, weights=signed, minlength=len(added))
+        return standard_error(added, self.times, self.samples)
 
     def _draws(self, seed: int) -> Floats:
         """The number, or the difference, under each draw (draws,)."""
@@ -176,7 +205,7 @@ class Measured:
             generator, facts = np.random.default_rng(seed), self.aggregate.facts
             parts = []
             for rows in self._chunks():
-                times = _drawn(chances, self.n, rows, generator)
+                times = drawn(chances, self.n, rows, generator)
                 numbers = [self._of(side.tally(times, facts)) for side in pool]
                 parts.append(numbers[0] if len(numbers) == 1 else numbers[1] - numbers[0])
             self._cache[seed] = np.concatenate(parts)
@@ -253,23 +282,3 @@ def _differing(sides: Sequence[Side], units: int) -> NDArray[np.bool_]:
     found = np.zeros(units, dtype=bool)
     found[[unit for unit, _, _ in alone]] = True
     return found
-
-
-def _all_exchanges(times: Ints, differing: NDArray[np.bool_]) -> Ints:
-    """Each way to swap some of the units that differ, as how many of each kind are swapped (2^n, units)."""
-    single = np.repeat(np.flatnonzero(differing), times[differing])  # (n,) the kind of each
-    patterns = (np.arange(2 ** len(single))[:, None] >> np.arange(len(single))) & 1  # (2^n, n)
-    swapped = np.zeros((len(patterns), len(times)), dtype=np.int64)
-    for at, kind in enumerate(single):
-        swapped[:, kind] += patterns[:, at]
-    return swapped
-
-
-def _drawn(chances: Ints, n: int, rows: int, generator: np.random.Generator) -> Ints:
-    """How often each unit is there (rows, units) where `n` are drawn with replacement by their `chances` (units,)."""
-    if len(chances) * FEW_KINDS <= n:
-        return np.asarray(generator.multinomial(n, chances / chances.sum(), size=rows))
-    slots = np.repeat(np.arange(len(chances)), chances)
-    places = slots[generator.integers(len(slots), size=(rows, n), dtype=np.uint32)]
-    places += np.arange(rows)[:, None] * len(chances)
-    return np.bincount(places.ravel(), minlength=rows * len(chances)).reshape(rows, len(chances))

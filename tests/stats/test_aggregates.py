@@ -5,8 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from mlaas_lab.stats import aggregates
+from mlaas_lab.stats import aggregates, draws
 from mlaas_lab.stats.aggregates import Aggregate, Side, measured
+from mlaas_lab.stats.influence import influence
 from mlaas_lab.stats.paired import mcnemar
 
 SHARE = Aggregate(facts=4, of=lambda table: (table[:, 0] + table[:, 2]) / table.sum(axis=1), extremes=[(2, 3)])
@@ -97,7 +98,7 @@ def test_draws_of_many_kinds_and_of_few_agree(monkeypatch):
     generator = np.random.default_rng(0)
     said = generator.integers(2, size=400)
     few = measured(SHARE, [side(said)], None, 400).limits()
-    monkeypatch.setattr(aggregates, "FEW_KINDS", 10**9)
+    monkeypatch.setattr(draws, "FEW_KINDS", 10**9)
     assert measured(SHARE, [side(said)], None, 400).limits() == pytest.approx(few, abs=0.01)
 
 
@@ -114,3 +115,33 @@ def test_same_seed_same_limits():
     a, b = generator.integers(2, size=(2, 200))
     assert pair(a, b).difference_limits(seed=4) == pair(a, b).difference_limits(seed=4)
     assert pair(a, b).exchange(seed=4) == pair(a, b).exchange(seed=4)
+
+
+RATIO = Aggregate(facts=3, of=lambda table: table[:, 0] / (table[:, 0] + 2 * table[:, 1] + table[:, 2]))
+"""No mean: the limits of many units come from a formula."""
+
+
+def test_many_units_have_the_limits_that_draws_tend_to(monkeypatch):
+    generator = np.random.default_rng(1)
+    a, b = generator.choice(3, (2, 12_000), p=[0.3, 0.5, 0.2])
+    found = [measured(RATIO, [side(a)], None, 12_000).limits(), pair(a, b, aggregate=RATIO).difference_limits()]
+    p_value, scatter = pair(a, b, aggregate=RATIO).exchange(), pair(a, b, aggregate=RATIO).scatter
+    monkeypatch.setattr(aggregates, "MANY", 10**9)
+    drawn = [measured(RATIO, [side(a)], None, 12_000).limits(), pair(a, b, aggregate=RATIO).difference_limits()]
+    assert np.array(found) == pytest.approx(np.array(drawn), abs=0.0008)
+    assert p_value == pytest.approx(pair(a, b, aggregate=RATIO).exchange(), abs=0.04)
+    assert scatter == pytest.approx(pair(a, b, aggregate=RATIO).scatter, rel=0.05)
+
+
+def test_what_one_fact_adds_is_its_derivative():
+    """x / (x + 2 y + z) at 2, 1, 1: by x 3/25, by y -4/25, by z -2/25, times the weight of 4."""
+    found = influence(RATIO.of, np.array([2.0, 1.0, 1.0]))
+    assert found == pytest.approx(np.array([3, -4, -2]) * 4 / 25, abs=1e-4)
+
+
+def test_a_few_samples_that_carry_the_weight_are_drawn():
+    rare = np.zeros(12_000, dtype=int)
+    rare[:3] = 1
+    found = measured(SHARE, [side(rare)], None, 12_000)
+    assert found._error() is None
+    assert found.limits()[0] < 1 - 3 / 12_000 < found.limits()[1]
