@@ -8,6 +8,7 @@ what scatters; a few fixed kinds (languages, channels) leave each sample for its
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from mlaas_lab.evaluation import stopping
 from mlaas_lab.evaluation.aggregating import Facts, facts, is_aggregate, known
+from mlaas_lab.evaluation.layout import Grid, grid, key_of, narrowed
 from mlaas_lab.evaluation.verdict import Comparison
 from mlaas_lab.records import metrics_of
 from mlaas_lab.schema import Verdict
@@ -76,12 +78,23 @@ def summarize(
         margin: a difference that surely stays within ± margin is `equivalent`; None: nothing ever is.
         grouped: whether samples of one group scatter together; None: where groups look drawn (`clusters.are_draws`).
     """
-    records = told_apart(frame.lazy().collect())
-    targets = records["target"].unique(maintain_order=True).to_list()
+    columns = frame.lazy().collect_schema().names()
+    metrics = metrics_of(columns)
+    reasons = [f"{metric}_reason" for metric in metrics if is_aggregate(metric)]
+    more = [stopping.COLUMN, "error", *reasons] if stopping.COLUMN in columns else reasons
+    records = told_apart(narrowed(frame, {metric: _value(metric) for metric in metrics}, more).collect())
+    whole = grid(records)
+    groups = None if grouped is False else _groups(records, grouped, whole)
+    targets = whole.targets if whole else records["target"].unique(maintain_order=True).to_list()
     summary: list[Summary] = []
     comparisons: list[Comparison] = []
-    for metric in metrics_of(records.columns):
-        scores = _scores(records, metric, targets, grouped, seed)
+    for metric in metrics:
+        scores = _Scored(
+            by_target=_by_target(records, metric, targets, whole),
+            groups=groups,
+            facts=facts(records, metric, _value(metric), key_of(records.columns)),
+            seed=seed,
+        )
         missing, spread = _unscored(records, metric), _spread(records, metric)
         lines = [_summary(target, metric, scores, missing.get(target, 0)) for target in targets]
         summary += [replace(line, spread=spread.get(line.target)) for line in lines]
@@ -91,7 +104,7 @@ def summarize(
 
 def told_apart(records: pl.DataFrame) -> pl.DataFrame:
     """The same target in two runs is two things to compare."""
-    if "run_id" not in records.columns:
+    if "run_id" not in records.columns or records["run_id"].n_unique() == 1:
         return records
     several = pl.col("run_id").n_unique().over("target") > 1
     named = pl.format("{} @ {}", "target", pl.col("run_id").fill_null("?"))
@@ -104,32 +117,26 @@ def _value(metric: str) -> pl.Expr:
     return pl.when((pl.col(f"{metric}_status") == "ok") & score.is_finite()).then(score)
 
 
-def _key(records: pl.DataFrame) -> list[str]:
-    return [name for name in ("sample_id", "reference") if name in records.columns]
-
-
-def _scores(records: pl.DataFrame, metric: str, targets: list[str], grouped: bool | None, seed: int) -> _Scored:
-    """Score per sample, the mean of its repeats; samples in one order for all targets.
-
-    Samples are the same only if their references are too: two files may both number their rows 1, 2, 3.
-    """
-    key = _key(records)
+def _by_target(records: pl.DataFrame, metric: str, targets: Sequence[str], whole: Grid | None) -> dict[str, Floats]:
+    """Score per sample, the mean of its repeats; samples in one order for all targets (samples,), NaN for none."""
+    if whole is not None:
+        parts = whole.parts(records.select(_value(metric).fill_null(math.nan)).to_series())
+        return {target: part.to_numpy() for target, part in parts.items()}
     means = [_value(metric).filter(pl.col("target") == target).mean().alias(target) for target in targets]
-    table = records.group_by(key, maintain_order=True).agg(means)
-    scores = {target: table[target].cast(pl.Float64).fill_null(np.nan).to_numpy() for target in targets}
-    return _Scored(
-        by_target=scores,
-        groups=None if grouped is False else _groups(records, key, grouped),
-        facts=facts(records, metric, _value(metric), key),
-        seed=seed,
-    )
+    table = records.group_by(key_of(records.columns), maintain_order=True).agg(means)
+    return {target: table[target].cast(pl.Float64).fill_null(math.nan).to_numpy() for target in targets}
 
 
-def _groups(records: pl.DataFrame, key: list[str], grouped: bool | None) -> Groups | None:
+def _groups(records: pl.DataFrame, grouped: bool | None, whole: Grid | None) -> Groups | None:
     """The group of each sample (samples,) as a number; one without a group is a group of its own."""
     if "group" not in records.columns or records["group"].null_count() == len(records):
         return None
-    names = records.group_by(key, maintain_order=True).agg(pl.col("group").drop_nulls().first())["group"]
+    parts = list(whole.parts(records["group"]).values()) if whole else []
+    if parts and all(part.equals(parts[0]) for part in parts):
+        names = parts[0]
+    else:
+        first = pl.col("group").drop_nulls().first()
+        names = records.group_by(key_of(records.columns), maintain_order=True).agg(first)["group"]
     codes = names.cast(pl.String).cast(pl.Categorical).to_physical().cast(pl.Int64)
     alone = names.is_null().to_numpy()
     numbers = codes.fill_null(0).to_numpy() + len(names)
@@ -151,7 +158,9 @@ def _spread(records: pl.DataFrame, metric: str) -> dict[str, float]:
     """
     if is_aggregate(metric) or "repeat" not in records.columns or not records["repeat"].max():
         return {}
-    several = records.group_by("target", *_key(records)).agg(n=_value(metric).count(), var=_value(metric).var())
+    several = records.group_by("target", *key_of(records.columns)).agg(
+        n=_value(metric).count(), var=_value(metric).var()
+    )
     several = several.filter(pl.col("n") > 1)
     pooled = ((pl.col("n") - 1) * pl.col("var")).sum() / (pl.col("n") - 1).sum()
     return dict(several.group_by("target").agg(pooled.sqrt()).iter_rows())

@@ -12,11 +12,14 @@ def taken_over(frame: pl.DataFrame) -> pl.Series:
     return frame["cached_at"].is_not_null()
 
 
-def earlier(frame: pl.DataFrame) -> list[str]:
+def earlier(frame: pl.DataFrame | pl.LazyFrame) -> list[str]:
     """How many answers came from the cache and since when, as one sentence; none if none did."""
-    n = int(taken_over(frame).sum())
+    records = frame.lazy()
+    if "cached_at" not in records.collect_schema().names():
+        return []
+    at = pl.col("cached_at").cast(pl.Float64)
+    counts = (at.is_not_null().sum(), pl.col("error").is_null().sum(), at.min())
+    n, answers, first = records.select(*(one.alias(str(i)) for i, one in enumerate(counts))).collect().row(0)
     if not n:
         return []
-    answers = frame["error"].null_count()
-    first = float(frame["cached_at"].cast(pl.Float64).drop_nulls().to_numpy().min())
     return [f"{count(n)} of {count(answers)} answers came from the cache, measured earlier (since {when(first)} UTC)."]

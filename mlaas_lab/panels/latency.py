@@ -1,6 +1,7 @@
 """How long each target took, with the number of requests behind every percentile and the interval it lies in."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -8,16 +9,25 @@ import numpy as np
 import polars as pl
 
 from mlaas_lab.panels import Panel
-from mlaas_lab.panels._earlier import earlier, taken_over
-from mlaas_lab.stats.intervals import Floats, quantile_limits
+from mlaas_lab.panels._earlier import earlier
+from mlaas_lab.stats.intervals import Floats, quantile_limits_of
 from mlaas_lab.view import Column, Ecdf, Sorted, Table, View
 from mlaas_lab.view.formats import count, number, seconds
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+TIMES = ("latency_s", "ttft_s", "tokens_per_s")
+STAIRS = 200
+"""Of a curve; more is not seen."""
+OURS = "ours"
+"""Endpoints that we serve have no vendor."""
 NOTE = (
     "A percentile's 95 % interval stands behind it; ? is a side that so few requests cannot bound. Latency is that of "
     "the answered attempt, while other requests ran beside it; retries and back-off are not in it."
 )
+
+
+Part = dict[str, Any]
+"""What one target did in one place."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,68 +62,175 @@ class Latency:
     """Median of single answers; None unless streamed and counted."""
 
 
-def latencies(frame: pl.DataFrame) -> list[Latency]:
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """How long the targets took that were asked at one vendor in one region."""
+
+    provider: str | None
+    """None for endpoints of ours."""
+    region: str | None
+    emulated: bool
+    """A loopback emulator answered, not the vendor."""
+    targets: Sequence[str]
+    n: int
+    """Answered requests."""
+    latency_s: Mapping[str, Quantile]
+
+
+def latencies(frame: pl.DataFrame | pl.LazyFrame) -> list[Latency]:
     """One line per target, in their order."""
-    return [_of(str(target), part) for target, part in _by_target(frame)]
+    parts = _parts(frame)
+    targets = dict.fromkeys(part["target"] for part in parts)
+    return [_of(str(target), [part for part in parts if part["target"] == target]) for target in targets]
 
 
-def _of(target: str, part: pl.DataFrame) -> Latency:
-    values, ttft = _values(part, "latency_s"), _values(part, "ttft_s")
-    pace = _values(part, "tokens_per_s")
+def places(frame: pl.DataFrame | pl.LazyFrame) -> list[Place]:
+    """One line per provider and region, in the order in which they were asked; empty where no vendor was."""
+    return _places(_parts(frame))
+
+
+def _places(parts: Sequence[Part]) -> list[Place]:
+    several: dict[tuple[Any, ...], list[Part]] = {}
+    for part in parts:
+        several.setdefault((part["provider"], part["region"], bool(part["emulated"])), []).append(part)
+    if all(provider is None and region is None for provider, region, _ in several):
+        return []
+    return [
+        Place(
+            provider=provider,
+            region=region,
+            emulated=emulated,
+            targets=tuple(dict.fromkeys(str(part["target"]) for part in own)),
+            n=sum(len(part["latency_s"]) for part in own),
+            latency_s=_quantiles(_merged(own, "latency_s")),
+        )
+        for (provider, region, emulated), own in several.items()
+    ]
+
+
+def _parts(frame: pl.DataFrame | pl.LazyFrame) -> list[Part]:
+    """What each target did in each place, in one pass: counts, and times in ascending order."""
+    records = frame.lazy()
+    columns = set(records.collect_schema().names())
+    where = [
+        pl.col(name) if name in columns else pl.lit(None).alias(name) for name in ("provider", "region", "emulated")
+    ]
+    attempts = pl.col("attempts") if "attempts" in columns else pl.lit(None, pl.Int32)
+    cached = pl.col("cached_at") if "cached_at" in columns else pl.lit(None, pl.Float64)
+    found = (
+        records.group_by("target", *where, maintain_order=True)
+        .agg(
+            _times("latency_s", columns),
+            _times("ttft_s", columns),
+            _times("tokens_per_s", columns),
+            n_error=pl.col("error").is_not_null().sum(),
+            n_cached=cached.is_not_null().sum(),
+            uncounted=attempts.is_null().sum(),
+            retries=(attempts - 1).clip(lower_bound=0).sum(),
+        )
+        .collect()
+    )
+    rows = found.drop(TIMES).to_dicts()
+    for i, row in enumerate(rows):
+        row.update({name: np.sort(found[name][i].to_numpy()) for name in TIMES})
+    return rows
+
+
+def _times(column: str, columns: Collection[str]) -> pl.Expr:
+    if column not in columns:
+        return pl.lit(None, pl.Float64).drop_nulls().implode().first().alias(column)
+    return pl.col(column).cast(pl.Float64).fill_nan(None).drop_nulls()
+
+
+def _merged(parts: Sequence[Part], name: str) -> Floats:
+    """Times of several parts in ascending order."""
+    if len(parts) == 1:
+        found: Floats = parts[0][name]
+        return found
+    return np.sort(np.concatenate([part[name] for part in parts]))
+
+
+def _of(target: str, parts: Sequence[Part]) -> Latency:
+    values, ttft, pace = (_merged(parts, name) for name in TIMES)
     return Latency(
         target=target,
         n=len(values),
-        n_error=len(part) - part["error"].null_count(),
-        n_cached=int(taken_over(part).sum()),
+        n_error=sum(part["n_error"] for part in parts),
+        n_cached=sum(part["n_cached"] for part in parts),
         n_streamed=len(ttft),
-        retries=_retries(part),
+        retries=None if any(part["uncounted"] for part in parts) else sum(part["retries"] for part in parts),
         latency_s=_quantiles(values),
         ttft_s=_quantiles(ttft) if len(ttft) else None,
         tokens_per_s=float(np.median(pace)) if len(pace) else None,
     )
 
 
-def _by_target(frame: pl.DataFrame) -> Iterator[tuple[Any, pl.DataFrame]]:
-    return ((key[0], part) for key, part in frame.group_by("target", maintain_order=True))
-
-
-def _values(part: pl.DataFrame, column: str) -> Floats:
-    if column not in part.columns:
-        return np.empty(0)
-    return part[column].cast(pl.Float64).fill_nan(None).drop_nulls().to_numpy()
-
-
-def _retries(part: pl.DataFrame) -> int | None:
-    if "attempts" not in part.columns or part["attempts"].null_count():
-        return None
-    return int((part["attempts"] - 1).clip(lower_bound=0).sum())
-
-
-def _quantiles(values: Floats) -> dict[str, Quantile]:
-    if not len(values):
+def _quantiles(ordered: Floats) -> dict[str, Quantile]:
+    if not len(ordered):
         return {}
     found = {}
     for name, q in QUANTILES.items():
-        low, high = quantile_limits(values, q)
-        found[name] = Quantile(value=float(np.quantile(values, q)), ci_low=low, ci_high=high)
+        low, high = quantile_limits_of(ordered, q)
+        found[name] = Quantile(value=_quantile(ordered, q), ci_low=low, ci_high=high)
     return found
 
 
-def _build(frame: pl.DataFrame) -> View | None:
-    lines = latencies(frame)
+def _quantile(ordered: Floats, q: float) -> float:
+    """Linear between neighbours (Hyndman & Fan 1996, type 7)."""
+    place = (len(ordered) - 1) * q
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return float(ordered[below] + (ordered[above] - ordered[below]) * (place - below))
+
+
+def _build(frame: pl.DataFrame | pl.LazyFrame) -> View | None:
+    parts = _parts(frame)
+    targets = dict.fromkeys(part["target"] for part in parts)
+    own = {str(target): [part for part in parts if part["target"] == target] for target in targets}
+    lines = [_of(target, several) for target, several in own.items()]
     if not any(line.n for line in lines):
         return None
-    curves = [
-        Sorted(name=str(target), values=_values(part, "latency_s").tolist()) for target, part in _by_target(frame)
-    ]
+    curves = [_curve(target, _merged(several, "latency_s")) for target, several in own.items()]
+    where = _places(parts)
+    children = [_by_place(where)] if len(where) > 1 or any(len(place.targets) > 1 for place in where) else []
     return View(
         title="Latency",
         summary=" ".join(_said(line) for line in lines),
         marks=[Ecdf(title="Share of answers that took no longer", samples=curves, x_title="latency", x_format=seconds)],
         table=_table("Latency", lines),
         notes=[NOTE, *earlier(frame)],
-        children=[_first_tokens(lines)] if any(line.ttft_s for line in lines) else [],
+        children=[*children, *([_first_tokens(lines)] if any(line.ttft_s for line in lines) else [])],
     )
+
+
+def _curve(name: str, ordered: Floats) -> Sorted:
+    """Its stairs; of many values those at even steps of their share, so that a picture stays small."""
+    n = len(ordered)
+    if n <= STAIRS:
+        return Sorted(name=name, values=ordered.tolist())
+    places = np.unique(np.round(np.linspace(0, n - 1, STAIRS)).astype(np.int64))
+    return Sorted(name=name, values=ordered[places].tolist(), shares=((places + 1) / n).tolist())
+
+
+def _by_place(where: Sequence[Place]) -> View:
+    columns: list[Column | str] = [
+        "Provider",
+        "Region",
+        "Targets",
+        Column(title="Answered", align="right", format=count),
+        *(Column(title=name, align="right") for name in QUANTILES),
+    ]
+    rows = [
+        (
+            f"{place.provider or OURS}{' (emulated)' if place.emulated else ''}",
+            place.region,
+            ", ".join(place.targets),
+            place.n,
+            *_percentiles(place.latency_s),
+        )
+        for place in where
+    ]
+    return View(title="Latency by provider and region", table=Table(columns=columns, rows=rows))
 
 
 def _first_tokens(lines: list[Latency]) -> View:

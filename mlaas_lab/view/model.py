@@ -118,6 +118,8 @@ class Sorted:
 
     name: str
     values: Sequence[float]
+    shares: Sequence[float] | None = None
+    """Of all values those at or below each of these, where not all are given; None: each of `values` counts once."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,9 +52,9 @@ def ecdf(mark: Ecdf) -> Markup:
     """Stairs from 0 to 100 % for each name."""
     curves: list[tuple[int, str, list[Point]]] = []
     for i, sample in enumerate(mark.samples):
-        values = sorted(sample.values)
-        n = len(values)
-        curves.append((i, sample.name, [(v, (k + 1) / n) for k, v in enumerate(values)]))
+        n = len(sample.values)
+        shares = sample.shares or [(k + 1) / n for k in range(n)]
+        curves.append((i, sample.name, list(zip(sorted(sample.values), shares, strict=True))))
     curves = [each for each in curves if each[2]]
     if not curves:
         return empty(mark.title)

@@ -1,0 +1,76 @@
+"""Records as scores need them: few columns, short keys, and whether all targets answered the same samples in one order.
+
+An evaluation writes its table target by target, sample by sample, so a table of any size is read as a grid, without
+looking up which rows belong together. A table that is none is grouped, as ever. It knows columns, and no statistics.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+KEY = ("sample_id", "reference")
+"""Samples are the same only if their references are too: two files may both number their rows 1, 2, 3."""
+LARGE = 1_000_000
+"""Rows from which on keys are kept as 64-bit hashes: two of 10 million differ and look alike once in 400,000 tables."""
+
+
+OK = pl.Enum(["ok"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Every target's rows lie together and name the same samples in the same order, each once."""
+
+    targets: Sequence[str]
+    n: int
+    """Samples."""
+
+    def parts(self, column: pl.Series) -> dict[str, pl.Series]:
+        """A column of the whole table (targets · n,) as one of each target (n,)."""
+        return {target: column.slice(i * self.n, self.n) for i, target in enumerate(self.targets)}
+
+
+def key_of(columns: Sequence[str]) -> list[str]:
+    """The columns by which samples are told apart."""
+    return [name for name in KEY if name in columns]
+
+
+def grid(records: pl.DataFrame) -> Grid | None:
+    """The table as a grid, if it is one."""
+    runs = records["target"].rle_id() if len(records) else pl.Series([0], dtype=pl.UInt32)
+    count = int(runs[-1]) + 1
+    n, rest = divmod(len(records), count)
+    targets = [str(name) for name in records["target"].gather_every(n)] if n and not rest else []
+    if not targets or len(set(targets)) != count or not (runs.gather_every(n) == pl.Series(range(count))).all():
+        return None
+    keys = records.select(key_of(records.columns))
+    first = keys.slice(0, n)
+    if any(not keys.slice(i * n, n).equals(first) for i in range(1, count)) or first.n_unique() != n:
+        return None
+    return Grid(targets=targets, n=n)
+
+
+def narrowed(
+    frame: pl.DataFrame | pl.LazyFrame, values: Mapping[str, pl.Expr], more: Sequence[str] = ()
+) -> pl.LazyFrame:
+    """`frame` with what scores stand on: targets, keys, repeats, groups, metrics, and the columns `more`.
+
+    Args:
+        frame: records.
+        values: metric → its score, null where there is none.
+        more: columns that are kept as they are, where they exist.
+    """
+    records = frame.lazy()
+    columns = records.collect_schema().names()
+    key = key_of(columns)
+    large = key and records.select(pl.len()).collect().item() >= LARGE
+    own = [pl.struct(key).hash().alias(key[0])] if large else [pl.col(name) for name in key]
+    kept = [pl.col(name) for name in ("target", "repeat", "group", "run_id", *more) if name in columns]
+    scores = [part for metric, value in values.items() for part in _scored(metric, value)]
+    return records.select(*kept, *own, *scores)
+
+
+def _scored(metric: str, value: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    """A score and its status, which takes a byte where it was a word."""
+    return value.alias(metric), pl.when(value.is_not_null()).then(pl.lit("ok", OK)).alias(f"{metric}_status")
