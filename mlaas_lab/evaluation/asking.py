@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from mlaas_lab.errors import CallError, CapReached, one_line, snake
+from mlaas_lab.evaluation.asides import Asides
 from mlaas_lab.evaluation.budget import Budget
 from mlaas_lab.evaluation.metering import Meter
 from mlaas_lab.evaluation.plan import Plan, Unit
@@ -31,6 +32,8 @@ STOP_S = 5.0
 
 Row = tuple[int, int]
 """Place of a sample, and which repeat: what all targets are asked."""
+Part = tuple[int, int]
+"""What a call may cost at most, and what judging its answer will likely cost, in micro-dollars."""
 
 
 @dataclass(kw_only=True)
@@ -52,7 +55,7 @@ class _Lane:
 class _Hold:
     """What is held for a row, by the place of each target that has not taken its part."""
 
-    parts: dict[int, int]
+    parts: dict[int, Part]
     given: asyncio.Future[bool]
 
 
@@ -78,6 +81,7 @@ class Asking:
     capped: bool = field(init=False, default=False)
     """The money was not enough for all."""
     _lanes: list[_Lane] = field(init=False, default_factory=list)
+    _asides: Asides = field(init=False)
     _holds: dict[Row, _Hold] = field(init=False, default_factory=dict)
     _holding: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
     """Rows are held for one after the other, so that no shorter question overtakes a longer one when money runs out."""
@@ -88,6 +92,7 @@ class Asking:
 
     def __post_init__(self) -> None:
         plan = self.plan
+        self._asides = Asides(plan)
         self._blocks = _blocks(plan, self.ends or [len(plan.samples)])
         for target, route in plan.routes.items():
             units = (Unit(target, *row) for block in self._blocks for row in block)
@@ -109,6 +114,7 @@ class Asking:
         """
         try:
             async with self.budget, Client(self.plan.limits, keep_exchanges=self.plan.exchanges) as client:
+                self.budget.put_aside(self._asides.room)
                 for block in self._blocks:
                     await self._through(client, block)
                     if self.stopping() or self.capped:
@@ -159,13 +165,11 @@ class Asking:
         lane = self._lanes[place]
         for unit in lane.waiting:
             await self._turn(lane)
-            held = 0 if self.budget.cap is None else await self._held(unit, place)
+            held = (0, 0) if self.budget.cap is None else await self._held(unit, place)
             if held is None:
                 break
             record = await self._ask(client, lane, unit)
-            attempts = record.completion.attempts if record.completion else record.attempts
-            paid, known = lane.meter.paid(held, attempts, record.cost)
-            self.budget.settle(held, paid, known=known)
+            self._settle(lane, held, record)
             del lane.left[unit]
             self.keep(unit, record)
         self._set(lane, float("inf"))
@@ -180,14 +184,23 @@ class Asking:
         paid = cost(route.place, done.usage, at=at, book=plan.prices, answered=done.model)
         return answered(plan, unit, done, paid)
 
-    async def _held(self, unit: Unit, place: int) -> int | None:
+    def _settle(self, lane: _Lane, held: Part, record: Record) -> None:
+        """What `record` cost is spent; what judging it may cost stays aside, if there is an answer."""
+        attempts = record.completion.attempts if record.completion else record.attempts
+        call, judging = held
+        paid, known = lane.meter.paid(call, attempts, record.cost)
+        self.budget.settle(call, paid, known=known)
+        if judging:
+            self.budget.put_aside(judging if record.completion else 0, held=judging)
+
+    async def _held(self, unit: Unit, place: int) -> Part | None:
         """What is held for `unit`; None when there is no money for its row."""
         row = unit.place, unit.repeat
         hold = self._holds.get(row)
         if hold is None:
             hold = self._holds[row] = _Hold(parts=self._parts(row), given=asyncio.get_running_loop().create_future())
             async with self._holding:
-                given = not self.capped and await self.budget.reserve(sum(hold.parts.values()))
+                given = not self.capped and await self.budget.reserve(sum(map(sum, hold.parts.values())))
                 self.capped = not given
                 hold.given.set_result(given)
         if not await hold.given:
@@ -197,10 +210,10 @@ class Asking:
             del self._holds[row]
         return part
 
-    def _parts(self, row: Row) -> dict[int, int]:
+    def _parts(self, row: Row) -> dict[int, Part]:
         """What `row` may cost each target that is still to be asked."""
         return {
-            place: lane.meter.most(self.plan.shown(unit).messages)
+            place: (lane.meter.most(self.plan.shown(unit).messages), self._asides.of(unit))
             for place, lane in enumerate(self._lanes)
             if (unit := Unit(lane.target, *row)) in lane.left
         }

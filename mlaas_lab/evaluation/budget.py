@@ -35,6 +35,8 @@ class Budget:
         self._path = path
         self._spent = _kept(path)
         self._held = 0
+        self._aside = 0
+        """For what comes later: nobody takes it before the end, and it is not in flight."""
         self._granted = self._spent
         """What stands on disk: nothing beyond it is begun."""
         self._used = self._spent
@@ -69,17 +71,24 @@ class Budget:
         """
         if self.cap is None:
             return True
-        while (after := self._spent + self._held + amount) > self._granted:
+        while (after := self._spent + self._held + amount) > min(self._granted, self.cap - self._aside):
             if self._failed is not None:
                 raise self._failed
-            if self._spent + amount > self.cap:
+            if self._spent + self._aside + amount > self.cap:
                 return False
-            if after <= self.cap:
+            if after <= self.cap - self._aside:
                 self._wants = max(self._wants, after)
                 self._wanted.set()
             await self._changed.wait()
         self._held += amount
         return True
+
+    def put_aside(self, amount: int, *, held: int = 0) -> None:
+        """Keep `amount` for what comes after the end of this use, of what was `held` for that so far."""
+        if self.cap is not None:
+            self._held -= held
+            self._aside += amount
+            self._told()
 
     def settle(self, held: int, paid: int, *, known: bool = True) -> None:
         """What was `held` for calls is over, and they cost `paid`; not `known`: at most that, or nobody knows."""
@@ -111,7 +120,7 @@ class Budget:
 
     def close(self) -> None:
         """Write down what was spent; what is still held was stopped in flight, and may be billed."""
-        self._spent, self._held = self._spent + self._held, 0
+        self._spent, self._held, self._aside = self._spent + self._held, 0, 0
         self._granted = self._spent
         if self._path is not None and (self.cap is not None or self._spent):
             with suppress(OSError):  # then the larger amount written last stays

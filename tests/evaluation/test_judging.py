@@ -316,6 +316,7 @@ class TestPreference:
         assert first[f"{metric}_cost_usd"].to_list() == [0] * 8, "nobody was asked"
         (verdict,) = found["verdicts"]
         assert (verdict["difference"], verdict["verdict"], verdict["n"]) == (0.5, "b_better", 8)
+        assert [bill.successes for bill in bills(frame)] == [[], []], "the better of two may be wrong"
 
     def test_a_judge_that_always_says_first_decides_nothing(self, context, spec, data):
         found, frame, shares, _ = self.judged(context, spec, data(*"abcdefgh"), lambda body: '{"better": "first"}')
@@ -436,13 +437,21 @@ class TestMoney:
                 run(wanted, context)
             assert server.requests == []
 
-    def test_measured_latencies_do_not_know_of_judges(self, context, spec, data):
-        with Loopback(reply=lambda body: CLAIMS, delay_s=0.2) as server:
-            run(spec(data=data("a", "b"), targets="echo/a", metrics=(by(server),)), context)
-            first = min(seen.at for seen in server.requests)
-        frame = records.read(context.folder.records)
-        assert frame["ended_at"].max() <= first
-        assert frame["wall_s"].max() < 0.2
+    def test_no_target_is_measured_while_judges_are_asked(self, context, spec, data):
+        asked = []
+
+        def answering(body):
+            asked.append("target")
+            return "yes"
+
+        def judges(body):
+            asked.append("judge")
+            return CLAIMS
+
+        with Loopback(reply=judges) as server, Loopback(reply=answering) as target:
+            targets = ("echo/a", f"openai/m?base_url={target.base_url}")
+            run(spec(data=data(*"abcd"), targets=targets, metrics=(by(server),)), context)
+        assert asked == ["target"] * 4 + ["judge"] * 8
 
 
 class TestGoingOn:
