@@ -111,6 +111,7 @@ def estimate(
     map: str | Mapping[str, str] | None = ...,
     repeats: int = ...,
     max_tokens: int = ...,
+    metrics: str | Sequence[str] = ...,
     base: str | None = ...,
     requests_per_day: int | None = ...,
     input_tokens: int | None = ...,

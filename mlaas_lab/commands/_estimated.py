@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from mlaas_lab.commands._estimating import Calls, Line, Machine, total
+from mlaas_lab.commands._judged import Judged
 from mlaas_lab.commands._pricing import amount
 from mlaas_lab.schema import JSON
 from mlaas_lab.view import Bar, Bars, Column, Mark, Shown, Table, View
@@ -22,6 +23,7 @@ class Estimated(Shown):
     days: int | None
     """Of traffic; None for an evaluation."""
     machine: Machine | None = None
+    judges: Sequence[Judged] = ()
     notes: Sequence[str] = ()
 
     @property
@@ -52,7 +54,7 @@ class Estimated(Shown):
         return f"Cost of {self.days} days" if self.days else "Likely cost" if likely else "At most"
 
     def as_json(self) -> JSON:
-        """`{calls, targets: [{target, low_usd, likely_usd, high_usd, …}], total, unpriced, machine}`."""
+        """`{calls, targets: [{target, low_usd, likely_usd, high_usd, …}], total, unpriced, judges, machine}`."""
         whole = self._sum if self.lines else None
         return {
             "calls": self.n,
@@ -60,6 +62,7 @@ class Estimated(Shown):
             "targets": [_as_json(one) for one in self.lines],
             "total": {f"{end}_usd": _float(getattr(whole, end, None)) for end in ("low", "likely", "high")},
             "unpriced": [one.target for one in self.unpriced],
+            "judges": [one.as_json() for one in self.judges],
             "machine": _machine_json(self.machine),
         }
 
@@ -92,7 +95,7 @@ class Estimated(Shown):
 
     def _notes(self) -> list[str]:
         said = [f"{one.target} is unpriced: {one.reason}" for one in self.unpriced]
-        said += self.notes
+        said += [*map(str, self.judges), *self.notes]
         if self.machine:
             price = self.machine.price
             said.append(

@@ -14,11 +14,12 @@ from mlaas_lab.commands import Command
 from mlaas_lab.commands._counting import counting
 from mlaas_lab.commands._estimated import Estimated
 from mlaas_lab.commands._estimating import GUESSED, Calls, Machine, calls, line
+from mlaas_lab.commands._judged import Answers, judges
 from mlaas_lab.commands._pricing import book, placed
 from mlaas_lab.errors import DataError, UsageError, did_you_mean
 from mlaas_lab.lab import Lab
 from mlaas_lab.schema import Sample, Target, Usage
-from mlaas_lab.spec import DataFile, ModelName, Spec, TargetName
+from mlaas_lab.spec import DataFile, MetricName, ModelName, Spec, TargetName
 from mlaas_lab.view.formats import count
 
 ONCE = "Every call is counted once; one that is tried again after an error may be paid again."
@@ -37,6 +38,8 @@ class Estimate(Spec):
     """Ask each question so often."""
     max_tokens: int = Field(256, ge=1)
     """Longest answer of an evaluation, in tokens."""
+    metrics: tuple[MetricName, ...] = ()
+    """How its answers are scored, as `eval` takes them: what judges cost comes on top."""
     base: ModelName | None = None
     """Whose tokenizer counts the tokens; by default they are guessed from the bytes."""
     requests_per_day: int | None = Field(None, ge=1)
@@ -104,6 +107,10 @@ def _evaluation(args: Estimate, lab: Lab, targets: Mapping[str, Target], lists: 
     sizes = sized(samples)
     told = {word: _told(word, train_part(path), samples) for word in targets}
     each_size = {word: sizes if own is samples else sized(own) for word, own in told.items()}
+    answers = Answers(
+        samples=samples, targets=len(targets), repeats=args.repeats, max_tokens=args.max_tokens, counter=counter
+    )
+    judging = judges(args.metrics, answers, lab, lists)
     each = f"{count(len(samples))} questions" + (f" × {args.repeats} repeats" if args.repeats > 1 else "")
     totals = sorted({sum(size.n * size.input_tokens for size in own) for own in (each_size or {"": sizes}).values()})
     about = " to ".join(count(total) for total in dict.fromkeys((totals[0], totals[-1])))
@@ -112,6 +119,7 @@ def _evaluation(args: Estimate, lab: Lab, targets: Mapping[str, Target], lists: 
         lines=[line(Target.parse(word).name, target, each_size[word], at, lists) for word, target in targets.items()],
         sizes=sizes,
         days=None,
+        judges=judging,
         notes=[_answers(args, sizes), *([] if counter else [GUESSED]), ONCE],
     )
 

@@ -119,12 +119,14 @@ def _judge_usd(row: Mapping[str, Any], judged: Sequence[str]) -> float | None:
 
 
 def _better_share(metric: str) -> bool | None:
-    """Whether higher is better, for a share; None for anything else."""
+    """Whether higher is better, for a share of what is right; None for anything else."""
     name, _ = registry.parted(metric)
     if name not in registry.names("metric"):
         return None
     found = registry.load("metric", name)
-    return bool(found.higher_is_better) if found.unit == "share" else None
+    # Of two answers the better one may be wrong, and the other right.
+    compares = found.judge is not None and found.judge.pairwise
+    return bool(found.higher_is_better) if found.unit == "share" and not compares else None
 
 
 def _success(

@@ -16,6 +16,8 @@ import orjson
 
 from mlaas_lab.schema import Message, Sample, Score, ScoreStatus
 
+MOST_TOKENS = 2048
+"""Longest reply of a judge: it lists what it found. A judge's own `max_tokens` wins."""
 MOST_TIMES = 100
 """Judgements of one answer."""
 LONGEST_REASON = 300

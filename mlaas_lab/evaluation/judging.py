@@ -19,7 +19,7 @@ from mlaas_lab import registry
 from mlaas_lab.context import Context
 from mlaas_lab.errors import CallError, one_line, snake
 from mlaas_lab.evaluation.budget import MICRO, Budget
-from mlaas_lab.evaluation.judge import Judge
+from mlaas_lab.evaluation.judge import MOST_TOKENS, Judge
 from mlaas_lab.evaluation.judgements import LASTING, Judgement, Judgements, Said, accounts, total
 from mlaas_lab.evaluation.metering import Meter
 from mlaas_lab.evaluation.plan import Plan
@@ -29,8 +29,6 @@ from mlaas_lab.pricing import cost
 from mlaas_lab.schema import JSON, Attempt, Completion, Cost, Message, Sample, Score, ScoreStatus
 from mlaas_lab.store.folder import read_json, write_json
 
-MOST_TOKENS = 2048
-"""Longest reply of a judge: it lists what it found. A judge's own `max_tokens` wins."""
 LOOK_S = 0.2
 """How often somebody looks whether to stop, in seconds."""
 HALF = 0.5
