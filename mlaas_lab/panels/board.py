@@ -22,6 +22,10 @@ NOTE = (
     "else a sign-flip permutation test, and for a number of all answers one that exchanges samples; p is Holm's over "
     "all rows, the interval a paired bootstrap's. More needed: about how many more samples would settle it."
 )
+GROUPED = (
+    "Samples come in {} groups that look drawn from many (documents, users): intervals and tests stand on groups, "
+    "since samples of one group are alike."
+)
 SPREAD = "Spread: standard deviation between the repeats of one sample, pooled over samples."
 STOPPED = (
     "Asking was to stop once it was decided (--until-decided): verdicts are paired and stand on repeated confidence "
@@ -92,7 +96,7 @@ def board(summary: "Sequence[Summary]", verdicts: Sequence[Verdict]) -> View:
         marks=marks,
         table=Table(columns=columns, rows=rows),
         folded=True,
-        notes=[*alone, *([SPREAD] if spread else [])],
+        notes=[*alone, *_grouped(summary), *([SPREAD] if spread else [])],
         children=[_verdicts(verdicts)] if verdicts else [],
     )
 
@@ -101,6 +105,15 @@ def _said(summary: "Sequence[Summary]", verdicts: Sequence[Verdict], *, n_target
     """Of two targets the verdicts as sentences; of more, who leads by each metric: pairs are too many to read."""
     leading = ranked(summary, verdicts) if n_targets > 2 else []
     return "\n".join(leading) or words.said(summary, verdicts, most=MOST_SAID)
+
+
+def _grouped(summary: "Sequence[Summary]") -> list[str]:
+    """That groups count and samples do not, where it is so."""
+    numbers = [line.n_groups for line in summary if line.n_groups]
+    if not numbers:
+        return []
+    each = count(min(numbers)) if min(numbers) == max(numbers) else f"{count(min(numbers))} to {count(max(numbers))}"
+    return [GROUPED.format(each)]
 
 
 def _scores(metric: str, lines: "Sequence[Summary]") -> Whiskers:

@@ -32,6 +32,19 @@ def test_every_score_has_its_interval_and_its_n(scores):
     assert all("n 40" in row.note and row.low < row.mean < row.high for row in view.marks[0].rows)
 
 
+def test_groups_that_count_are_named(tmp_path):
+    """Five questions on each of 30 documents are 30 pieces of evidence, not 150."""
+    rows = [
+        replace(record(target, i, "yes" if i % 3 else "no", "yes"), group=f"document {i // 5}")
+        for target in ("a", "b")
+        for i in range(150)
+    ]
+    view = board.panel.build(frame_of(tmp_path / "r.parquet", rows))
+    assert any("in 30 groups that look drawn" in note for note in view.notes)
+    alone = [record("a", i, "yes", "yes") for i in range(150)]
+    assert not any("groups" in note for note in board.panel.build(frame_of(tmp_path / "s.parquet", alone)).notes)
+
+
 def test_repeats_have_their_spread(tmp_path):
     """Each of 12 samples is right once in two: √(0.5) within every one."""
     rows = [record("a", i, "yes" if r else "no", "yes", repeat=r) for i in range(12) for r in (0, 1)]
