@@ -173,9 +173,10 @@ class Delivery:
         run_id = str(state.run_id)
         if state.ended_at is None:
             # Noted before they are sent: a repeat must carry the same time, or final metrics would double.
-            now = time.time()
-            final_at = (state.final_at or now) if self._folder.outcome.exists() else None
-            state = self._keep(replace(state, ended_at=now, final_at=final_at))
+            now, of = time.time(), ending.digest(self._folder)
+            same = state.final_at is not None and state.final_of in ("", of)
+            final_at = (state.final_at if same else now) if self._folder.outcome.exists() else None
+            state = self._keep(replace(state, ended_at=now, final_at=final_at, final_of=of))
         closed = self._send_parts(ending.parts(self._folder, state), state)
         self._close(closed, run_id, job)
         state = self._send_parts(ending.late(self._folder, self._settings), closed)

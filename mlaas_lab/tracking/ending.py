@@ -58,6 +58,13 @@ def late(folder: JobFolder, settings: Settings) -> list[Part]:
     return evaluations.late(folder, settings)
 
 
+def digest(folder: JobFolder) -> str:
+    """SHA-256 of the final numbers of the job in `folder`."""
+    outcome = read_json(folder.outcome) or {}
+    numbers = [outcome.get("metrics"), (outcome.get("result") or {}).get("summary")]
+    return hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()
+
+
 def portable(folder: Path) -> Iterator[Path]:
     """The files of an adapter's folder that are its own: no base's weights, no checkpoint, nothing it only links to."""
     for path in sorted(folder.rglob("*")):

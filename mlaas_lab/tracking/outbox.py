@@ -44,6 +44,8 @@ class Delivered:
     ended_at: float | None = None
     final_at: float | None = None
     """The time of the final metrics. It outlives the attempt: one whose end was sent, but not noted, ends again."""
+    final_of: str = ""
+    """Digest of those metrics: an attempt that ends with others ends later, and MLflow shows the later ones."""
     done: tuple[str, ...] = ()
     """Parts of the job's end that have been sent."""
     children: dict[str, str] = field(default_factory=dict)
@@ -124,7 +126,7 @@ def undelivered(folder: JobFolder, *, most: int | None = None) -> int:
 def forget(folder: JobFolder) -> None:
     """Start over: all is sent again, to a new run if the old one was deleted. The times of the end stay."""
     kept = Delivered.read(folder)
-    Delivered(ended_at=kept.ended_at, final_at=kept.final_at).write(folder)
+    Delivered(ended_at=kept.ended_at, final_at=kept.final_at, final_of=kept.final_of).write(folder)
 
 
 def batches(folder: JobFolder, offset: int, *, size: int = 1000) -> Iterator[Batch]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from faults.proxy import Sick
-from made_evaluation import TARGETS, fill
+from made_evaluation import TARGETS, answered, fill, several
 
 from mlaas_lab import records, tracking
 from mlaas_lab.errors import TrackingError
@@ -130,6 +130,18 @@ def test_without_looking_first_there_would_be(job, bare, monkeypatch):
         Delivery(folder, bare).finish(JobState.SUCCEEDED)
     done = Delivery(folder, bare).finish(JobState.SUCCEEDED)
     assert len(below(done.run_id, bare)) == 4
+
+
+def test_an_attempt_that_ends_with_other_numbers_is_what_mlflow_shows(job, bare):
+    """As when failed judges are asked again: the scores fall, and the later ones count."""
+    folder = fill(job("retried"))
+    first = Delivery(folder, bare).finish(JobState.SUCCEEDED)
+    made = [one for one in several() if one.target == TARGETS[0]]
+    job("retried", attempt=2)
+    fill(folder, [answered(one.target, i, right=False) for i, one in enumerate(made)])
+    done = Delivery(folder, bare).finish(JobState.SUCCEEDED)
+    assert done.children["0"] == first.children["0"]
+    assert below(done.run_id, bare)[0].data.metrics["exact_match"] == 0.0
 
 
 def test_what_a_lost_request_made_later_is_swept_up(job, bare):
