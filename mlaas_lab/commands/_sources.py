@@ -90,9 +90,7 @@ def origins(source: Source, jobs: list[Job], rows: int, lab: Lab) -> Iterator[Or
     """What is known of these records, for those who doubt them."""
     table = [("Records", f"{count(rows)} rows"), ("SHA-256 of the table", _sha256(source.path))]
     if not jobs:
-        yield Origin(
-            label=source.word, facts=[*table, *_run_facts(source.run_id)], versions=_versions(source.run_id, lab)
-        )
+        yield _of_run_alone(source, table, lab)
         return
     for job in jobs:
         shown = {key: plain(value) for key, value in _told(job.spec).items()}
@@ -203,14 +201,28 @@ def _run_facts(run_id: str | None) -> list[tuple[str, Any]]:
     return [("MLflow run", run_id)] if run_id else []
 
 
+def _of_run_alone(source: Source, table: list[tuple[str, Any]], lab: Lab) -> Origin:
+    info = _info(source.run_id, lab)
+    if info is None:
+        return Origin(label=source.word, facts=[*table, *_run_facts(source.run_id)])
+    data = [("Data", f"{one['name']} ({one['digest']})") for one in info.datasets]
+    facts = [*table, *_run_facts(source.run_id), *data]
+    return Origin(label=info.name or source.word, facts=facts, parameters=info.params, versions=info.versions)
+
+
 def _versions(run_id: str | None, lab: Lab) -> Mapping[str, str]:
+    info = _info(run_id, lab)
+    return {} if info is None else info.versions
+
+
+def _info(run_id: str | None, lab: Lab) -> "tracking.RunInfo | None":
+    """What MLflow says of the run; None when the server is away or the run was deleted: the report then says less."""
     if run_id is None:
-        return {}
+        return None
     try:
-        return tracking.run_info(run_id, lab.settings).versions
+        return tracking.run_info(run_id, lab.settings)
     except (TrackingError, UsageError):
-        # The server is away or the run was deleted: the report says less, and is written.
-        return {}
+        return None
 
 
 def _sha256(path: Path) -> str | None:

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hostile import Page
 from made_evaluation import fill, several
 from mlflow_loopback import MlflowServer
 
@@ -63,6 +64,9 @@ def test_the_run_alone_gives_the_same_numbers(measured_there, elsewhere, server,
     assert [compared(other, job.run_id) for job in (first, second)] == here
     assert compared(other, first.run_id, second.run_id) == both
     assert not other.store.jobs()
+    page = _dispatch.execute(["compare", second.run_id, "--html", "out.html"], other).page.read_text()
+    for words in ("second", "margin", "0.5", second.run_id, "polars"):
+        assert words in Page(page).text
     file = str(tracking.records(second.run_id, other.settings))
     assert json.loads(compared(other, first.run_id, file))["verdicts"] == json.loads(both)["verdicts"]
     # Sabotaged: without what the run was asked with, the margin is lost.
