@@ -247,6 +247,7 @@ def resume(
     job: str | JobHandle,
     *,
     retry_failed: bool = ...,
+    max_usd: float | None = ...,
     ray_address: str = ...,
     wait: bool = ...,
     detach: bool = ...,

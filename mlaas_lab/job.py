@@ -244,8 +244,8 @@ class JobManager:
         self._recovery.launch(job, seen=job.handle)
         return JobHandle(self, self.store.job(job_id))
 
-    def resume(self, text: str, *, again: bool = False) -> JobHandle:
-        """A new attempt of a job that failed, was cancelled or preempted, where it was; `again`: also if it succeeded.
+    def resume(self, text: str, *, again: bool = False, spec: Mapping[str, JSON] | None = None) -> JobHandle:
+        """A new attempt of a job that ended badly, where it was; `again`: or well; `spec`: its options from now on.
 
         Raises:
             UsageError: if there is none of that name, or its files are gone.
@@ -254,7 +254,7 @@ class JobManager:
         if job.state.ended and (again or job.state is not JobState.SUCCEEDED):
             if not JobFolder(job.folder).job.exists():
                 raise UsageError(f"the files of job {job.id} are gone.", next="Submit it again to start anew.")
-            following = self.store.requeue(job.id, attempt=job.attempt, why="resumed", by_hand=True)
+            following = self.store.requeue(job.id, attempt=job.attempt, why="resumed", by_hand=True, spec=spec)
             if following is not None:
                 self._recovery.launch(following, seen=following.handle)
         return JobHandle(self, self.store.job(job.id))

@@ -8,14 +8,16 @@ from decimal import Decimal
 import pytest
 from emulated import emulated, target
 
-from mlaas_lab import records
+from mlaas_lab import records, registry
 from mlaas_lab.context import Context
 from mlaas_lab.emulators._minds import echo
 from mlaas_lab.errors import DataError, UsageError
 from mlaas_lab.evaluation.budget import Budget
 from mlaas_lab.evaluation.metering import Meter
 from mlaas_lab.evaluation.run import run
+from mlaas_lab.spec import read
 from mlaas_lab.store.folder import JobFolder
+from mlaas_lab.tasks.eval import Eval
 
 IN_USD, OUT_USD = Decimal("0.0000025"), Decimal("0.00001")
 """Of a token of gpt-4o."""
@@ -207,3 +209,23 @@ class TestBudget:
 
         with pytest.raises(DataError, match="cannot be written"):
             asyncio.run(scenario())
+
+
+@pytest.mark.long
+def test_a_job_that_stopped_at_its_cap_goes_on_with_a_larger_one(lab, rows):
+    """As its user does it: in jobs, by commands."""
+    with emulated("openai") as server:
+        words = ["--data", str(rows(PAIRS)), "--targets", gpt(server), "--metrics", "exact_match", "--name", "capped"]
+        job = lab.submit("eval", read(Eval, [*words, "--max-usd", "0.01", "--max-tokens", "40"]), wait=True)
+        stopped = job.outcome
+        assert (str(job.state), stopped["errors"]["cap_reached"]) == ("succeeded", 150 - stopped["asked"])
+        assert job.job.progress.cap_usd == 0.01
+        resume = registry.load("command", "resume")
+        with pytest.raises(UsageError, match=r"may spend \$0.01 already"):
+            resume.run(read(resume.args, ["capped", "--max-usd", "0.005"]), lab)
+        again = resume.run(read(resume.args, ["capped", "--max-usd", "1", "--wait"]), lab)
+    assert (again.id, again.job.attempt, again.job.spec["max_usd"]) == (job.id, 2, 1.0)
+    assert again.outcome["errors"] == {}
+    assert again.outcome["kept"] == stopped["asked"]
+    assert len(server.ledger) == 150
+    assert Decimal(str(again.outcome["spent_usd"])) >= billed(server)
