@@ -47,7 +47,7 @@ class Cache:
         self._keys = {unit: key(self._plan, unit) for unit in self._askable() if unit not in done}
         found = self._store.find(self._keys.values()) if self._plan.cache else {}
         for unit, name in list(self._keys.items()):
-            kept = _read(found[name]) if name in found else None
+            kept = kept_as(found[name]) if name in found else None
             if kept is not None:
                 del self._keys[unit]
                 completion, cost = kept
@@ -90,8 +90,7 @@ class Cache:
             except Empty:
                 return
             if record.completion is not None:
-                kept = {"completion": replace(record.completion, exchange=None), "cost": record.cost}
-                yield name, orjson.dumps(kept, default=str)
+                yield name, to_keep(record.completion, record.cost)
 
 
 def key(plan: Plan, unit: Unit) -> bytes:
@@ -109,7 +108,12 @@ def _cacheable(plan: Plan, target: str) -> bool:
     return plan.contents.get(target) is not None and plan.routes[target].params(plan.params).temperature == 0
 
 
-def _read(value: bytes) -> tuple[Completion, Cost] | None:
+def to_keep(done: Completion, paid: Cost) -> bytes:
+    """An answer and its price as they are kept."""
+    return orjson.dumps({"completion": replace(done, exchange=None), "cost": paid}, default=str)
+
+
+def kept_as(value: bytes) -> tuple[Completion, Cost] | None:
     """An answer as it was kept; None if another version wrote it in another form."""
     try:
         kept: Any = orjson.loads(value)

@@ -23,8 +23,8 @@ MICRO = 1_000_000
 """Micro-dollars in a dollar: sums of them are exact."""
 LASTING = frozenset({ScoreStatus.OK, ScoreStatus.NOT_APPLICABLE})
 """A judge that said one of these need not be asked again."""
-
-
+HALF = 0.5
+"""The share of an answer set against itself, and of one of two that are as good."""
 FAILED = frozenset(ScoreStatus) - LASTING
 """What is judged again, if somebody asks for it."""
 
@@ -72,6 +72,20 @@ def together(said: Sequence[Said]) -> Judgement:
         judge=", ".join(names) or None,
         agreement=sum(a == b for a, b in pairs) / len(pairs) if pairs else None,
     )
+
+
+def swapped(second: Said, first: Said) -> Said:
+    """Two verdicts on a pair as one, the share of the answer that stood second, then first: if they differ, a tie."""
+    usd = total([second.usd, first.usd])
+    replies = (*second.replies, *first.replies)
+    for one in (second, first):
+        if one.score.value is None:
+            return replace(one, usd=usd, replies=replies)
+    shares = (1 - (second.score.value or 0), first.score.value or 0)
+    score = replace(first.score, value=shares[0])
+    if shares[0] != shares[1]:
+        score = Score(value=HALF, reason="the verdict changes with the order")
+    return Said(score=score, usd=usd, judge=first.judge, replies=replies)
 
 
 def total(amounts: Sequence[Decimal | None]) -> Decimal | None:

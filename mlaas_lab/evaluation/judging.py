@@ -20,9 +20,10 @@ from mlaas_lab.context import Context
 from mlaas_lab.errors import CallError, one_line, snake
 from mlaas_lab.evaluation.budget import MICRO, Budget
 from mlaas_lab.evaluation.judge import MOST_TOKENS, Judge
-from mlaas_lab.evaluation.judgements import LASTING, Judgement, Judgements, Said, accounts, total
+from mlaas_lab.evaluation.judgements import HALF, LASTING, Judgement, Judgements, Said, accounts, swapped
 from mlaas_lab.evaluation.metering import Meter
 from mlaas_lab.evaluation.plan import Plan
+from mlaas_lab.evaluation.replies import Replies
 from mlaas_lab.evaluation.scoring import STATUS, Guarded, as_asked, as_score, filled, missing
 from mlaas_lab.inference import Client, Params, on_loop
 from mlaas_lab.pricing import cost
@@ -31,8 +32,6 @@ from mlaas_lab.store.folder import read_json, write_json
 
 LOOK_S = 0.2
 """How often somebody looks whether to stop, in seconds."""
-HALF = 0.5
-"""The share of an answer set against itself, and of one of two that are as good."""
 CAPPED = Score(value=None, status=ScoreStatus.JUDGE_ERROR, reason="The job may spend no more: this was not judged.")
 STOPPED = Score(value=None, status=ScoreStatus.JUDGE_ERROR, reason="The job was stopped before this was judged.")
 ITSELF = Judgement(score=Score(value=HALF, reason="the answer that others are compared with"), usd=Decimal(0))
@@ -50,8 +49,11 @@ def with_judgements(records: pl.DataFrame, plan: Plan, context: Context, budget:
         return records
     told = {registry.parted(name)[0]: _judge(plan, name).text for name in plan.judges}
     write_json(context.folder.prompts, {**(read_json(context.folder.prompts) or {}), **told})
-    with Judgements(context.folder.judgements) as judgements:
-        judging = Judging(plan, records, judgements, context, budget)
+    with (
+        Judgements(context.folder.judgements) as judgements,
+        Replies(plan, context.settings.cache_dir, context.note) as replies,
+    ):
+        judging = Judging(plan, records, judgements, replies, context=context, budget=budget)
         on_loop(judging.run())
         return judging.scored()
 
@@ -87,13 +89,20 @@ class Judging:
     """All judges of one evaluation on one table of its records; `run` on an event loop, then `scored`."""
 
     def __init__(
-        self, plan: Plan, records: pl.DataFrame, judgements: Judgements, context: Context, budget: Budget
+        self,
+        plan: Plan,
+        records: pl.DataFrame,
+        judgements: Judgements,
+        replies: Replies,
+        *,
+        context: Context,
+        budget: Budget,
     ) -> None:
         """Nobody is asked yet."""
         self._budget = budget
         self._plan = plan
         self._records = records
-        self._judgements = judgements
+        self._judgements, self._replies = judgements, replies
         self._context = context
         self._samples = as_asked(records, plan.samples)
         self._known: dict[str, dict[int, Judgement]] = {name: {} for name in plan.judges}
@@ -178,42 +187,51 @@ class Judging:
     async def _work(self, client: Client, waiting: Iterator[Case]) -> None:
         for case in waiting:
             times = _judge(self._plan, case.metric).times
-            said = [await self._once(client, case) for _ in range(times)]
+            said = [await self._once(client, case, nth) for nth in range(times)]
             self._judgements.add(case.key, {"metric": case.metric, **case.names}, said)
             self._done += 1
             self._tell()
 
-    async def _once(self, client: Client, case: Case) -> Said:
-        """One judgement of an answer, in as many calls as it takes."""
-        said = [await self._call(client, case.metric, messages) for messages in case.asks]
+    async def _once(self, client: Client, case: Case, nth: int) -> Said:
+        """The `nth` judgement of an answer, in as many calls as it takes."""
+        said = [await self._call(client, case.metric, messages, nth) for messages in case.asks]
         return said[0] if len(said) == 1 else swapped(*said)
 
-    async def _call(self, client: Client, metric: str, messages: Sequence[Message]) -> Said:
-        meter = self._meters[metric]
+    async def _call(self, client: Client, metric: str, messages: Sequence[Message], nth: int) -> Said:
+        meter, params = self._meters[metric], _params(_judge(self._plan, metric))
+        key = self._replies.key(metric, messages, params, nth)
+        if (kept := self._replies.find(key)) is not None:
+            return replace(self._said(metric, kept[0]), usd=kept[1].usd)
         held = 0 if self._budget.cap is None else meter.most(messages)
         if not await self._budget.reserve(held):
             return Said(score=CAPPED, usd=Decimal(0))
-        said, attempts, price = await self._asked(client, metric, messages)
+        said, attempts, price, done = await self._asked(client, metric, messages)
         paid, known = meter.paid(held, attempts, price)
         self._budget.settle(held, paid, known=known)
+        if done is not None and said.score.status in LASTING:
+            self._replies.keep(key, done, price)
         return replace(said, usd=Decimal(paid) / MICRO if known else None)
 
     async def _asked(
         self, client: Client, metric: str, messages: Sequence[Message]
-    ) -> tuple[Said, Sequence[Attempt], Cost]:
-        """What one call said, and what is known of its price."""
-        judge, route, book = _judge(self._plan, metric), self._plan.judges[metric], self._plan.prices
+    ) -> tuple[Said, Sequence[Attempt], Cost, Completion | None]:
+        """What one call said, what is known of its price, and the reply if there is one."""
+        route, book = self._plan.judges[metric], self._plan.prices
         try:
-            done = await client.complete(route, messages, _params(judge))
+            done = await client.complete(route, messages, _params(_judge(self._plan, metric)))
         except CallError as error:
             name = snake(type(error).__name__)
             score = Score(value=None, status=STATUS.get(name, ScoreStatus.JUDGE_ERROR), reason=one_line(error))
             price = Cost(usd=None)
             if error.usage is not None and error.attempts:
                 price = cost(route.place, error.usage, at=error.attempts[-1].ended_at, book=book)
-            return Said(score=score), error.attempts, price
+            return Said(score=score), error.attempts, price, None
         price = cost(route.place, done.usage, at=done.attempts[-1].ended_at, book=book, answered=done.model)
-        return Said(score=read(judge, done), judge=done.model or route.name, replies=(done.text,)), done.attempts, price
+        return self._said(metric, done), done.attempts, price, done
+
+    def _said(self, metric: str, done: Completion) -> Said:
+        score = read(_judge(self._plan, metric), done)
+        return Said(score=score, judge=done.model or self._plan.judges[metric].name, replies=(done.text,))
 
     def _tell(self) -> None:
         n, total, spent = self._done, len(self._cases), self._budget.progress()
@@ -229,20 +247,6 @@ def read(judge: Judge, done: Completion) -> Score:
             cut = " (it was cut at its longest)" if done.finish_reason in ("length", "max_tokens") else ""
             return Score(value=None, status=_unread(done.text), reason=f"{error}{cut}")
     return guarded.score or STOPPED
-
-
-def swapped(second: Said, first: Said) -> Said:
-    """Two verdicts on a pair as one, the share of the answer that stood second, then first: if they differ, a tie."""
-    usd = total([second.usd, first.usd])
-    replies = (*second.replies, *first.replies)
-    for one in (second, first):
-        if one.score.value is None:
-            return replace(one, usd=usd, replies=replies)
-    shares = (1 - (second.score.value or 0), first.score.value or 0)
-    score = replace(first.score, value=shares[0])
-    if shares[0] != shares[1]:
-        score = Score(value=HALF, reason="the verdict changes with the order")
-    return Said(score=score, usd=usd, judge=first.judge, replies=replies)
 
 
 def _asks(judge: Judge, sample: Sample, output: str, other: str) -> tuple[tuple[Message, ...], ...]:
