@@ -63,12 +63,16 @@ def narrowed(
     """
     records = frame.lazy()
     columns = records.collect_schema().names()
-    key = key_of(columns)
-    large = key and records.select(pl.len()).collect().item() >= LARGE
-    own = [pl.struct(key).hash().alias(key[0])] if large else [pl.col(name) for name in key]
     kept = [pl.col(name) for name in ("target", "repeat", "group", "run_id", *more) if name in columns]
     scores = [part for metric, value in values.items() for part in _scored(metric, value)]
-    return records.select(*kept, *own, *scores)
+    return records.select(*kept, *keys(records), *scores)
+
+
+def keys(records: pl.LazyFrame) -> list[pl.Expr]:
+    """What tells samples apart, under names that `key_of` knows."""
+    key = key_of(records.collect_schema().names())
+    large = key and records.select(pl.len()).collect().item() >= LARGE
+    return [pl.struct(key).hash().alias(key[0])] if large else [pl.col(name) for name in key]
 
 
 def _scored(metric: str, value: pl.Expr) -> tuple[pl.Expr, pl.Expr]:

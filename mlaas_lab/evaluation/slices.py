@@ -3,16 +3,17 @@
 It stands on records alone. The unit is the sample, repeats averaged; what has no score is in no slice's mean.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import polars as pl
 
 from mlaas_lab import registry
 from mlaas_lab.evaluation.aggregating import is_aggregate
 from mlaas_lab.records import metrics_of
 from mlaas_lab.stats.fairness import Slice, gap_limits, slices
-from mlaas_lab.stats.intervals import Floats
+from mlaas_lab.stats.intervals import Moments
 
 MOST = 50
 """Groups that are looked at; where there are more, samples come in groups (documents, users) and are no slices."""
@@ -48,40 +49,77 @@ class Sliced:
         return self.gap_low is None or self.gap_low <= 0
 
 
-def sliced(frame: pl.DataFrame) -> list[Sliced]:
-    """A line per metric and target, targets in their order; empty where no sample has a group, or too many groups."""
-    if "group" not in frame.columns:
+def groups_of(frame: pl.DataFrame | pl.LazyFrame) -> list[str]:
+    """The groups that samples have, in their order."""
+    if "group" not in frame.lazy().collect_schema().names():
         return []
-    frame = frame.with_columns(pl.col("group").cast(pl.String))
-    groups = frame["group"].drop_nulls().unique(maintain_order=True).to_list()
+    names = pl.col("group").cast(pl.String).drop_nulls().unique(maintain_order=True)
+    found: list[str] = frame.lazy().select(names).collect().to_series().to_list()
+    return found
+
+
+def sliced(frame: pl.DataFrame | pl.LazyFrame) -> list[Sliced]:
+    """A line per metric and target, targets in their order; empty where no sample has a group, or too many groups."""
+    groups = groups_of(frame)
     if not 0 < len(groups) <= MOST:
         return []
-    targets = frame["target"].unique(maintain_order=True).to_list()
+    # A number of all answers is no mean of a slice's scores.
+    metrics = [metric for metric in metrics_of(frame.lazy().collect_schema().names()) if not is_aggregate(metric)]
+    rows = _scores(frame.lazy(), metrics).to_dicts()
+    targets = list(dict.fromkeys(row["target"] for row in rows))
     return [
-        _of(target, metric, scores.filter(scores["target"] == target), groups)
-        for metric in metrics_of(frame.columns)
-        # A number of all answers is no mean of a slice's scores.
-        if not is_aggregate(metric)
-        for scores in (_per_sample(frame, metric),)
+        _of(str(target), metric, [row for row in rows if row["target"] == target], groups)
+        for metric in metrics
         for target in targets
     ]
 
 
-def _per_sample(frame: pl.DataFrame, metric: str) -> pl.DataFrame:
-    """target, group and score of every sample with one."""
-    key = [name for name in ("target", "sample_id", "reference", "group") if name in frame.columns]
-    ok = pl.col(f"{metric}_status") == "ok"
+def _scores(records: pl.LazyFrame, metrics: Sequence[str]) -> pl.DataFrame:
+    """What is left of each target's scores in each group, repeats averaged first."""
+    columns = records.collect_schema().names()
+    key = [name for name in ("target", "sample_id", "reference", "group") if name in columns]
+    scores = [_score(metric).alias(metric) for metric in metrics]
+    last = pl.col("repeat").max() if "repeat" in columns else pl.lit(None, pl.Int32)
+    if records.select(last.alias("last")).collect().item() == 0:
+        rows = records.select("target", "group", *scores)
+    else:
+        rows = records.select(*key, *scores).group_by(key, maintain_order=True).agg(pl.col(*metrics).mean())
+    found = rows.group_by("target", pl.col("group").cast(pl.String), maintain_order=True)
+    return found.agg(part for metric in metrics for part in _moments_of(metric)).collect(engine="streaming")
+
+
+def _score(metric: str) -> pl.Expr:
     score = pl.col(metric).cast(pl.Float64)
-    scored = frame.filter(ok & score.is_not_null() & score.is_not_nan()).select(*key, score=score)
-    if "repeat" in frame.columns and frame["repeat"].max() == 0:
-        return scored
-    return scored.group_by(key, maintain_order=True).agg(pl.col("score").mean())
+    return pl.when((pl.col(f"{metric}_status") == "ok") & score.is_finite()).then(score)
 
 
-def _of(target: str, metric: str, scored: pl.DataFrame, groups: list[str]) -> Sliced:
-    grouped = scored.drop_nulls("group").group_by("group", maintain_order=True)
-    known = {str(key[0]): part["score"].to_numpy() for key, part in grouped}
-    several = {name: known[name] for name in groups if len(known.get(name, ())) > 1}
+def _moments_of(metric: str) -> list[pl.Expr]:
+    score = pl.col(metric)
+    return [
+        score.count().alias(f"{metric} n"),
+        score.mean().alias(f"{metric} mean"),
+        score.var(ddof=0).alias(f"{metric} variance"),
+        score.min().alias(f"{metric} low"),
+        score.max().alias(f"{metric} high"),
+        ((score != 0) & (score != 1)).sum().alias(f"{metric} between"),
+    ]
+
+
+def _moments(row: Mapping[str, Any], metric: str) -> Moments:
+    n = row[f"{metric} n"]
+    return Moments(
+        n=n,
+        mean=row[f"{metric} mean"],
+        square=n * row[f"{metric} variance"],
+        low=row[f"{metric} low"],
+        high=row[f"{metric} high"],
+        binary=not row[f"{metric} between"],
+    )
+
+
+def _of(target: str, metric: str, rows: Sequence[Mapping[str, Any]], groups: list[str]) -> Sliced:
+    known = {row["group"]: _moments(row, metric) for row in rows if row[f"{metric} n"]}
+    several = {name: known[name] for name in groups if name in known and known[name].n > 1}
     higher = _higher_is_better(metric)
     lines = slices(several, higher_is_better=higher is not False, alpha=ALPHA)
     worst, best = _extremes(lines, higher=higher)
@@ -90,9 +128,9 @@ def _of(target: str, metric: str, scored: pl.DataFrame, groups: list[str]) -> Sl
         target=target,
         metric=metric,
         slices=lines,
-        single=[name for name in groups if len(known.get(name, ())) == 1],
+        single=[name for name in groups if name in known and known[name].n == 1],
         unscored=[name for name in groups if name not in known],
-        n_without=scored["group"].null_count(),
+        n_without=known[None].n if None in known else 0,
         best=best,
         worst=worst,
         gap=gap,
@@ -111,14 +149,14 @@ def _extremes(lines: list[Slice], *, higher: bool | None) -> tuple[Slice | None,
 
 
 def _gap(
-    best: Slice | None, worst: Slice | None, scores: dict[str, Floats]
+    best: Slice | None, worst: Slice | None, scores: Mapping[str, Moments]
 ) -> tuple[float | None, float | None, float | None]:
     if best is None or worst is None or best.name == worst.name:
         return (None if best is None else 0.0), None, None
-    top, bottom = sorted((scores[best.name], scores[worst.name]), key=lambda values: -float(np.mean(values)))
+    top, bottom = sorted((scores[best.name], scores[worst.name]), key=lambda one: -one.mean)
     pairs = len(scores) * (len(scores) - 1) // 2
     low, high = gap_limits(top, bottom, confidence=1 - ALPHA / pairs)
-    return float(top.mean() - bottom.mean()), low, high
+    return top.mean - bottom.mean, low, high
 
 
 def _higher_is_better(metric: str) -> bool | None:

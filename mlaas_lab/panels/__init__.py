@@ -21,8 +21,10 @@ class Panel:
 
     needs: frozenset[str]
     """Columns without which it has nothing to say."""
-    build: "Callable[[pl.DataFrame], View | None]"
-    """Records to a View; None when there is nothing to show."""
+    build: "Callable[[pl.DataFrame | pl.LazyFrame], View | None]"
+    """Records, in memory or still in their file, to a View; None when there is nothing to show.
+
+    A table may have ten million rows: a panel takes `records.lazy()`, and collects the few columns that it needs."""
     place: int = 50
     """Where it stands among the others; lower comes first."""
 
@@ -33,19 +35,20 @@ def panels() -> dict[str, Panel]:
     return dict(sorted(found.items(), key=lambda item: (item[1].place, item[0])))
 
 
-def draw(records: "pl.DataFrame", *, without: Collection[str] = ()) -> list[View]:
+def draw(records: "pl.DataFrame | pl.LazyFrame", *, without: Collection[str] = ()) -> list[View]:
     """What every panel that finds its columns in `records` has to say, save those named in `without`."""
-    columns = set(records.columns)
+    columns = set(records.lazy().collect_schema().names())
     chosen = (panel for name, panel in panels().items() if name not in without and panel.needs <= columns)
     views = (panel.build(records) for panel in chosen)
     return [labelled(view, records) for view in views if view is not None]
 
 
-def labelled(view: View, records: "pl.DataFrame") -> View:
+def labelled(view: View, records: "pl.DataFrame | pl.LazyFrame") -> View:
     """`view`, which says so if an emulator answered in place of a vendor."""
-    if "emulated" not in records.columns:
+    lazy = records.lazy()
+    if "emulated" not in lazy.collect_schema().names():
         return view
-    targets = records.filter(records["emulated"].fill_null(value=False))["target"].unique(maintain_order=True)
+    targets = lazy.filter("emulated").select("target").unique(maintain_order=True).collect()["target"]
     if not len(targets):
         return view
     verb = "was" if len(targets) == 1 else "were"

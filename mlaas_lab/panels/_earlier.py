@@ -5,13 +5,6 @@ import polars as pl
 from mlaas_lab.view.formats import count, when
 
 
-def taken_over(frame: pl.DataFrame) -> pl.Series:
-    """Whether each record came from the cache (n,); tables from before there was one have none that did."""
-    if "cached_at" not in frame.columns:
-        return pl.repeat(False, len(frame), eager=True)
-    return frame["cached_at"].is_not_null()
-
-
 def earlier(frame: pl.DataFrame | pl.LazyFrame) -> list[str]:
     """How many answers came from the cache and since when, as one sentence; none if none did."""
     records = frame.lazy()

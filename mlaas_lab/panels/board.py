@@ -38,10 +38,11 @@ MOST_SAID = 4
 """Verdicts in words; the table has the others."""
 
 
-def _build(frame: "pl.DataFrame") -> View | None:
+def _build(frame: "pl.DataFrame | pl.LazyFrame") -> View | None:
     from mlaas_lab.evaluation.summary import summarize
 
-    return board(*summarize(frame)) if records.metrics_of(frame.columns) and len(frame) else None
+    summary, verdicts = summarize(frame)
+    return board(summary, verdicts) if summary else None
 
 
 def views(folder: JobFolder) -> list[View]:
@@ -65,7 +66,8 @@ def _ended(folder: JobFolder, result: dict[str, Any]) -> list[View]:
     compared = ("board", "cost", "latency", "outputs", "pareto", "slices", "success")
     frame = records.read(folder.records)
     own = panels.labelled(replace(own, notes=[*own.notes, *result.get("notes", ()), MORE]), frame)
-    return [own, *over(frame, summary, verdicts), *panels.draw(frame, without=compared)]
+    apart = (panels.labelled(view, frame) for view in over(frame, summary, verdicts))
+    return [own, *apart, *panels.draw(frame, without=compared)]
 
 
 def board(summary: "Sequence[Summary]", verdicts: Sequence[Verdict]) -> View:

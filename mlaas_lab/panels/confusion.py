@@ -50,9 +50,10 @@ class Confusions:
         return sorted(found, key=lambda one: (-one[2], one[0], one[1]))
 
 
-def confusions(frame: pl.DataFrame) -> list[Confusions]:
+def confusions(frame: pl.DataFrame | pl.LazyFrame) -> list[Confusions]:
     """A line per target, in their order; empty where nothing was scored as a label, or references are no classes."""
-    metric = next((name for kind in SCORED_BY for name in metrics_of(frame.columns) if _kind(name) == kind), None)
+    metrics = metrics_of(frame.lazy().collect_schema().names())
+    metric = next((name for kind in SCORED_BY for name in metrics if _kind(name) == kind), None)
     if metric is None:
         return []
     scored = frame.lazy().filter((pl.col(f"{metric}_status") == "ok") & pl.col("output").is_not_null())
@@ -93,7 +94,7 @@ def _folded(counts: Mapping[tuple[str, str], int], classes: Mapping[str, int]) -
     return found
 
 
-def _build(frame: pl.DataFrame) -> View | None:
+def _build(frame: pl.DataFrame | pl.LazyFrame) -> View | None:
     lines = confusions(frame)
     if not lines:
         return None

@@ -1,16 +1,16 @@
 """What the answers of each target cost, with the source and the day of the price; unpriced is never free."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from mlaas_lab.panels import Panel
-from mlaas_lab.panels._earlier import earlier, taken_over
-from mlaas_lab.stats.intervals import Floats, Limits
+from mlaas_lab.panels._earlier import earlier
+from mlaas_lab.stats.intervals import Limits
 from mlaas_lab.stats.student import t_quantile
 from mlaas_lab.view import Bar, Bars, Column, Mark, Table, View
 from mlaas_lab.view.formats import count, usd
@@ -51,65 +51,95 @@ class Spent:
     """The days they were valid, each once."""
 
 
-def spending(frame: pl.DataFrame) -> list[Spent]:
+def spending(frame: pl.DataFrame | pl.LazyFrame) -> list[Spent]:
     """One line per target, in their order."""
-    return [_of(str(key[0]), part) for key, part in frame.group_by("target", maintain_order=True)]
+    records = frame.lazy()
+    columns = set(records.collect_schema().names())
+    micro = (pl.col("cost_usd").cast(pl.Float64).fill_nan(None) * MICRO).round().cast(pl.Int64)
+    now = pl.col("cached_at").is_null() if "cached_at" in columns else pl.lit(value=True)
+    answered = records.with_columns(_micro=micro, _now=now, _answered=pl.col("error").is_null())
+    found = answered.group_by("target", maintain_order=True).agg(*_sums(columns)).collect(engine="streaming")
+    return [_of(row) for row in found.to_dicts()]
 
 
-def _of(target: str, part: pl.DataFrame) -> Spent:
-    answers = part.filter(pl.col("error").is_null())
-    now = answers.filter(~taken_over(answers))
-    prices, paid = _prices(answers), _prices(now)
-    spent = _sum(paid) if len(paid) or len(answers) > len(now) == 0 else None
-    low, high = _limits(1000 * prices.to_numpy())
+def _sums(columns: AbstractSet[str]) -> list[pl.Expr]:
+    """What a target's line is made of; only answers count, but for the calls that have none."""
+    paid = pl.col("_micro").filter(pl.col("_answered"))
+    new = pl.col("_answered") & pl.col("_now")
+    tokens = [
+        pl.col(name).filter(pl.col("_answered")).cast(pl.Int64).sum().alias(name)
+        for name in ("input_tokens", "output_tokens")
+        if name in columns
+    ]
+    uncounted = [
+        (pl.col(name).is_null() & pl.col("_answered")).sum().alias(f"{name}_unknown")
+        for name in ("input_tokens", "output_tokens")
+        if name in columns
+    ]
+    said = [
+        pl.col(name).filter(pl.col("_answered")).drop_nulls().unique().alias(name)
+        for name in ("price_source", "price_date")
+        if name in columns
+    ]
+    return [
+        pl.len().alias("calls"),
+        pl.col("_answered").sum().alias("n"),
+        new.sum().alias("n_now"),
+        (new & pl.col("_micro").is_not_null()).sum().alias("n_paid"),
+        pl.col("_micro").filter(new).sum().alias("spent"),
+        paid.count().alias("n_priced"),
+        paid.sum().alias("priced"),
+        paid.std().alias("scatter"),
+        *tokens,
+        *uncounted,
+        *said,
+    ]
+
+
+def _of(row: Mapping[str, Any]) -> Spent:
+    n, n_priced = row["n"], row["n_priced"]
+    known = row["n_paid"] or (n and not row["n_now"])
+    spent = row["spent"] / MICRO if known else None
+    mean = 1000 * row["priced"] / MICRO / n_priced if n_priced else None
+    low, high = _limits(mean, row["scatter"], n_priced)
     return Spent(
-        target=target,
-        n=len(answers),
-        n_cached=len(answers) - len(now),
-        n_error=len(part) - len(answers),
-        n_unpriced=len(now) - len(paid),
-        usd=spent if len(paid) == len(now) else None,
+        target=str(row["target"]),
+        n=n,
+        n_cached=n - row["n_now"],
+        n_error=row["calls"] - n,
+        n_unpriced=row["n_now"] - row["n_paid"],
+        usd=spent if row["n_paid"] == row["n_now"] else None,
         usd_priced=spent,
-        usd_per_1000=1000 * _sum(prices) / len(prices) if len(prices) else None,
+        usd_per_1000=mean,
         ci_low=low,
         ci_high=high,
-        input_tokens=_total(answers, "input_tokens"),
-        output_tokens=_total(answers, "output_tokens"),
-        source=_words(answers, "price_source"),
-        date=_words(answers, "price_date"),
+        input_tokens=_total(row, "input_tokens"),
+        output_tokens=_total(row, "output_tokens"),
+        source=_words(row, "price_source"),
+        date=_words(row, "price_date"),
     )
 
 
-def _prices(answers: pl.DataFrame) -> pl.Series:
-    return answers["cost_usd"].cast(pl.Float64).fill_nan(None).drop_nulls()
+def _limits(mean: float | None, scatter: float | None, n: int) -> Limits:
+    """Student's t limits of the mean: money has no upper bound, so nothing else is known of its spread.
 
-
-def _sum(prices: pl.Series) -> float:
-    return int((prices * MICRO).round().cast(pl.Int64).sum()) / MICRO
-
-
-def _limits(values: Floats) -> Limits:
-    """Student's t limits of the mean (n,): money has no upper bound, so nothing else is known of its spread."""
-    n = len(values)
-    if n < 2 or np.ptp(values) == 0:
+    `scatter` is the standard deviation of single prices, in micro-dollars.
+    """
+    if mean is None or not scatter or n < 2:
         return None, None
-    mean, half = float(values.mean()), t_quantile(0.975, n - 1) * float(values.std(ddof=1)) / math.sqrt(n)
+    half = t_quantile(0.975, n - 1) * 1000 * scatter / MICRO / math.sqrt(n)
     return max(0.0, mean - half), mean + half
 
 
-def _total(answers: pl.DataFrame, column: str) -> int | None:
-    if column not in answers.columns or answers[column].null_count() or not len(answers):
-        return None
-    return int(answers[column].sum())
+def _total(row: Mapping[str, Any], column: str) -> int | None:
+    return None if column not in row or row[f"{column}_unknown"] or not row["n"] else int(row[column])
 
 
-def _words(answers: pl.DataFrame, column: str) -> str | None:
-    if column not in answers.columns:
-        return None
-    return ", ".join(answers[column].drop_nulls().unique().sort().to_list()) or None
+def _words(row: Mapping[str, Any], column: str) -> str | None:
+    return ", ".join(sorted(map(str, row.get(column) or ()))) or None
 
 
-def _build(frame: pl.DataFrame) -> View | None:
+def _build(frame: pl.DataFrame | pl.LazyFrame) -> View | None:
     lines = spending(frame)
     if not any(line.n for line in lines):
         return None

@@ -7,14 +7,18 @@ from mlaas_lab.view import Column, Table, View
 from mlaas_lab.view.formats import count, percent
 
 
-def _build(frame: pl.DataFrame) -> View | None:
-    failed = frame.filter(pl.col("error").is_not_null())
-    if failed.is_empty():
+def _build(frame: pl.DataFrame | pl.LazyFrame) -> View | None:
+    records = frame.lazy()
+    message = "error_message" in records.collect_schema().names()
+    said = pl.col("error_message").first() if message else pl.lit(None, pl.String)
+    failed = records.filter(pl.col("error").is_not_null()).group_by("target", "error", maintain_order=True)
+    counts = records.group_by("target").len()
+    found, all_calls = pl.collect_all([failed.agg(n=pl.len(), message=said), counts])
+    if found.is_empty():
         return None
-    message = pl.col("error_message").first() if "error_message" in frame.columns else pl.lit(None, pl.String)
-    found = failed.group_by("target", "error", maintain_order=True).agg(n=pl.len(), message=message)
-    calls = dict(frame.group_by("target").len().iter_rows())
-    rows = [(target, error, n, n / calls[target], said) for target, error, n, said in found.iter_rows()]
+    calls = dict(all_calls.iter_rows())
+    lost = int(found["n"].sum())
+    rows = [(target, error, n, n / calls[target], words) for target, error, n, words in found.iter_rows()]
     columns: list[Column | str] = [
         "Target",
         "Error",
@@ -24,7 +28,7 @@ def _build(frame: pl.DataFrame) -> View | None:
     ]
     return View(
         title="Errors",
-        summary=f"{count(len(failed))} of {count(len(frame))} calls have no answer. They are counted, never scored.",
+        summary=f"{count(lost)} of {count(sum(calls.values()))} calls have no answer. They are counted, never scored.",
         table=Table(columns=columns, rows=rows),
     )
 

@@ -8,6 +8,7 @@ import polars as pl
 
 from mlaas_lab.panels import Panel
 from mlaas_lab.panels import _words as words
+from mlaas_lab.panels._picking import Pick, Picked, picked
 from mlaas_lab.records import metrics_of
 from mlaas_lab.schema import JSON
 from mlaas_lab.view import Answer, Answers, Mark, Tone, View
@@ -15,74 +16,48 @@ from mlaas_lab.view.formats import count, number, seconds
 
 SHOWN = 10
 """Samples; an evaluation may have thousands, and nobody reads them."""
-KEY = ["sample_id", "reference"]
-"""Two files may both number their samples 1, 2, 3: the reference tells them apart."""
+NONE = {
+    Pick.DISAGREEMENTS: "No answered sample is scored or said differently by two targets.",
+    Pick.ERRORS: "Every target answered every sample.",
+    Pick.WORST: "No sample has an answer.",
+}
 
 
-def _build(frame: pl.DataFrame) -> View | None:
-    frame = _first_repeats(frame)
-    metrics = metrics_of(frame.columns)
-    order = _ordered(frame, metrics[0] if metrics else None)
-    if order.is_empty():
-        return None
-    shown = order.head(SHOWN).select(KEY).with_row_index("place")
-    rows = frame.join(shown, on=KEY, nulls_equal=True, maintain_order="left")
-    several = [
-        part.to_dicts() for _, part in rows.sort("place", maintain_order=True).group_by("place", maintain_order=True)
-    ]
-    marks: list[Mark] = [_answers(same, metrics) for same in several]
-    return View(title="Outputs", summary=_said(order, frame["target"].n_unique()), marks=marks)
+def shown(frame: pl.DataFrame | pl.LazyFrame, *, pick: Pick = Pick.ANY, samples: int = SHOWN) -> View | None:
+    """Answers of at most `samples` samples of one kind, side by side; None where nobody answered anything.
 
-
-def _first_repeats(frame: pl.DataFrame) -> pl.DataFrame:
-    if "reference" not in frame.columns:
-        frame = frame.with_columns(reference=pl.lit(None, pl.String))
-    return frame.filter(pl.col("repeat") == pl.col("repeat").min().over("target", *KEY))
-
-
-def _ordered(frame: pl.DataFrame, metric: str | None) -> pl.DataFrame:
-    """Answered samples by what there is to see: scored differently, said differently, then the lowest scores.
-
-    Among those scored differently, the ones that the first and the last target win take turns, so that the few losses
-    of a clear winner are seen too.
+    Args:
+        frame: records.
+        pick: which samples.
+        samples: how many.
     """
-    targets = frame["target"].unique(maintain_order=True).to_list() or [""]
-    score = (
-        pl.when(pl.col(f"{metric}_status") == "ok").then(pl.col(f"{metric}")) if metric else pl.lit(None, pl.Float64)
-    )
-    first, last = (score.filter(pl.col("target") == target).mean() for target in (targets[0], targets[-1]))
-    samples = frame.group_by(KEY, maintain_order=True).agg(
-        differs=pl.struct("output", pl.col("error").is_null()).n_unique() > 1,
-        spread=(score.max() - score.min()).fill_null(0.0),
-        gain=(last - first).fill_null(0.0).sign(),
-        mean=score.mean(),
-        answered=pl.col("error").is_null().any(),
-    )
-    turn = pl.when(pl.col("spread") > 0).then(pl.col("spread").rank("ordinal", descending=True).over("gain"))
-    return (
-        samples.filter("answered")
-        .with_columns(turn=turn, apart=pl.col("spread") > 0)
-        .sort(
-            "apart",
-            "differs",
-            "turn",
-            "mean",
-            descending=[True, True, False, False],
-            nulls_last=True,
-            maintain_order=True,
+    metrics = metrics_of(frame.lazy().collect_schema().names())
+    found = picked(frame, metrics[0] if metrics else None, pick, samples)
+    if not found.n:
+        return None if pick is Pick.ANY else View(title="Outputs", summary=NONE[pick])
+    marks: list[Mark] = [_answers(rows, metrics) for rows in found.rows]
+    return View(title="Outputs", summary=_said(found, pick, min(samples, found.n)), marks=marks)
+
+
+def _build(frame: pl.DataFrame | pl.LazyFrame) -> View | None:
+    return shown(frame)
+
+
+def _said(found: Picked, pick: Pick, shown_now: int) -> str:
+    if pick is Pick.ERRORS:
+        return f"{count(shown_now)} of {count(found.n)} samples are shown of which a target gave no answer."
+    if pick is Pick.DISAGREEMENTS:
+        return (
+            f"{count(shown_now)} of {count(found.n)} samples are shown on which targets disagree: "
+            f"{count(found.apart)} are scored differently, {count(found.worded)} only said differently."
         )
-    )
-
-
-def _said(order: pl.DataFrame, targets: int) -> str:
-    head = f"{count(min(SHOWN, len(order)))} of {count(len(order))} samples with an answer are shown"
-    if targets < 2:
+    head = f"{count(shown_now)} of {count(found.n)} samples with an answer are shown"
+    if found.targets < 2 or pick is Pick.WORST:
         return f"{head}, the lowest scores first."
-    apart, worded = len(order.filter("apart")), len(order.filter(pl.col("differs") & ~pl.col("apart")))
-    same = len(order) - apart - worded
+    same = found.n - found.apart - found.worded
     return (
-        f"{head}, disagreements first: {count(apart)} are scored differently, {count(worded)} only said differently, "
-        f"{count(same)} answered the same by all."
+        f"{head}, disagreements first: {count(found.apart)} are scored differently, {count(found.worded)} only said "
+        f"differently, {count(same)} answered the same by all."
     )
 
 
@@ -90,7 +65,9 @@ def _answers(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> Answe
     first = rows[0]
     answers = [_answer(row, metrics) for row in rows]
     prompt = _prompt(first.get("messages"))
-    return Answers(prompt=prompt, answers=answers, reference=first["reference"], label=f"Sample {first['sample_id']}")
+    return Answers(
+        prompt=prompt, answers=answers, reference=first.get("reference"), label=f"Sample {first['sample_id']}"
+    )
 
 
 def _answer(row: Mapping[str, Any], metrics: Sequence[str]) -> Answer:

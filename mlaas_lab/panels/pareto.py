@@ -12,10 +12,9 @@ import polars as pl
 from mlaas_lab.evaluation.bills import Bill, bills
 from mlaas_lab.evaluation.frontier import Candidate, Measure, Standing, standings
 from mlaas_lab.evaluation.summary import Summary, summarize
-from mlaas_lab.panels import Panel, labelled
+from mlaas_lab.panels import Panel
 from mlaas_lab.panels import _words as words
 from mlaas_lab.panels.latency import QUANTILES, Latency, latencies
-from mlaas_lab.records import metrics_of
 from mlaas_lab.schema import Verdict
 from mlaas_lab.stats.intervals import fewest_for
 from mlaas_lab.view import Axis, Badge, Column, Reach, Scatter, Spot, Table, Tone, View
@@ -224,16 +223,16 @@ def _badge(line: Standing) -> Badge:
     return Badge(text="dominated", tone=Tone.BAD) if line.clear else Badge(text="not clearly")
 
 
-def over(frame: pl.DataFrame, summary: Sequence[Summary], verdicts: Sequence[Verdict]) -> list[View]:
+def over(frame: pl.DataFrame | pl.LazyFrame, summary: Sequence[Summary], verdicts: Sequence[Verdict]) -> list[View]:
     """The picture, if records have what it needs, from scores and verdicts that are known already."""
-    if not panel.needs <= set(frame.columns) or len({line.target for line in summary}) < 2:
+    if not panel.needs <= set(frame.lazy().collect_schema().names()) or len({line.target for line in summary}) < 2:
         return []
     view = pareto(summary, verdicts, bills(frame), latencies(frame))
-    return [] if view is None else [labelled(view, frame)]
+    return [] if view is None else [view]
 
 
-def _build(frame: pl.DataFrame) -> View | None:
-    return next(iter(over(frame, *summarize(frame))), None) if metrics_of(frame.columns) and len(frame) else None
+def _build(frame: pl.DataFrame | pl.LazyFrame) -> View | None:
+    return next(iter(over(frame, *summarize(frame))), None)
 
 
 panel = Panel(needs=frozenset({"target", "sample_id", "error", "cost_usd", "latency_s"}), build=_build, place=12)

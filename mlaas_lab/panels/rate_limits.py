@@ -1,9 +1,5 @@
 """How often each vendor said that it is too much, by provider and region; nothing where none did."""
 
-from collections import Counter
-from collections.abc import Iterator
-
-import orjson
 import polars as pl
 
 from mlaas_lab.panels import Panel
@@ -14,17 +10,16 @@ OURS = "ours"
 """Endpoints that we serve have no vendor."""
 
 
-def _build(frame: pl.DataFrame) -> View | None:
-    # What was taken over from an earlier evaluation was asked then.
-    asked = frame.filter(pl.col("cached_at").is_null()) if "cached_at" in frame.columns else frame
-    requests: Counter[tuple[str, str]] = Counter()
-    refused: Counter[tuple[str, str]] = Counter()
-    for provider, region, error in _attempts(asked):
-        requests[provider, region] += 1
-        refused[provider, region] += error == "rate_limited"
-    if not any(refused.values()):
+def _build(frame: pl.DataFrame | pl.LazyFrame) -> View | None:
+    found = _counted(frame.lazy())
+    if not found["limited"].sum():
         return None
-    rows = [(*place, n, refused[place], refused[place] / n) for place, n in sorted(requests.items())]
+    rows = sorted(
+        (provider or OURS, region or "–", requests, limited, limited / requests)
+        for provider, region, requests, limited in found.iter_rows()
+        if requests
+    )
+    refused, all_requests = int(found["limited"].sum()), int(found["requests"].sum())
     columns: list[Column | str] = [
         "Provider",
         "Region",
@@ -34,17 +29,27 @@ def _build(frame: pl.DataFrame) -> View | None:
     ]
     return View(
         title="Rate limits",
-        summary=f"{count(refused.total())} of {count(requests.total())} requests on the wire were too many for the "
+        summary=f"{count(refused)} of {count(all_requests)} requests on the wire were too many for the "
         "vendor. A target's `rpm=` and `tpm=` slow it down before.",
         table=Table(columns=columns, rows=rows),
     )
 
 
-def _attempts(frame: pl.DataFrame) -> Iterator[tuple[str, str, str | None]]:
-    """Provider, region and error of every request on the wire."""
-    for provider, region, timeline in frame.select("provider", "region", "timeline").iter_rows():
-        for attempt in orjson.loads(timeline or "[]"):
-            yield provider or OURS, region or "–", attempt.get("error")
+def _counted(records: pl.LazyFrame) -> pl.DataFrame:
+    """Requests on the wire by provider and region, and how many of them were too many."""
+    columns = records.collect_schema().names()
+    if "cached_at" in columns:
+        # What was taken over from an earlier evaluation was asked then.
+        records = records.filter(pl.col("cached_at").is_null())
+    # Of a call that was answered at once its timeline says no more: it is not read.
+    plain = (pl.col("attempts") == 1).fill_null(value=False) if "attempts" in columns else pl.lit(value=False)
+    plain = plain & pl.col("error").is_null() if "error" in columns else pl.lit(value=False)
+    lines = pl.when(~plain).then(pl.col("timeline").fill_null("")).otherwise(pl.lit("")).str
+    requests = pl.when(plain).then(1).otherwise(lines.count_matches(r'"started_at":').cast(pl.Int64))
+    limited = lines.count_matches(r'"error":\s*"rate_limited"').cast(pl.Int64)
+    counts = records.select("provider", "region", requests=requests, limited=limited)
+    by_place = counts.group_by("provider", "region").agg(pl.col("requests", "limited").sum())
+    return by_place.collect(engine="streaming")
 
 
 panel = Panel(needs=frozenset({"provider", "region", "timeline"}), build=_build, place=45)

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from mlaas_lab.evaluation.slices import MOST, Sliced, sliced
+from mlaas_lab.evaluation.slices import MOST, Sliced, groups_of, sliced
 from mlaas_lab.panels import Panel
 from mlaas_lab.panels import _words as words
 from mlaas_lab.stats.fairness import FOUR_FIFTHS, Slice
@@ -21,8 +21,8 @@ NOTE = (
 )
 
 
-def _build(frame: pl.DataFrame) -> View | None:
-    groups = frame["group"].drop_nulls().n_unique()
+def _build(frame: pl.DataFrame | pl.LazyFrame) -> View | None:
+    groups = len(groups_of(frame))
     if groups > MOST:
         return View(
             title="Slices",

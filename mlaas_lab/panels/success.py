@@ -18,7 +18,7 @@ NOTE = (
 )
 
 
-def _build(frame: pl.DataFrame) -> View | None:
+def _build(frame: pl.DataFrame | pl.LazyFrame) -> View | None:
     lines = bills(frame)
     if not any(line.usd and line.successes for line in lines):
         return None

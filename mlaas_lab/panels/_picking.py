@@ -1,0 +1,205 @@
+"""Which samples are worth a look: those that targets are scored apart on, said apart on, failed on, or did worst on.
+
+Of a large table few columns are read, answers as hashes, and the rows that are shown are fetched last.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import polars as pl
+
+from mlaas_lab.evaluation.layout import Grid, grid, key_of, keys
+
+MANY = 20_000
+"""Samples from which on only those are put in order that may be among the first."""
+NEAR = 20_000
+"""Rows that are read at once although few of them are shown: they lie in one part of the file."""
+
+
+class Pick(StrEnum):
+    """Which samples."""
+
+    ANY = "any"
+    """All with an answer: the most telling first."""
+    DISAGREEMENTS = "disagreements"
+    """Scored or said differently."""
+    ERRORS = "errors"
+    """Of which at least one target gave no answer."""
+    WORST = "worst"
+    """The lowest scores first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picked:
+    """The samples to show, and how many there are of each kind."""
+
+    rows: Sequence[Sequence[dict[str, Any]]]
+    """Of each sample the records of all targets, in their order."""
+    n: int
+    """Samples that could be shown."""
+    apart: int
+    """Of them, scored differently."""
+    worded: int
+    """Scored alike, said differently."""
+    targets: int
+
+
+def picked(frame: pl.DataFrame | pl.LazyFrame, metric: str | None, pick: Pick, most: int) -> Picked:
+    """At most `most` samples of the kind `pick`, the first repeat of each; scores are told apart by `metric`."""
+    records = frame.lazy()
+    narrow = _narrow(records, metric)
+    whole = grid(narrow)
+    samples = _across(narrow, whole) if whole else _grouped(narrow)
+    chosen = _kept(samples, pick)
+    order = _ordered(_likely(chosen, most), pick).head(most)
+    return Picked(
+        rows=_rows(records, order, narrow, whole),
+        n=len(chosen),
+        apart=int(chosen["apart"].sum()),
+        worded=int((chosen["differs"] & ~chosen["apart"]).sum()),
+        targets=narrow["target"].n_unique(),
+    )
+
+
+def _narrow(records: pl.LazyFrame, metric: str | None) -> pl.DataFrame:
+    """Keys, score, whether there is an answer, and its hash; the first repeat of each sample."""
+    score = pl.when(pl.col(f"{metric}_status") == "ok").then(pl.col(metric)) if metric else pl.lit(None, pl.Float64)
+    rows = records.select(
+        "target",
+        *keys(records),
+        pl.col("repeat"),
+        score=score.cast(pl.Float64),
+        answered=pl.col("error").is_null(),
+        said=pl.col("output").hash(),
+    )
+    found = rows.with_row_index("row").collect()
+    if found["repeat"].max() in (0, None):
+        return found
+    return found.filter(pl.col("repeat") == pl.col("repeat").min().over("target", *key_of(found.columns)))
+
+
+def _across(narrow: pl.DataFrame, whole: Grid) -> pl.DataFrame:
+    """A row per sample, from a table in which all targets stand beside each other."""
+    names = [str(i) for i in range(len(whole.targets))]
+    wide = {
+        f"{column}{name}": part
+        for column in ("score", "answered", "said")
+        for name, part in zip(names, whole.parts(narrow[column]).values(), strict=True)
+    }
+    first, last = names[0], names[-1]
+    other = [
+        pl.col(f"said{name}").ne_missing(pl.col(f"said{first}"))
+        | (pl.col(f"answered{name}") != pl.col(f"answered{first}"))
+        for name in names
+    ]
+    scores = [f"score{name}" for name in names]
+    answered = [f"answered{name}" for name in names]
+    return pl.DataFrame(wide).select(
+        row=pl.int_range(pl.len()),
+        differs=pl.any_horizontal(other),
+        spread=(pl.max_horizontal(scores) - pl.min_horizontal(scores)).fill_null(0.0),
+        gain=(pl.col(f"score{last}") - pl.col(f"score{first}")).fill_null(0.0).sign(),
+        mean=pl.mean_horizontal(scores),
+        answered=pl.any_horizontal(answered),
+        failed=~pl.all_horizontal(answered),
+    )
+
+
+def _grouped(narrow: pl.DataFrame) -> pl.DataFrame:
+    """The same of a table in which they do not."""
+    targets = narrow["target"].unique(maintain_order=True).to_list() or [""]
+    first, last = (pl.col("score").filter(pl.col("target") == target).mean() for target in (targets[0], targets[-1]))
+    score = pl.col("score")
+    return narrow.group_by(key_of(narrow.columns), maintain_order=True).agg(
+        row=pl.col("row").first(),
+        differs=pl.struct("said", "answered").n_unique() > 1,
+        spread=(score.max() - score.min()).fill_null(0.0),
+        gain=(last - first).fill_null(0.0).sign(),
+        mean=score.mean(),
+        answered=pl.col("answered").any(),
+        failed=~pl.col("answered").all(),
+    )
+
+
+def _kept(samples: pl.DataFrame, pick: Pick) -> pl.DataFrame:
+    samples = samples.with_columns(apart=pl.col("spread") > 0)
+    match pick:
+        case Pick.ERRORS:
+            return samples.filter("failed")
+        case Pick.DISAGREEMENTS:
+            return samples.filter(pl.col("answered") & (pl.col("apart") | pl.col("differs")))
+        case Pick.ANY | Pick.WORST:
+            return samples.filter("answered")
+
+
+def _likely(samples: pl.DataFrame, most: int) -> pl.DataFrame:
+    """Of very many samples those that can be among the first `most`, in the same order."""
+    if len(samples) < MANY:
+        return samples
+    apart, differs = pl.col("apart"), pl.col("differs")
+    kinds = [apart & differs & (pl.col("gain") == way) for way in (-1, 0, 1)]
+    parts = [_top(samples.filter(kind), most, "spread") for kind in kinds]
+    parts += [
+        _top(samples.filter(kind), most, "mean") for kind in (apart & ~differs, ~apart & differs, ~apart & ~differs)
+    ]
+    parts.append(_top(samples, most, "mean"))
+    return pl.concat(parts).unique("row").sort("row")
+
+
+def _top(samples: pl.DataFrame, most: int, by: str) -> pl.DataFrame:
+    """The first `most` by the largest spread or the smallest mean, the earlier of equals; without a mean last."""
+    if len(samples) <= most:
+        return samples
+    rank = -samples[by] if by == "spread" else samples[by].fill_null(float("inf"))
+    edge = rank.bottom_k(most).max()
+    ahead = samples.filter(rank < edge)
+    return pl.concat([ahead, samples.filter(rank == edge).head(most - len(ahead))])
+
+
+def _ordered(samples: pl.DataFrame, pick: Pick) -> pl.DataFrame:
+    """By what there is to see: scored differently, said differently, then the lowest scores.
+
+    Among those scored differently, the ones that the first and the last target win take turns, so that the few losses
+    of a clear winner are seen too.
+    """
+    if pick is Pick.WORST:
+        return samples.sort("mean", nulls_last=True, maintain_order=True)
+    turn = pl.when("apart").then(pl.col("spread").rank("ordinal", descending=True).over("gain"))
+    return samples.with_columns(turn=turn).sort(
+        "apart", "differs", "turn", "mean", descending=[True, True, False, False], nulls_last=True, maintain_order=True
+    )
+
+
+def _rows(
+    records: pl.LazyFrame, order: pl.DataFrame, narrow: pl.DataFrame, whole: Grid | None
+) -> list[list[dict[str, Any]]]:
+    """The whole records of the chosen samples, in their order."""
+    if whole:
+        places = [[row + i * whole.n for i in range(len(whole.targets))] for row in order["row"]]
+        own = narrow["row"]
+        wanted = [[int(own[place]) for place in several] for several in places]
+    else:
+        key = key_of(narrow.columns)
+        shown = order.select(key).with_row_index("place")
+        found = narrow.join(shown, on=key, nulls_equal=True, maintain_order="left").sort("place", maintain_order=True)
+        wanted = [part["row"].to_list() for _, part in found.group_by("place", maintain_order=True)]
+    fetched = _fetched(records, sorted({row for several in wanted for row in several}))
+    return [[fetched[row] for row in several] for several in wanted]
+
+
+def _fetched(records: pl.LazyFrame, rows: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Records by their place, those that lie near each other read together."""
+    spans: list[list[int]] = []
+    for row in rows:
+        if spans and row - spans[-1][0] < NEAR:
+            spans[-1].append(row)
+        else:
+            spans.append([row])
+    parts = pl.collect_all([records.slice(span[0], span[-1] - span[0] + 1) for span in spans])
+    found: dict[int, dict[str, Any]] = {}
+    for span, part in zip(spans, parts, strict=True):
+        chosen = part[[row - span[0] for row in span]].to_dicts()
+        found.update(zip(span, chosen, strict=True))
+    return found
