@@ -10,6 +10,7 @@ from mlaas_lab.commands.agree import Agreement
 from mlaas_lab.commands.cancel import Cancelled
 from mlaas_lab.commands.compare import Comparison
 from mlaas_lab.commands.config import Configuration
+from mlaas_lab.commands.data_import import Imported
 from mlaas_lab.commands.doctor import Health
 from mlaas_lab.commands.help import HelpText
 from mlaas_lab.commands.jobs import JobList
@@ -80,6 +81,13 @@ def data_check(
     seed: int = ...,
     by: str | None = ...,
 ) -> Report: ...
+
+def data_import(
+    task: str,
+    *,
+    out: str | PathLike[str],
+    python: str = ...,
+) -> Imported: ...
 
 def doctor() -> Health: ...
 

@@ -26,6 +26,9 @@ SILENT = {
 }
 """Nothing phones home: what we and the processes we start set, unless the user did."""
 
+OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+"""Nothing is downloaded."""
+
 KEY_FILES = ("GOOGLE_APPLICATION_CREDENTIALS",)
 """Variables that hold the path of a file with keys, not a key."""
 BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")
@@ -82,6 +85,12 @@ def ray_token() -> str | None:
 def surroundings(**more: str) -> dict[str, str]:
     """The environment for a process we start: ours, silenced, plus `more`."""
     return {**SILENT, **os.environ, **more}
+
+
+def keyless(**more: str) -> dict[str, str]:
+    """The environment for a process that needs no key of ours and fetches nothing: paths and language, plus `more`."""
+    kept = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "OMP_NUM_THREADS", "MLAAS_JOB")
+    return {**SILENT, **OFFLINE, **{name: os.environ[name] for name in kept if name in os.environ}, **more}
 
 
 def silence() -> None:

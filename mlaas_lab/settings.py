@@ -52,6 +52,10 @@ class Settings(BaseModel):
     """What serves models."""
     vllm_python: str = ""
     """Interpreter that has vLLM; empty means this one."""
+    inspect_python: str = ""
+    """Interpreter that has Inspect AI; empty means this one."""
+    lm_eval_python: str = ""
+    """Interpreter that has lm-evaluation-harness; empty means this one."""
     ray_address: str = ""
     """Jobs API of the Ray cluster; empty means http://127.0.0.1:8265."""
     ray_storage: Path | None = None

@@ -85,7 +85,7 @@ def prepare(spec: Eval, settings: Settings) -> Plan:
         DataError: for data that cannot be read, or lacks what a metric needs.
         CallError: if a target's key is not set, or its endpoint does not come up.
     """
-    metrics = _metrics(spec.metrics)
+    metrics = _metrics(spec.metrics, settings)
     targets = _targets(spec.targets)
     samples = _samples(spec)
     found = _variants(targets, samples, spec)
@@ -153,8 +153,9 @@ def check_needs(
             raise DataError(f"{path}: {metric} cannot judge these samples: {wrong}.")
 
 
-def _metrics(names: Sequence[str]) -> dict[str, Metric]:
-    found: dict[str, Metric] = {name: registry.configured("metric", name) for name in names}
+def _metrics(names: Sequence[str], settings: Settings) -> dict[str, Metric]:
+    named: dict[str, Metric] = {name: registry.configured("metric", name) for name in names}
+    found = {name: metric.settled(settings) if metric.settled else metric for name, metric in named.items()}
     for library in sorted({library for metric in found.values() for library in metric.libraries}):
         # Imported before any clock runs: the first score is given while others are awaited.
         registry.resolve(library)

@@ -16,6 +16,7 @@ from mlaas_lab.evaluation.judge import Judge
 from mlaas_lab.schema import Sample, Score
 
 if TYPE_CHECKING:
+    from mlaas_lab.settings import Settings
     from mlaas_lab.stats.aggregates import Aggregate, Fact
 
 ScoreOne = Callable[[str, Sample], float | Score]
@@ -51,6 +52,8 @@ class Metric:
     `unit` and `higher_is_better` then are those of that number."""
     check: Callable[[Sequence[Sample]], str] | None = None
     """Why all samples together cannot be judged, in one sentence; empty if they can."""
+    settled: "Callable[[Settings], Metric] | None" = None
+    """Makes it with the settings of a process, where they decide something."""
     libraries: tuple[str, ...] = ()
     """Modules it needs besides those that are always there; looked for before anybody is asked."""
     content: str = ""

@@ -1,0 +1,220 @@
+"""Tasks of Inspect AI and lm-evaluation-harness through their bridges: the same questions and scores as the tools' own.
+
+make test-peers
+"""
+
+import json
+import subprocess
+
+import orjson
+import peers_environments
+import polars as pl
+import pytest
+
+from mlaas_lab.commands import _dispatch
+from mlaas_lab.errors import DataError
+from mlaas_lab.evaluation.plan import prepare
+from mlaas_lab.evaluation.run import answers
+from mlaas_lab.evaluation.scoring import with_late_scores
+from mlaas_lab.lab import Lab
+
+pytestmark = pytest.mark.peers
+
+INSPECT = """
+from inspect_ai import Task, task
+from inspect_ai.dataset import Sample
+from inspect_ai.scorer import Score, choice, exact, match, mean, scorer
+from inspect_ai.solver import generate, multiple_choice, prompt_template, system_message
+
+@task
+def capitals():
+    asked = [
+        Sample(input="Capital of France?", target="Paris", id="fr"),
+        Sample(input="Capital of Italy?", target=["Roma", "Rome"]),
+        Sample(input="Capital of Spain?", target="Madrid"),
+    ]
+    solver = [system_message("Be brief."), prompt_template("Question: {prompt}"), generate()]
+    return Task(dataset=asked, solver=solver, scorer=match())
+
+@task
+def fruit():
+    asked = [Sample(input=f"Which is a fruit? ({i})", choices=["Stone", "Apple"], target="B") for i in range(3)]
+    return Task(dataset=asked, solver=multiple_choice(), scorer=choice())
+
+@task
+def twice():
+    return Task(dataset=[Sample(input="x", target="y")], solver=[generate(), generate()], scorer=exact())
+
+@scorer(metrics=[mean()])
+def odd():
+    async def score(state, target):
+        match state.output.completion:
+            case "nan":
+                return Score(value=float("nan"), explanation="could not tell")
+            case "several":
+                return Score(value={"a": 1, "b": 0})
+            case "network":
+                import urllib.request
+                urllib.request.urlopen("http://example.com")
+        return Score(value="P", explanation="half of it")
+    return score
+
+@task
+def oddities():
+    return Task(dataset=[Sample(input=str(i), target="y") for i in range(4)], solver=generate(), scorer=odd())
+"""
+
+INSPECT_ITSELF = """
+import json, sys
+from inspect_ai import eval
+from inspect_ai.model import ModelOutput, ModelUsage, get_model
+from inspect_ai.scorer import value_to_float
+sys.path.insert(0, ".")
+import tasks
+said = [ModelOutput.from_content("mockllm/model", one) for one in json.loads(sys.argv[2])]
+for one in said:
+    # Without it, it would fetch a tokenizer to count.
+    one.usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)
+model = get_model("mockllm/model", custom_outputs=said)
+log, = eval(getattr(tasks, sys.argv[1])(), model=model, display="none", max_samples=1, log_dir="logs")
+samples = sorted(log.samples, key=lambda one: str(one.id))
+print(json.dumps([[str(one.id), [m.text for m in one.messages[:-1]],
+                   value_to_float()(next(iter(one.scores.values())).value)] for one in samples]))
+"""
+
+HARNESS = """
+task: quiz
+dataset_path: json
+dataset_kwargs:
+  data_files:
+    test: quiz.jsonl
+    train: shots.jsonl
+output_type: generate_until
+test_split: test
+fewshot_split: train
+num_fewshot: 1
+doc_to_text: "Q: {{question}}\\nA:"
+doc_to_target: "{{answer}}"
+generation_kwargs:
+  until: ["\\n"]
+filter_list:
+  - name: last_word
+    filter:
+      - function: regex
+        regex_pattern: "(\\\\w+)\\\\W*$"
+      - function: take_first
+metric_list:
+  - metric: exact_match
+    aggregation: mean
+    higher_is_better: true
+    ignore_case: true
+"""
+
+HARNESS_ITSELF = """
+import json, sys
+import lm_eval
+from lm_eval.api.model import LM
+from lm_eval.tasks import TaskManager
+
+class Said(LM):
+    def generate_until(self, requests, disable_tqdm=False):
+        found = json.loads(sys.argv[1])
+        return [found[r.doc_id].split(r.args[1]["until"][0])[0] for r in requests]
+    def loglikelihood(self, requests): ...
+    def loglikelihood_rolling(self, requests): ...
+
+found = lm_eval.simple_evaluate(Said(), tasks=["quiz"], task_manager=TaskManager(include_path=".", include_defaults=False),
+                                log_samples=True, bootstrap_iters=0)
+rows = sorted(found["samples"]["quiz"], key=lambda one: one["doc_id"])
+print(json.dumps([[str(one["doc_id"]), one["arguments"]["gen_args_0"]["arg_0"] if isinstance(one["arguments"], dict)
+                   else one["arguments"][0][0], one["exact_match"]] for one in rows]))
+"""
+
+
+@pytest.fixture
+def tasks(tmp_path):
+    """A folder with a task file of each tool, and what they stand on."""
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    (folder / "tasks.py").write_text(INSPECT)
+    (folder / "quiz.yaml").write_text(HARNESS)
+    pairs = [("Capital of France?", "Paris"), ("Capital of Italy?", "Rome"), ("Capital of Spain?", "Madrid")]
+    lines = [json.dumps({"question": question, "answer": answer}) for question, answer in pairs]
+    (folder / "quiz.jsonl").write_text("\n".join(lines) + "\n")
+    (folder / "shots.jsonl").write_text(json.dumps({"question": "Capital of Peru?", "answer": "Lima"}) + "\n")
+    return folder
+
+
+def itself(name, script, folder, *words):
+    """What the tool says when it runs its own task."""
+    done = subprocess.run(
+        [str(peers_environments.python(name)), "-c", script, *words], cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+@pytest.fixture
+def imported(tasks, monkeypatch):
+    """Runs `data import`, and reads what it wrote."""
+    monkeypatch.setenv("MLAAS_INSPECT_PYTHON", str(peers_environments.python("inspect_ai")))
+    monkeypatch.setenv("MLAAS_LM_EVAL_PYTHON", str(peers_environments.python("lm_eval")))
+    lab = Lab()
+    yield lambda task: _dispatch.call("data import", lab, (f"{tasks}/{task}",), {"out": tasks / "rows.jsonl"})
+    lab.store.close()
+
+
+def scores(found, said, spec, settings, context):
+    """The scores that our engine gives when a target says `said`, in the order of the samples."""
+    names = {"inspect_python": "inspect_ai", "lm_eval_python": "lm_eval"}
+    more = {setting: str(peers_environments.python(name)) for setting, name in names.items()}
+    plan = prepare(spec(data=found.path, targets="echo/m", metrics=[found.metric]), settings.model_copy(update=more))
+    records = answers(plan, context).records
+    order = {sample.id: text for sample, text in zip(plan.samples, said, strict=True)}
+    replaced = records.with_columns(output=pl.col("sample_id").replace_strict(order))
+    return with_late_scores(replaced, plan.metrics, plan.samples).select(
+        "sample_id", found.metric, f"{found.metric}_status", f"{found.metric}_reason"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("capitals", ["Paris", "It is Roma", "Barcelona"]), ("fruit", ["ANSWER: B", "ANSWER: A", "the apple"])],
+)
+def test_inspect_scores_as_it_does_itself(tasks, imported, spec, settings, context, name, said):
+    found = imported(f"tasks.py@{name}")
+    rows = [orjson.loads(line) for line in found.path.read_bytes().splitlines()]
+    assert found.rows == 3
+    own = itself("inspect_ai", INSPECT_ITSELF, tasks, name, json.dumps(said))
+    asked = {row["id"]: [turn["content"] for turn in row["messages"] if turn["role"] != "assistant"] for row in rows}
+    assert {one: turns for one, turns, _ in own} == asked
+    ours = scores(found, said, spec, settings, context)
+    assert dict(zip(ours["sample_id"], ours[found.metric], strict=True)) == {one: value for one, _, value in own}
+
+
+def test_what_inspect_cannot_score_says_why(tasks, imported, spec, settings, context):
+    found = imported("tasks.py@oddities")
+    ours = scores(found, ["fine", "nan", "several", "network"], spec, settings, context).rows()
+    assert [row[1:3] for row in ours] == [
+        (0.5, "ok"),
+        (None, "judge_error"),
+        (None, "parse_error"),
+        (None, "judge_error"),
+    ]
+    assert [row[3] for row in ours][:2] == ["half of it", "could not tell"]
+    assert "looks nobody up: 'example.com'" in ours[3][3]
+
+
+def test_a_solver_that_asks_twice_is_refused(imported):
+    with pytest.raises(DataError, match="asks more than once"):
+        imported("tasks.py@twice")
+
+
+def test_the_harness_scores_as_it_does_itself(tasks, imported, spec, settings, context):
+    said = ["It is Paris.", "rome\nQ: Capital of Malta?", "Barcelona"]
+    found = imported("quiz.yaml")
+    rows = [orjson.loads(line) for line in found.path.read_bytes().splitlines()]
+    own = itself("lm_eval", HARNESS_ITSELF, tasks, json.dumps(said))
+    assert [[row["id"], row["messages"][0]["content"]] for row in rows] == [one[:2] for one in own]
+    ours = scores(found, said, spec, settings, context)
+    assert ours[found.metric].to_list() == [one[2] for one in own] == [1, 1, 0]
