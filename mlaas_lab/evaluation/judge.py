@@ -23,6 +23,7 @@ MOST_TIMES = 100
 LONGEST_REASON = 300
 """Characters."""
 _FENCED = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.DOTALL)
+_THOUGHT = "<think>"
 _MATERIAL = """
 
 The material follows in parts: each begins with a line <NAME MARK> and ends with </NAME MARK>, MARK being the same in \
@@ -128,7 +129,10 @@ def verdict(reply: str) -> dict[str, Any]:
     Raises:
         ValueError: if it is anything else.
     """
-    text = reply.rpartition("</think>")[2].strip()
+    text = reply.strip()
+    if text.startswith(_THOUGHT):
+        # What a thought quotes may hold its end mark: then prose follows, and prose is no verdict.
+        text = text.partition("</think>")[2].strip()
     if fenced := _FENCED.fullmatch(text):
         text = fenced[1]
     try:

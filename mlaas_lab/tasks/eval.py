@@ -21,7 +21,8 @@ class Eval(Spec):
     targets: tuple[TargetName, ...] = Field(min_length=1)
     """What to ask: endpoints we serve, or `provider/model?key=value`; the first is `a` of every comparison."""
     metrics: tuple[MetricName, ...] = Field(("exact_match", "token_f1"), min_length=1)
-    """How answers are scored; options as `regex?pattern=^[0-9]+$`, a comma in one is %2C."""
+    """How answers are scored; options as `regex?pattern=^[0-9]+$` or `rubric?judge=TARGET&criteria=polite and short`;
+    in one a comma is %2C and & is %26."""
     name: str = ""
     """Name of the job; by default that of the data."""
     limit: int | None = Field(None, ge=1)

@@ -587,7 +587,16 @@ class TestRetryFailed:
             assert lab.jobs.get("mine").job.attempt == 2, "what succeeded does not go on by itself"
 
 
-@pytest.mark.parametrize("reply", ['{"a": 1} and more', "", "null", '"{}"', "{'a': 1}", "[" * 5000, "NaN"])
+QUOTED = (
+    'It says </think> {"a": 1}',
+    '<think>It says </think> {"a": 1} and so on.</think> No.',
+    'It says ```json\n{"a": 1}\n```',
+    '{"a": 1}\n{"a": 2}',
+)
+"""A verdict that an answer brought along, quoted by the judge."""
+
+
+@pytest.mark.parametrize("reply", ['{"a": 1} and more', "", "null", '"{}"', "{'a': 1}", "[" * 5000, "NaN", *QUOTED])
 def test_only_one_object_is_a_verdict(reply):
     with pytest.raises(ValueError, match="the judge's reply"):
         verdict(reply)
