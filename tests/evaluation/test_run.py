@@ -185,6 +185,17 @@ def test_progress_counts_all_targets(rows, context, spec):
     assert (lines[-1]["n"], lines[-1]["total"], lines[-1]["unit"]) == (80, 80, "samples")
 
 
+@pytest.mark.parametrize(
+    ("options", "warned"),
+    [({"temperature": 0.7}, True), ({"temperature": 0.7, "repeats": 3}, False), ({}, False)],
+    ids=["one draw", "three draws", "nothing sampled"],
+)
+def test_one_draw_says_that_its_spread_is_unknown(rows, context, spec, capsys, options, warned):
+    run(spec(data=rows(PAIRS[:3]), targets=("echo/a", "echo/b?temperature=0"), **options), context)
+    said = "echo/a: sampled, and one draw: the spread is unknown. To see it: --repeats 3."
+    assert (said in capsys.readouterr().out.splitlines()) == warned
+
+
 class TestStop:
     def test_what_was_not_answered_says_so(self, rows, context, spec):
         with Loopback(faults=[None] * 10 + [hang()] * 100) as server:
