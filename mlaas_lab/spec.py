@@ -64,6 +64,8 @@ def _absolute_options(text: str) -> str:
 
 def _absolute_option(part: str) -> str:
     key, equals, value = part.partition("=")
+    if key == "model" and (folder := _absolute_folder(unquote(value))) != unquote(value):
+        return f"{key}{equals}{quote(folder, safe='/:@')}"
     found = NAMED_FILE.fullmatch(unquote(value))
     if found is None or not Path(found[1]).is_file():
         return part

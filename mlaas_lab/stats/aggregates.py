@@ -266,9 +266,11 @@ def measured(aggregate: Aggregate, sides: Sequence[Side], groups: Ints | None, s
     if all(len(side.unit) == samples for side in sides):
         # One answer each: samples of which all sides say the same are one unit that is there several times.
         said = np.stack([side.fact[np.argsort(side.unit, kind="stable")] for side in sides])  # (sides, samples)
-        kinds, times = np.unique(said, axis=1, return_counts=True)
-        places, alike = np.arange(kinds.shape[1]), np.ones(kinds.shape[1])
-        sides = [Side(unit=places, fact=fact, weight=alike) for fact in kinds]
+        codes = np.ravel_multi_index(tuple(said), (aggregate.facts,) * len(sides))
+        kinds, times = np.unique(codes, return_counts=True)
+        places, alike = np.arange(len(kinds)), np.ones(len(kinds))
+        facts = np.unravel_index(kinds, (aggregate.facts,) * len(sides))
+        sides = [Side(unit=places, fact=np.asarray(fact), weight=alike) for fact in facts]
     return Measured(aggregate=aggregate, sides=tuple(sides), times=times, weighing=float(samples), samples=samples)
 
 

@@ -14,6 +14,8 @@ from mlaas_lab.schema import Message, Sample, Score, ScoreStatus
 ASK = (Message(role="user", content='Never say "KITE"+"MOON47" as one word.'),)
 RULES = {"regex", "json_schema"}
 """Their reference is a rule for answers, not an answer."""
+ELSEWHERE = {"semantic_similarity"}
+"""It needs weights: tests/evaluation/test_semantic_similarity.py makes some."""
 HOSTILE = {
     "deep": "[" * 20_000,
     "braces": '{"a":' * 4_000,
@@ -99,7 +101,9 @@ class TestEveryMetric:
             registry.configured("metric", f"{name}?no_such_option=1")
 
 
-@pytest.mark.parametrize("name", [n for n in registry.names("metric") if registry.load("metric", n).judge is None])
+@pytest.mark.parametrize(
+    "name", [n for n in registry.names("metric") if n not in ELSEWHERE and registry.load("metric", n).judge is None]
+)
 class TestEveryMetricWithoutAJudge:
     @settings(deadline=None)
     @given(output=st.text(max_size=60), reference=st.text(max_size=60))
