@@ -2,6 +2,9 @@
 
 import json
 import re
+import signal
+import subprocess
+import sys
 import time
 from decimal import Decimal
 from urllib.parse import quote
@@ -520,6 +523,31 @@ class TestGoingOn:
             run(wanted, again())
             assert len(server.requests) == 2
             assert column(context, by(server)) == {"a": 0.5}
+
+    @pytest.mark.long
+    def test_a_kill_while_judging_loses_no_verdict_that_was_paid(self, context, again, spec, data, settings):
+        n, killed, running = 20, 8, []
+        wanted = spec(data=data(*map(str, range(n))), targets="echo/a", metrics="exact_match", concurrency=2)
+
+        def reply(body):
+            if len(server.requests) == killed and running:
+                running.pop().send_signal(signal.SIGKILL)
+            return CLAIMS
+
+        with Loopback(reply=reply) as server:
+            wanted = wanted.model_copy(update={"metrics": (by(server),)})
+            job = {"id": "job-1", "task": "eval", "name": "rows", "spec": wanted.model_dump(mode="json"), "attempt": 1}
+            write_json(context.folder.job, {**job, "settings": settings.model_dump(mode="json")})
+            words = [sys.executable, "-m", "mlaas_lab.context", str(context.folder.path)]
+            running.append(process := subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            assert process.wait(60) == -signal.SIGKILL
+            said_before = len(context.folder.judgements.read_bytes().splitlines())
+            asked = len(server.requests)
+            assert said_before >= killed - 2
+            found = run(wanted, again()).result
+            assert len(server.requests) - asked == n - said_before, "what was said is not asked again"
+        assert (found["asked"], found["kept"]) == (0, n), "and no target either"
+        assert set(column(context, by(server)).values()) == {0.5}
 
 
 class TestRetryFailed:
