@@ -246,7 +246,7 @@ def _option(name: str, info: FieldInfo) -> Option:
         choices=_choices(inner),
         refers=refers,
         help=" ".join((info.description or "").split()),
-        metavar=metavar + ("..." if kind == "list" and positional else ""),
+        metavar=f"[{metavar}]" if "bare" in extra else metavar + ("..." if kind == "list" and positional else ""),
         short=str(short) if (short := extra.get("short")) else None,
         bare=str(bare) if (bare := extra.get("bare")) else None,
     )

@@ -8,6 +8,7 @@ which hold whenever one stops. This file knows comparisons and frames of records
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import orjson
@@ -86,13 +87,16 @@ def verdicts(
         return decide(comparisons, seed=seed, margin=margin)
     runs = records["run_id"].n_unique() if "run_id" in records.columns else 1
     if len(rules) > 1 or records[COLUMN].null_count() or runs > 1:
-        why = "a run that stopped when it was decided says nothing beside another run"
-        return [
-            replace(one, verdict=Decision.UNDECIDED, more_samples=None, reason=why)
-            for one in decide(comparisons, seed=seed)
-        ]
+        return [_beside(one) for one in decide(comparisons, seed=seed)]
     rule = Rule(**orjson.loads(rules[0]))
     return judged(comparisons, rule, n_asked(records))
+
+
+def _beside(found: Verdict) -> Verdict:
+    """A difference from another run: shown, but no fixed sample's interval or p holds for it."""
+    why = "a run that stopped when it was decided says nothing beside another run"
+    none: dict[str, Any] = {"ci_low": None, "ci_high": None, "p_value": None, "p_adjusted": None, "more_samples": None}
+    return replace(found, verdict=Decision.UNDECIDED, test=TEST, reason=why, **none)
 
 
 def judged(comparisons: Sequence[Comparison], rule: Rule, asked: int) -> list[Verdict]:
@@ -168,10 +172,11 @@ def _limits(comparison: Comparison, look: Look) -> Limits:
 
 
 def n_asked(records: pl.DataFrame) -> int:
-    """Samples that somebody was asked."""
+    """Samples that every target was asked."""
     if "error" in records.columns:
         records = records.filter(pl.col("error").is_in(UNASKED).not_().fill_null(True))
-    return records["sample_id"].n_unique()
+    found = records.group_by("target").agg(pl.col("sample_id").n_unique())["sample_id"].min()
+    return found if isinstance(found, int) else 0
 
 
 def ends(rule: Rule | None, samples: int) -> list[int]:

@@ -12,9 +12,11 @@ from mlaas_lab.context import Context
 from mlaas_lab.errors import UsageError
 from mlaas_lab.evaluation import stopping
 from mlaas_lab.evaluation.run import run
-from mlaas_lab.evaluation.stopping import Rule, judged
+from mlaas_lab.evaluation.stopping import Rule, judged, n_asked
 from mlaas_lab.evaluation.summary import summarize
 from mlaas_lab.evaluation.verdict import Comparison
+from mlaas_lab.gating.measuring import Sides, measure
+from mlaas_lab.gating.rules import parse
 from mlaas_lab.schema import Decision, Sample
 from mlaas_lab.stats.paired import mcnemar
 from mlaas_lab.stats.sequential import looks
@@ -132,10 +134,24 @@ class TestRecords:
         assert fixed.test == "mcnemar"
         assert found.ci_low < fixed.ci_low, "whoever may stop knows less"
 
+    def test_a_gate_says_why_it_cannot_tell(self):
+        other = self.frame("s", rule=False)
+        sides = Sides(target="b", whole=self.frame("r"), baseline=other.filter(other["target"] == "b"))
+        (rule,) = parse("exact_match: lower bound of the difference >= -0.5")
+        found = measure(rule, sides)
+        assert found.value is None
+        assert "says nothing beside another run" in found.trouble
+
+    def test_samples_that_only_one_was_asked_are_no_information(self):
+        both = self.frame("r")
+        assert n_asked(both) == 40
+        assert n_asked(both.filter((pl.col("target") == "b") | (pl.col("sample_id").cast(int) < 7))) == 7
+
     def test_beside_another_run_nothing_is_decided(self):
         both = pl.concat([self.frame("r"), self.frame("s", rule=False)])
         _, verdicts = summarize(both)
         assert {one.verdict for one in verdicts} == {Decision.UNDECIDED}
+        assert {(one.ci_low, one.p_value) for one in verdicts} == {(None, None)}
         assert {one.reason for one in verdicts} == {
             "a run that stopped when it was decided says nothing beside another run"
         }
