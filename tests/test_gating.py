@@ -363,3 +363,17 @@ def test_the_rules_in_the_readme_are_rules():
     assert [
         word for word in (*OF_METRIC, *OF_TARGET, *AREAS) if f"`{word}" not in known and f": {word}`" not in known
     ] == []
+
+
+def test_a_metric_with_options_is_named_without_them(tmp_path):
+    name = "faithfulness?judge=openai/m?base_url=http://127.0.0.1:1/v1"
+    frame = frame_of(tmp_path / "r.parquet", [record("m", i, "yes", "yes") for i in range(40)])
+    frame = frame.rename({f"exact_match{end}": f"{name}{end}" for end in ("", "_status", "_reason")})
+    (one,) = check(parse("faithfulness: mean >= 0.9"), frame, None)
+    assert (one.ok, one.value, one.rule.text) == (True, 1.0, "faithfulness: mean >= 0.9")
+    twice = frame.with_columns(
+        frame[f"{name}{end}"].alias(f"faithfulness?judge=b{end}") for end in ("", "_status", "_reason")
+    )
+    (one,) = check(parse("faithfulness: mean >= 0.9"), twice, None)
+    assert not one.ok
+    assert "have no metric 'faithfulness'" in one.reason

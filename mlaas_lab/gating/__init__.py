@@ -4,9 +4,10 @@ It stands on records alone and starts no job. `rules` reads the words, `measurin
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from mlaas_lab import registry
 from mlaas_lab.errors import UsageError, did_you_mean
 from mlaas_lab.gating.rules import Rule, parse
 from mlaas_lab.schema import JSON
@@ -140,8 +141,17 @@ def check(
         target = _target(rule, run, baseline, about)
         if target not in known:
             known[target] = _sides(target, run, baseline, about)
-        checked.append(_checked(rule, known[target]))
+        checked.append(_checked(_in_full(rule, run), known[target]))
     return checked
+
+
+def _in_full(rule: Rule, run: "pl.DataFrame") -> Rule:
+    """`rule` on the one metric that it names without its options: with a judge, a metric's whole name is long."""
+    from mlaas_lab.records import metrics_of
+
+    known = metrics_of(run.columns)
+    fits = [name for name in known if registry.parted(name)[0] == rule.metric]
+    return replace(rule, metric=fits[0]) if rule.metric not in known and len(fits) == 1 else rule
 
 
 def _checked(rule: Rule, sides: "Sides") -> Checked:
