@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from mlaas_lab import registry
+from mlaas_lab.evaluation.sharing import shared
 from mlaas_lab.evaluation.tally import HALF, MICRO, pairs, tally
 from mlaas_lab.records import metrics_of
 from mlaas_lab.stats.ratios import ratio_limits_of
@@ -74,6 +75,7 @@ class Bill:
         return self.n_unknown == 0
 
 
+@shared
 def bills(frame: pl.DataFrame | pl.LazyFrame) -> list[Bill]:
     """One bill per target, in their order."""
     records = frame.lazy()

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from mlaas_lab.evaluation.sharing import shared
+
 KEY = ("sample_id", "reference")
 """Samples are the same only if their references are too: two files may both number their rows 1, 2, 3."""
 LARGE = 1_000_000
@@ -51,9 +53,30 @@ def grid(records: pl.DataFrame) -> Grid | None:
     return Grid(targets=targets, n=n)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Keyed:
+    """Which target and which sample each row is of."""
+
+    rows: pl.DataFrame
+    """`target`, keys, and `repeat` where there is one."""
+    grid: Grid | None
+
+
+@shared
+def keyed(frame: pl.DataFrame | pl.LazyFrame) -> Keyed:
+    """The keys of all records, short ones in a large table."""
+    records = frame.lazy()
+    columns = records.collect_schema().names()
+    key = key_of(columns)
+    large = key and records.select(pl.len()).collect().item() >= LARGE
+    own = [pl.struct(key).hash().alias(key[0])] if large else [pl.col(name) for name in key]
+    rows = records.select(*(name for name in ("target", "repeat") if name in columns), *own).collect()
+    return Keyed(rows=rows, grid=grid(rows))
+
+
 def narrowed(
     frame: pl.DataFrame | pl.LazyFrame, values: Mapping[str, pl.Expr], more: Sequence[str] = ()
-) -> pl.LazyFrame:
+) -> pl.DataFrame:
     """`frame` with what scores stand on: targets, keys, repeats, groups, metrics, and the columns `more`.
 
     Args:
@@ -61,18 +84,11 @@ def narrowed(
         values: metric → its score, null where there is none.
         more: columns that are kept as they are, where they exist.
     """
-    records = frame.lazy()
-    columns = records.collect_schema().names()
-    kept = [pl.col(name) for name in ("target", "repeat", "group", "run_id", *more) if name in columns]
+    columns = frame.lazy().collect_schema().names()
+    kept = [pl.col(name) for name in ("group", "run_id", *more) if name in columns]
     scores = [part for metric, value in values.items() for part in _scored(metric, value)]
-    return records.select(*kept, *keys(records), *scores)
-
-
-def keys(records: pl.LazyFrame) -> list[pl.Expr]:
-    """What tells samples apart, under names that `key_of` knows."""
-    key = key_of(records.collect_schema().names())
-    large = key and records.select(pl.len()).collect().item() >= LARGE
-    return [pl.struct(key).hash().alias(key[0])] if large else [pl.col(name) for name in key]
+    own = keyed(frame).rows
+    return pl.concat([own, frame.lazy().select(*kept, *scores).collect()], how="horizontal") if kept or scores else own
 
 
 def _scored(metric: str, value: pl.Expr) -> tuple[pl.Expr, pl.Expr]:

@@ -17,8 +17,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from mlaas_lab.evaluation import stopping
-from mlaas_lab.evaluation.aggregating import Facts, facts, is_aggregate, known
-from mlaas_lab.evaluation.layout import Grid, grid, key_of, narrowed
+from mlaas_lab.evaluation.aggregating import Facts, facts, is_aggregate, is_share, known
+from mlaas_lab.evaluation.layout import Grid, grid, key_of, keyed, narrowed
 from mlaas_lab.evaluation.verdict import Comparison
 from mlaas_lab.records import metrics_of
 from mlaas_lab.schema import Verdict
@@ -82,8 +82,10 @@ def summarize(
     metrics = metrics_of(columns)
     reasons = [f"{metric}_reason" for metric in metrics if is_aggregate(metric)]
     more = [stopping.COLUMN, "error", *reasons] if stopping.COLUMN in columns else reasons
-    records = told_apart(narrowed(frame, {metric: _value(metric) for metric in metrics}, more).collect())
-    whole = grid(records)
+    records = told_apart(narrowed(frame, {metric: _value(metric) for metric in metrics}, more))
+    own = keyed(frame)
+    # Two runs of one target are two targets, which the keys do not know.
+    whole = own.grid if records["target"].equals(own.rows["target"]) else grid(records)
     groups = None if grouped is False else _groups(records, grouped, whole)
     targets = whole.targets if whole else records["target"].unique(maintain_order=True).to_list()
     summary: list[Summary] = []
@@ -95,7 +97,7 @@ def summarize(
             facts=facts(records, metric, _value(metric), key_of(records.columns)),
             seed=seed,
         )
-        missing, spread = _unscored(records, metric), _spread(records, metric)
+        missing, spread = _unscored(records, metric, scores, whole), _spread(records, metric)
         lines = [_summary(target, metric, scores, missing.get(target, 0)) for target in targets]
         summary += [replace(line, spread=spread.get(line.target)) for line in lines]
         comparisons += [_comparison(a, b, metric, scores) for a, b in combinations(targets, 2)]
@@ -145,7 +147,9 @@ def _groups(records: pl.DataFrame, grouped: bool | None, whole: Grid | None) -> 
     return found if grouped or clusters.are_draws(found) else None
 
 
-def _unscored(records: pl.DataFrame, metric: str) -> dict[str, int]:
+def _unscored(records: pl.DataFrame, metric: str, scores: _Scored, whole: Grid | None) -> dict[str, int]:
+    if whole is not None:
+        return {target: int(np.isnan(values).sum()) for target, values in scores.by_target.items()}
     counts = records.group_by("target").agg(n=_value(metric).is_null().sum())
     return dict(counts.iter_rows())
 
@@ -169,7 +173,9 @@ def _spread(records: pl.DataFrame, metric: str) -> dict[str, float]:
 def _summary(target: str, metric: str, scores: _Scored, n_error: int) -> Summary:
     scored = ~np.isnan(scores.by_target[target])
     values, groups = scores.by_target[target][scored], scores.among(scored)
-    low, high = mean_limits(values) if groups is None else clusters.mean_limits(values, groups)
+    share = is_share(metric)
+    alone = mean_limits(values, share=share) if groups is None else None
+    low, high = clusters.mean_limits(values, groups, share=share) if groups is not None else alone or (None, None)
     line = Summary(
         target=target,
         metric=metric,
@@ -192,7 +198,7 @@ def _summary(target: str, metric: str, scores: _Scored, n_error: int) -> Summary
 
 def _comparison(a: str, b: str, metric: str, scores: _Scored) -> Comparison:
     scores_a, scores_b = scores.by_target[a], scores.by_target[b]
-    both = ~(np.isnan(scores_a) | np.isnan(scores_b))
+    both = ~np.isnan(scores_a + scores_b)
     groups, found = scores.among(both), known(metric)
     return Comparison(
         a=a,
@@ -202,5 +208,6 @@ def _comparison(a: str, b: str, metric: str, scores: _Scored) -> Comparison:
         scores_b=scores_b[both],
         higher_is_better=None if found is None else found.higher_is_better,
         groups=groups,
+        share=is_share(metric),
         together=None if scores.facts is None or not both.any() else scores.facts.of([a, b], both, groups),
     )

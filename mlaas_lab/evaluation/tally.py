@@ -10,10 +10,12 @@ from typing import Any
 
 import polars as pl
 
+from mlaas_lab.evaluation.sharing import shared
 from mlaas_lab.stats.ratios import Pairs
 
 MICRO = 1_000_000
 """Micro-dollars in a dollar: every call costs a whole number of them."""
+TRIED = ("target", "provider", "region", "error", "attempts", "timeline", "cost_usd", "cached_at")
 HALF = 0.5
 """From here on an answer counts as right by a metric that also gives values between 0 and 1."""
 
@@ -44,7 +46,33 @@ def tally(
     weighed = ["answered", *(f"{kind}_{metric}" for metric in metrics for kind in ("full", "half"))]
     sums = [pl.col(name).cast(pl.Int64).sum() for name in counts]
     found = rows.group_by("target", maintain_order=True).agg(pl.len().alias("units"), *sums, *_products(weighed))
-    return found.collect(engine="streaming")
+    return _with_tried(found.collect(engine="streaming"), records, columns, not_billed)
+
+
+def _with_tried(
+    found: pl.DataFrame, records: pl.LazyFrame, columns: AbstractSet[str], not_billed: Sequence[str]
+) -> pl.DataFrame:
+    """`found`, with the calls of unknown cost among those whose timeline had to be read."""
+    if "timeline" not in columns:
+        return found
+    counted = tried(records).select("target", more=_unknown(columns, not_billed))
+    by_target = dict(counted.group_by("target").agg(pl.col("more").cast(pl.Int64).sum()).iter_rows())
+    more = pl.Series([by_target.get(target, 0) for target in found["target"]], dtype=pl.Int64)
+    return found.with_columns(unknown=found["unknown"] + more)
+
+
+def looked_at(columns: AbstractSet[str]) -> pl.Expr:
+    """Whether a call's timeline says more than that it was answered at once: it failed, or was tried again."""
+    attempts = pl.col("attempts") if "attempts" in columns else pl.lit(None, pl.Int32)
+    return pl.col("error").is_not_null() | (attempts.fill_null(2) > 1)
+
+
+@shared
+def tried(records: pl.LazyFrame) -> pl.DataFrame:
+    """The few calls whose timeline is looked at: of all others it need not be read."""
+    columns = set(records.collect_schema().names())
+    kept = [name for name in TRIED if name in columns]
+    return records.filter(looked_at(columns)).select(kept).collect(engine="streaming")
 
 
 def _repeated(records: pl.LazyFrame, columns: AbstractSet[str]) -> bool:
@@ -87,22 +115,21 @@ def _calls(columns: AbstractSet[str], not_billed: Sequence[str]) -> list[pl.Expr
     """Of each call: whether it was answered, what it cost in micro-dollars, and whether more may have been billed."""
     cost = pl.col("cost_usd").cast(pl.Float64).fill_nan(None)
     answered = pl.col("error").is_null()
-    asked = pl.col("attempts").fill_null(1) > 0 if "attempts" in columns else pl.lit(value=True)
-    ended_billed = pl.col("error").fill_null("").is_in(["", *not_billed]).not_()
-    doubtful = pl.when(asked).then(_doubtful(columns, ended_billed, not_billed)).otherwise(0)
-    # The price of a call without an answer is that of its last attempt.
-    doubtful = doubtful - (ended_billed & asked & cost.is_not_null()).cast(pl.Int64)
     kinds = ("input_tokens", "output_tokens")
     total = sum(
         (pl.col(name).cast(pl.Int64) if name in columns else pl.lit(None, pl.Int64) for name in kinds), pl.lit(0)
     )
+    unknown = _unknown(columns, not_billed)
+    if "timeline" in columns:
+        # The others are counted apart.
+        unknown = ~looked_at(columns) & answered & cost.is_null()
     counted = cost.is_not_null() & total.is_not_null()
     micro = _micro(cost)
     return [
         pl.lit(1, pl.Int64).alias("calls"),
         answered.alias("answered"),
         cost.is_not_null().alias("priced"),
-        ((doubtful > 0) | (answered & cost.is_null())).alias("unknown"),
+        unknown.alias("unknown"),
         micro.fill_null(0).alias("paid"),
         counted.alias("counted"),
         pl.when(counted).then(total).otherwise(0).alias("tokens"),
@@ -110,17 +137,27 @@ def _calls(columns: AbstractSet[str], not_billed: Sequence[str]) -> list[pl.Expr
     ]
 
 
+def _unknown(columns: AbstractSet[str], not_billed: Sequence[str]) -> pl.Expr:
+    """Whether nobody knows the whole cost of a call."""
+    cost = pl.col("cost_usd").cast(pl.Float64).fill_nan(None)
+    asked = pl.col("attempts").fill_null(1) > 0 if "attempts" in columns else pl.lit(value=True)
+    ended_billed = pl.col("error").fill_null("").is_in(["", *not_billed]).not_()
+    doubtful = pl.when(asked).then(_doubtful(columns, ended_billed, not_billed)).otherwise(0)
+    # The price of a call without an answer is that of its last attempt.
+    doubtful = doubtful - (ended_billed & asked & cost.is_not_null()).cast(pl.Int64)
+    return (doubtful > 0) | (pl.col("error").is_null() & cost.is_null())
+
+
 def _doubtful(columns: AbstractSet[str], ended_billed: pl.Expr, not_billed: Sequence[str]) -> pl.Expr:
     """Attempts of each call that failed and may be billed all the same."""
-    attempts = pl.col("attempts") if "attempts" in columns else pl.lit(None, pl.Int32)
     if "timeline" not in columns:
+        attempts = pl.col("attempts") if "attempts" in columns else pl.lit(None, pl.Int32)
         return (attempts.fill_null(1) - 1).clip(lower_bound=0) + ended_billed.cast(pl.Int64)
     error = r'"error":\s*"'
     refused = f'{error}(?:{"|".join(not_billed)})"'
     never_sent = rf'"connected_at":\s*null[^{{}}]*{error}(?:unreachable|timed_out)"'
-    looked = pl.col("error").is_not_null() | (attempts.fill_null(2) > 1)
-    lines = pl.when(looked).then(pl.col("timeline").fill_null("")).otherwise(pl.lit(""))
-    counts = [lines.str.count_matches(pattern).cast(pl.Int64) for pattern in (error, refused, never_sent)]
+    lines = pl.col("timeline").fill_null("").str
+    counts = [lines.count_matches(pattern).cast(pl.Int64) for pattern in (error, refused, never_sent)]
     return counts[0] - counts[1] - counts[2]
 
 

@@ -37,10 +37,13 @@ def panels() -> dict[str, Panel]:
 
 def draw(records: "pl.DataFrame | pl.LazyFrame", *, without: Collection[str] = ()) -> list[View]:
     """What every panel that finds its columns in `records` has to say, save those named in `without`."""
+    from mlaas_lab.evaluation.sharing import sharing
+
     columns = set(records.lazy().collect_schema().names())
     chosen = (panel for name, panel in panels().items() if name not in without and panel.needs <= columns)
-    views = (panel.build(records) for panel in chosen)
-    return [labelled(view, records) for view in views if view is not None]
+    with sharing():
+        views = [panel.build(records) for panel in chosen]
+        return [labelled(view, records) for view in views if view is not None]
 
 
 def labelled(view: View, records: "pl.DataFrame | pl.LazyFrame") -> View:

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from mlaas_lab.evaluation.layout import Grid, grid, key_of, keys
+from mlaas_lab.evaluation.layout import Grid, key_of, keyed
 
 MANY = 20_000
 """Samples from which on only those are put in order that may be among the first."""
@@ -49,8 +49,10 @@ class Picked:
 def picked(frame: pl.DataFrame | pl.LazyFrame, metric: str | None, pick: Pick, most: int) -> Picked:
     """At most `most` samples of the kind `pick`, the first repeat of each; scores are told apart by `metric`."""
     records = frame.lazy()
-    narrow = _narrow(records, metric)
-    whole = grid(narrow)
+    known = keyed(frame)
+    narrow = _narrow(records, known.rows, metric)
+    # A grid has no repeats, so that none of its rows is left out.
+    whole = known.grid
     samples = _across(narrow, whole) if whole else _grouped(narrow)
     chosen = _kept(samples, pick)
     order = _ordered(_likely(chosen, most), pick).head(most)
@@ -63,18 +65,13 @@ def picked(frame: pl.DataFrame | pl.LazyFrame, metric: str | None, pick: Pick, m
     )
 
 
-def _narrow(records: pl.LazyFrame, metric: str | None) -> pl.DataFrame:
+def _narrow(records: pl.LazyFrame, own: pl.DataFrame, metric: str | None) -> pl.DataFrame:
     """Keys, score, whether there is an answer, and its hash; the first repeat of each sample."""
     score = pl.when(pl.col(f"{metric}_status") == "ok").then(pl.col(metric)) if metric else pl.lit(None, pl.Float64)
-    rows = records.select(
-        "target",
-        *keys(records),
-        pl.col("repeat"),
-        score=score.cast(pl.Float64),
-        answered=pl.col("error").is_null(),
-        said=pl.col("output").hash(),
+    values = records.select(
+        score=score.cast(pl.Float64), answered=pl.col("error").is_null(), said=pl.col("output").hash()
     )
-    found = rows.with_row_index("row").collect()
+    found = pl.concat([own, values.collect()], how="horizontal").with_row_index("row")
     if found["repeat"].max() in (0, None):
         return found
     return found.filter(pl.col("repeat") == pl.col("repeat").min().over("target", *key_of(found.columns)))

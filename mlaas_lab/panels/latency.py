@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from mlaas_lab.evaluation.sharing import shared
 from mlaas_lab.panels import Panel
 from mlaas_lab.panels._earlier import earlier
 from mlaas_lab.stats.intervals import Floats, quantile_limits_of
@@ -108,6 +109,7 @@ def _places(parts: Sequence[Part]) -> list[Place]:
     ]
 
 
+@shared
 def _parts(frame: pl.DataFrame | pl.LazyFrame) -> list[Part]:
     """What each target did in each place, in one pass: counts, and times in ascending order."""
     records = frame.lazy()

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from mlaas_lab.evaluation.tally import looked_at, tried
 from mlaas_lab.panels import Panel
 from mlaas_lab.view import Column, Table, View
 from mlaas_lab.view.formats import count, percent
@@ -37,19 +38,23 @@ def _build(frame: pl.DataFrame | pl.LazyFrame) -> View | None:
 
 def _counted(records: pl.LazyFrame) -> pl.DataFrame:
     """Requests on the wire by provider and region, and how many of them were too many."""
-    columns = records.collect_schema().names()
-    if "cached_at" in columns:
-        # What was taken over from an earlier evaluation was asked then.
-        records = records.filter(pl.col("cached_at").is_null())
-    # Of a call that was answered at once its timeline says no more: it is not read.
-    plain = (pl.col("attempts") == 1).fill_null(value=False) if "attempts" in columns else pl.lit(value=False)
-    plain = plain & pl.col("error").is_null() if "error" in columns else pl.lit(value=False)
-    lines = pl.when(~plain).then(pl.col("timeline").fill_null("")).otherwise(pl.lit("")).str
-    requests = pl.when(plain).then(1).otherwise(lines.count_matches(r'"started_at":').cast(pl.Int64))
-    limited = lines.count_matches(r'"error":\s*"rate_limited"').cast(pl.Int64)
-    counts = records.select("provider", "region", requests=requests, limited=limited)
-    by_place = counts.group_by("provider", "region").agg(pl.col("requests", "limited").sum())
+    columns = set(records.collect_schema().names())
+    # What was taken over from an earlier evaluation was asked then.
+    now = pl.col("cached_at").is_null() if "cached_at" in columns else pl.lit(value=True)
+    lines = pl.col("timeline").fill_null("").str
+    looked = tried(records).lazy().filter(now)
+    looked = looked.select(
+        "provider",
+        "region",
+        requests=lines.count_matches(r'"started_at":').cast(pl.Int64),
+        limited=lines.count_matches(r'"error":\s*"rate_limited"').cast(pl.Int64),
+    )
+    if "attempts" in columns:
+        plain = records.filter(now & ~looked_at(columns)).group_by("provider", "region")
+        once = plain.agg(requests=pl.col("attempts").cast(pl.Int64).sum(), limited=pl.lit(0, pl.Int64))
+        looked = pl.concat([once, looked])
+    by_place = looked.group_by("provider", "region").agg(pl.col("requests", "limited").sum())
     return by_place.collect(engine="streaming")
 
 
-panel = Panel(needs=frozenset({"provider", "region", "timeline"}), build=_build, place=45)
+panel = Panel(needs=frozenset({"provider", "region", "timeline", "error"}), build=_build, place=45)
