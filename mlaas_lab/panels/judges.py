@@ -17,8 +17,8 @@ FAILED = ("parse_error", "refused", "timeout", "judge_error")
 MICRO = 1_000_000
 """Micro-dollars in a dollar: sums of them are exact."""
 NOTE = (
-    "A judge that failed gives no score, never 0; `resume JOB --retry-failed` asks it again and nobody else. “If failed "
-    "ones were 0 to 1” is where the mean would then lie. Agreement is among its own judgements of one answer "
+    "A judge that failed gives no score, never 0; `resume JOB --retry-failed` asks it again and nobody else. “If "
+    "failed ones were 0 to 1” is where the mean would then lie. Agreement is among its own judgements of one answer "
     "(`times=`); with people, `agree` tells it. Cost is that of all calls to the judge, apart from the targets'."
 )
 
