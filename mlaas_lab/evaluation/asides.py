@@ -42,6 +42,8 @@ class Asides:
 
     def of(self, unit: Unit) -> int:
         """For judging the answer to `unit`."""
+        if not self._judges:
+            return 0
         alone = unit.target == next(iter(self._plan.routes))
         return sum(
             judge.times * (2 if judge.pairwise else 1) * likely.most(self._asks(judge, unit))

@@ -56,7 +56,8 @@ class _Hold:
     """What is held for a row, by the place of each target that has not taken its part."""
 
     parts: dict[int, Part]
-    given: asyncio.Future[bool]
+    given: asyncio.Future[bool] | None = None
+    """Whether there was money; None: there was, at once."""
 
 
 @dataclass(kw_only=True)
@@ -198,12 +199,14 @@ class Asking:
         row = unit.place, unit.repeat
         hold = self._holds.get(row)
         if hold is None:
-            hold = self._holds[row] = _Hold(parts=self._parts(row), given=asyncio.get_running_loop().create_future())
-            async with self._holding:
-                given = not self.capped and await self.budget.reserve(sum(map(sum, hold.parts.values())))
-                self.capped = not given
-                hold.given.set_result(given)
-        if not await hold.given:
+            hold = self._holds[row] = _Hold(parts=self._parts(row))
+            most = sum(map(sum, hold.parts.values()))
+            if self.capped or self._holding.locked() or not self.budget.take(most):
+                hold.given = given = asyncio.get_running_loop().create_future()
+                async with self._holding:
+                    self.capped = self.capped or not await self.budget.reserve(most)
+                    given.set_result(not self.capped)
+        if hold.given is not None and not await hold.given:
             return None
         part = hold.parts.pop(place)
         if not hold.parts:

@@ -43,7 +43,7 @@ class Budget:
         """Spent and held when the last block was taken."""
         self._begun = self._spent > 0
         self._wanted, self._wants = asyncio.Event(), 0
-        self._changed = asyncio.Event()
+        self._changed, self._waiting = asyncio.Event(), 0
         self._failed: DataError | None = None
         self._settling: asyncio.Task[None] | None = None
         self._over = False
@@ -69,17 +69,27 @@ class Budget:
         Raises:
             DataError: if what may be spent cannot be written down.
         """
-        if self.cap is None:
-            return True
-        while (after := self._spent + self._held + amount) > min(self._granted, self.cap - self._aside):
+        while not self.take(amount):
             if self._failed is not None:
                 raise self._failed
-            if self._spent + self._aside + amount > self.cap:
+            cap, after = (self.cap or 0) - self._aside, self._spent + self._held + amount
+            if self._spent + amount > cap:
                 return False
-            if after <= self.cap - self._aside:
+            if after <= cap:
                 self._wants = max(self._wants, after)
                 self._wanted.set()
+            self._waiting += 1
             await self._changed.wait()
+            self._waiting -= 1
+        return True
+
+    def take(self, amount: int) -> bool:
+        """Hold `amount` at once, if nobody has to wait for it."""
+        if self.cap is None:
+            return True
+        after = self._spent + self._held + amount
+        if after > self._granted or after + self._aside > self.cap:
+            return False
         self._held += amount
         return True
 
@@ -153,8 +163,9 @@ class Budget:
 
     def _told(self) -> None:
         """Wake whoever waits for room."""
-        self._changed.set()
-        self._changed.clear()
+        if self._waiting:
+            self._changed.set()
+            self._changed.clear()
 
 
 def _kept(path: Path | None) -> int:
