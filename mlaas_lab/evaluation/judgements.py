@@ -4,6 +4,7 @@ A line stands for one answer by one metric, with the replies as they came. A lat
 score of the earlier one and adds to its cost. It asks nobody.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -179,6 +180,18 @@ def accounts(records: pl.DataFrame, judges: Mapping[str, str]) -> list[dict[str,
     """What each of `judges`, by its metric, said of the answers in `records`, and what all of it cost."""
     answered = records.filter(pl.col("output").is_not_null())
     return [{"metric": metric, "judge": judge, **_account(answered, metric)} for metric, judge in judges.items()]
+
+
+def accounted(accounts: Sequence[Mapping[str, JSON]]) -> dict[str, float | None]:
+    """Those accounts as MLflow's flat metrics: `faithfulness_judge_….judge_usd` and so on."""
+    found: dict[str, float | None] = {}
+    for account in accounts:
+        name = re.sub("[^A-Za-z0-9_.-]+", "_", account["metric"])[:220]
+        while f"{name}.judge_usd" in found:
+            name += "_"
+        found[f"{name}.judge_usd"], found[f"{name}.judge_agreement"] = account["usd"], account["agreement"]
+        found[f"{name}.judge_failed"] = sum(account["statuses"].get(str(status), 0) for status in FAILED)
+    return found
 
 
 def _account(answered: pl.DataFrame, metric: str) -> dict[str, JSON]:

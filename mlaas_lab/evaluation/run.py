@@ -17,6 +17,7 @@ from mlaas_lab.evaluation.asking import Asking
 from mlaas_lab.evaluation.budget import Budget
 from mlaas_lab.evaluation.caching import Cache
 from mlaas_lab.evaluation.exchanges import Exchanges
+from mlaas_lab.evaluation.judgements import accounted
 from mlaas_lab.evaluation.judging import judged_by, with_judgements
 from mlaas_lab.evaluation.plan import Plan, Unit, held_out, prepare
 from mlaas_lab.evaluation.resuming import Left
@@ -56,6 +57,7 @@ def run(spec: Eval, context: Context) -> Outcome:
     notes = [*_notes(records, budget), *(stopping.said(rule, **_stop(found)) if rule else ())]
     for note in notes:
         context.note(note)
+    judges = judged_by(plan, records, context)
     # What was kept or taken over took no time now, and says nothing of how fast this was.
     pace = {"wall_s": wall_s, "samples_per_s": found.asked / wall_s if found.asked else None}
     result = {
@@ -70,12 +72,12 @@ def run(spec: Eval, context: Context) -> Outcome:
         "summary": [asdict(line) for line in summary],
         "verdicts": [asdict(verdict) for verdict in verdicts],
         "errors": _errors(records),
-        **({"judges": judged_by(plan, records, context)} if plan.judges else {}),
+        **({"judges": judges} if judges else {}),
     }
     rows = Dataset(name=spec.data.stem, path=str(path), sha256=sha256, rows=len(plan.samples), context="eval")
     return Outcome(
         result=result,
-        metrics=pace | _numbers(summary),
+        metrics=pace | _numbers(summary) | accounted(judges),
         datasets=(rows,),
         artifacts=(str(context.folder.records),),
     )

@@ -104,7 +104,8 @@ class TestStatuses:
         }
         with Loopback(reply=lambda body: replies[part(body, "answer")]) as server:
             name = by(server)
-            found = run(spec(data=data(*replies), targets="echo/a", metrics=(name,)), context).result
+            outcome = run(spec(data=data(*replies), targets="echo/a", metrics=(name,)), context)
+            found = outcome.result
         assert column(context, name) == {
             **dict.fromkeys(replies, None),
             **dict.fromkeys(("good", "fenced", "thought"), 0.5),
@@ -124,6 +125,9 @@ class TestStatuses:
         (account,) = found["judges"]
         assert account["statuses"] == {"not_applicable": 1, "ok": 3, "parse_error": 5, "refused": 1}
         assert (account["models"], account["usd"], account["n_unknown"]) == (["judge"], None, 10)
+        (told,) = [key for key in outcome.metrics if key.endswith(".judge_failed")]
+        assert re.fullmatch(r"[\w.-]{1,250}", told, re.ASCII)
+        assert (outcome.metrics[told], outcome.metrics[told.replace("failed", "usd")]) == (6, None)
 
     def test_control_a_parser_that_takes_prose_for_0_is_caught(self, context, spec, data, monkeypatch):
         monkeypatch.setattr(judge_module, "verdict", lambda reply: {"claims": [{"supported": False}]})
