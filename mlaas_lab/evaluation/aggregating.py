@@ -44,6 +44,12 @@ def is_aggregate(metric: str) -> bool:
     return found is not None and found.aggregate is not None
 
 
+def is_share(metric: str) -> bool | None:
+    """Whether its values lie between 0 and 1, whatever they look like; None where nobody here knows the metric."""
+    found = known(metric)
+    return None if found is None else found.unit == "share"
+
+
 def facts(records: pl.DataFrame, metric: str, value: pl.Expr, key: Sequence[str]) -> Facts | None:
     """What `records` hold for `metric`; None where its number is the mean of its column.
 

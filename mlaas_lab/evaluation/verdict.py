@@ -34,6 +34,8 @@ class Comparison:
     """None when nobody knows, or neither way is: then no target is better."""
     groups: Groups | None = None
     """The group of each sample (n,), where samples of one group are not independent; None: each stands for itself."""
+    share: bool | None = None
+    """Whether scores lie between 0 and 1, whatever these look like; None: as they look."""
     together: Measured | None = None
     """Both targets' answers, where the metric's number is made of all of them; None where it is the mean of scores."""
 
@@ -96,7 +98,7 @@ def _limits(comparison: Comparison, seed: int) -> Limits:
         few = comparison.groups is not None and clusters.effective(comparison.groups) < FEWEST_GROUPS - 1e-9
         return (None, None) if few else comparison.together.difference_limits(seed=seed)
     differences, groups = comparison.differences, comparison.groups
-    share = is_share(comparison.scores_a) and is_share(comparison.scores_b)
+    share = comparison.share is not False and is_share(comparison.scores_a) and is_share(comparison.scores_b)
     if groups is None:
         return difference_limits(differences, share=share, seed=seed)
     return clusters.difference_limits(differences, groups, share=share, seed=seed)
