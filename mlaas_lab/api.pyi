@@ -65,6 +65,7 @@ def compare(
     seed: int | None = ...,
     static: bool = ...,
     show: str = ...,
+    samples: int = ...,
 ) -> Comparison: ...
 
 def config() -> Configuration: ...

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import parse_qsl
 
 from pydantic import Field
 
@@ -22,6 +23,7 @@ from mlaas_lab.widgets.links import links
 if TYPE_CHECKING:
     import polars as pl
 
+    from mlaas_lab.panels._picking import Pick
     from mlaas_lab.widgets.kernel import Compared
 
 
@@ -39,7 +41,21 @@ class Compare(Spec):
     static: bool = False
     """In a notebook: the static view alone."""
     show: str = ""
-    """The rows that the live view begins with, as in `target=echo/up&only=errors`."""
+    """The samples to begin with: disagreements, errors or worst; in a live view also `target=echo/up&only=errors`."""
+    samples: int = Field(10, ge=1, le=1000)
+    """How many samples the static view and the report show side by side."""
+
+
+ONLY = {"disagreements": "apart", "errors": "errors", "worst": "worst"}
+"""The samples that a static view can begin with → what a live one calls them."""
+
+
+def _pick(show: str) -> "Pick":
+    """Which samples a static view shows, where a live one begins with `show`."""
+    from mlaas_lab.panels._picking import Pick
+
+    only = dict(parse_qsl(show)).get("only")
+    return next((Pick(word) for word, name in ONLY.items() if name == only), Pick.ANY)
 
 
 class Comparison(Shown):
@@ -58,6 +74,7 @@ class Comparison(Shown):
         self.words: tuple[str, ...] = ("compare",)
         self.links: tuple[tuple[str, str], ...] = ()
         self.show = ""
+        self.samples = 10
 
     @property
     def title(self) -> str:
@@ -69,16 +86,24 @@ class Comparison(Shown):
     def _panels(self) -> list[View]:
         """What every panel finds but the answers, which a live view has in pages."""
         from mlaas_lab import panels
+        from mlaas_lab.evaluation.sharing import sharing
         from mlaas_lab.panels.board import board
+        from mlaas_lab.panels.pareto import over
 
-        return [board(self.summary, self.verdicts), *panels.draw(self.frame, without=("board", "outputs"))]
+        with sharing():
+            apart = (panels.labelled(view, self.frame) for view in over(self.frame, self.summary, self.verdicts))
+            others = panels.draw(self.frame, without=("board", "outputs", "pareto"))
+            return [board(self.summary, self.verdicts), *apart, *others]
 
     def views(self) -> list[View]:
         """Scores and verdicts, and what every other panel finds."""
         from mlaas_lab import panels
+        from mlaas_lab.panels.outputs import NEEDS, shown
 
-        others = set(panels.panels()) - {"outputs"}
-        return [*self._panels, *panels.draw(self.frame, without=others)]
+        if not set(self.frame.columns) >= NEEDS:
+            return self._panels
+        answers = shown(self.frame, pick=_pick(self.show), samples=self.samples)
+        return [*self._panels, *([] if answers is None else [panels.labelled(answers, self.frame)])]
 
     def compared(self) -> "Compared":
         """What a live view stands on."""
@@ -140,7 +165,8 @@ def _run(args: Compare, lab: Lab) -> Comparison:
         ],
     )
     made.still = args.static
-    made.show = args.show
+    made.show = f"only={ONLY[args.show]}" if args.show in ONLY else args.show
+    made.samples = args.samples
     made.words = _again(args)
     made.links = links({job.id: job for several in jobs for job in several}.values())
     if args.html is not None:

@@ -16,6 +16,7 @@ from mlaas_lab.view.formats import count, number, seconds
 
 SHOWN = 10
 """Samples; an evaluation may have thousands, and nobody reads them."""
+NEEDS = frozenset({"target", "sample_id", "repeat", "output", "error"})
 NONE = {
     Pick.DISAGREEMENTS: "No answered sample is scored or said differently by two targets.",
     Pick.ERRORS: "Every target answered every sample.",
@@ -110,4 +111,4 @@ def _prompt(messages: str | None) -> str:
     return "\n".join(f"{turn.get('role')}: {turn.get('content')}" for turn in said)
 
 
-panel = Panel(needs=frozenset({"target", "sample_id", "repeat", "output", "error"}), build=_build, place=60)
+panel = Panel(needs=NEEDS, build=_build, place=60)
