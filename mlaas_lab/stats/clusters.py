@@ -52,16 +52,17 @@ def standard_error(values: Floats, groups: Groups) -> float | None:
     return math.sqrt((count - 1) / count * float(((residuals / (1 - shares)) ** 2).sum()))
 
 
-def mean_limits(values: Floats, groups: Groups, *, confidence: float = 0.95) -> Limits:
+def mean_limits(values: Floats, groups: Groups, *, share: bool | None = None, confidence: float = 0.95) -> Limits:
     """Limits of the mean of `values` (n,) that come in groups: Student's t with G - 1 degrees, fewer if sizes differ.
 
-    Shares first get two average groups of zeros and two of ones, as single values do in `intervals.mean_limits`. None
-    where all weight lies in fewer than two groups, or numbers do not spread.
+    Shares, or, if `share` is None, what looks like them, first get two average groups of zeros and two of ones, as
+    single values do in `intervals.mean_limits`. None where all weight lies in fewer than two groups, or numbers do not
+    spread.
     """
     freedom = effective(groups) - 1
     if freedom < 1 - 1e-9:
         return None, None
-    if not is_share(values):
+    if share is False or not is_share(values):
         if np.ptp(_per_group(values, groups)) == 0:
             return None, None
         return _around(values, groups, t_quantile(0.5 + confidence / 2, freedom))

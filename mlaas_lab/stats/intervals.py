@@ -96,8 +96,8 @@ def wilson(successes: float, n: int, *, confidence: float = 0.95) -> tuple[float
     return low, 1.0 if successes == n else min(1.0, middle + half)
 
 
-def mean_limits(values: Floats | Moments, *, confidence: float = 0.95) -> Limits:
-    """Limits of the mean of independent `values` (n,), by what the values look like.
+def mean_limits(values: Floats | Moments, *, share: bool | None = None, confidence: float = 0.95) -> Limits:
+    """Limits of the mean of independent `values` (n,): of shares, or, if `share` is None, of what looks like them.
 
     All 0 or 1: Wilson. All within 0 and 1: Student's t after adding two zeros and two ones (the device of Agresti &
     Coull 1998), so that a sample without spread does not read as certainty. Else: Student's t, None without spread.
@@ -106,9 +106,9 @@ def mean_limits(values: Floats | Moments, *, confidence: float = 0.95) -> Limits
         if not len(values):
             return None, None
         values = Moments.of(values)
-    if values.binary:
+    if values.binary and share is not False:
         return wilson(values.total, values.n, confidence=confidence)
-    if values.share:
+    if values.share and share is not False:
         low, high = _student(values + _PADDING, confidence)
         return max(0.0, low), min(1.0, high)
     if values.n < 2 or values.low == values.high:
