@@ -36,15 +36,17 @@ def _build(frame: pl.DataFrame | pl.LazyFrame) -> View | None:
 def _counted(records: pl.LazyFrame, metric: str) -> Iterator[dict[str, Any]]:
     """One row a target: what became of its answers."""
     status, cost = pl.col(f"{metric}_status"), pl.col(f"{metric}_cost_usd")
+    # The first of a pair has a score that nobody was asked for.
+    judged = (status == "ok") & pl.col(f"{metric}_judge").is_not_null()
     agreement = f"{metric}_agreement"
     known = agreement in records.collect_schema().names()
     found = (
         records.filter(pl.col("error").is_null())
         .group_by("target", maintain_order=True)
         .agg(
-            (status == "ok").sum().alias("ok"),
+            judged.sum().alias("ok"),
             *((status == one).sum().alias(one) for one in FAILED),
-            pl.col(metric).filter(status == "ok").sum().alias("sum"),
+            pl.col(metric).filter(judged).sum().alias("sum"),
             (cost * MICRO).round().cast(pl.Int64).sum().alias("micro"),
             cost.count().alias("priced"),
             (cost.is_null() & (status != "not_applicable")).sum().alias("unknown"),
@@ -61,6 +63,9 @@ def _said(found: Sequence[tuple[str, dict[str, Any]]]) -> str:
     for metric in dict.fromkeys(name for name, _ in found):
         rows = [row for name, row in found if name == metric]
         ok, failed = sum(row["ok"] for row in rows), sum(row[one] for row in rows for one in FAILED)
+        if not ok + failed:
+            told.append(f"Nobody was asked about {_short(metric)}.")
+            continue
         who = ", ".join(sorted({model for row in rows for model in row["models"]})) or "Nobody"
         micro, unknown = sum(row["micro"] for row in rows), sum(row["unknown"] for row in rows)
         paid = _paid(micro, priced=sum(row["priced"] for row in rows), unknown=unknown)

@@ -41,6 +41,15 @@ def test_the_sentence_says_who_judged_and_what_it_cost(frame):
     assert judges.panel.build(frame.lazy()).summary == judges.panel.build(frame).summary
 
 
+def test_what_nobody_was_asked_for_is_not_judged(frame):
+    alone = frame.with_columns(
+        pl.lit(None, pl.String).alias(f"{NAME}_judge"), pl.lit("ok").alias(f"{NAME}_status"), pl.lit(0.5).alias(NAME)
+    )
+    found = judges.panel.build(alone)
+    assert found.summary == "Nobody was asked about faithfulness."
+    assert [row[3] for row in found.table.rows] == [0, 0]
+
+
 def test_unpriced_is_not_free(frame):
     unpriced = frame.with_columns(pl.lit(None, pl.Float64).alias(f"{NAME}_cost_usd"))
     found = judges.panel.build(unpriced)
