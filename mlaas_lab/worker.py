@@ -35,6 +35,8 @@ GRACE_S = 8.0
 """Between asking the entry to stop and killing it."""
 DELIVER_S = 30.0
 """How long the end of a job waits for MLflow; what is left stays in the outbox."""
+LINGER_S = 60.0
+"""How long the supervisor of a job that has ended stays for what only illustrates its results."""
 
 
 class Supervisor:
@@ -85,6 +87,7 @@ class Supervisor:
             self.deliver(end.state)
             if not (end.out_of_memory and self.try_smaller(end)):
                 self.end(end)
+                self.linger()
                 return end.state
 
     def queue(self) -> dict[str, str] | None:
@@ -144,6 +147,11 @@ class Supervisor:
         if end.state is JobState.SUCCEEDED:
             # Several times the adapter's size, and nothing goes on from them once the store says that it succeeded.
             shutil.rmtree(self.folder.checkpoints, ignore_errors=True)
+
+    def linger(self) -> None:
+        """Let what illustrates the results reach MLflow, now that nobody waits."""
+        if self._sender is not None:
+            self._sender.linger(LINGER_S)
 
     def try_smaller(self, end: Ending) -> bool:
         """Go on with options that need less memory, once; whether there are any."""
@@ -257,6 +265,7 @@ def _inline(supervisor: Supervisor, path: str) -> int:
     end = ending(code, wish=Wish.NOBODY, folder=supervisor.folder, task=supervisor.task, memory=memory)
     supervisor.deliver(end.state)
     supervisor.end(end)
+    supervisor.linger()
     return code
 
 

@@ -85,6 +85,21 @@ class Delivery:
             sent = self._drain(state)
             return sent if sent.finished or sent.refused else self._finish(sent, job)
 
+    def illustrate(self) -> Delivered:
+        """Send what only illustrates a run, once it is closed: no number and nobody waits for it.
+
+        Raises:
+            TrackingError: as for `start`.
+        """
+        with self._turn() as state:
+            if not state.finished or state.run_id is None or state.refused:
+                return state
+            done = self._send_parts(ending.late(self._folder, self._settings), state)
+            if done.parked != state.parked:
+                with self._asking():
+                    self._reach().set_tag(state.run_id, "mlaas.parked", short(done.refusals))
+            return done
+
     def _begin(self, state: Delivered) -> None:
         client = self._reach()
         if state.run_id is None:
@@ -177,11 +192,8 @@ class Delivery:
             same = state.final_at is not None and state.final_of in ("", of)
             final_at = (state.final_at if same else now) if self._folder.outcome.exists() else None
             state = self._keep(replace(state, ended_at=now, final_at=final_at, final_of=of))
-        closed = self._send_parts(ending.parts(self._folder, state), state)
-        self._close(closed, run_id, job)
-        state = self._send_parts(ending.late(self._folder, self._settings), closed)
-        if state.parked != closed.parked:
-            self._close(state, run_id, job)
+        state = self._send_parts(ending.parts(self._folder, state), state)
+        self._close(state, run_id, job)
         return self._keep(replace(state, finished=True))
 
     def _send_parts(self, parts: Sequence[Part], state: Delivered) -> Delivered:
@@ -208,7 +220,7 @@ class Delivery:
         if state.not_finite:
             tags["mlaas.not_finite"] = short(", ".join(f"{key} at step {n}" for key, n in state.not_finite.items()))
         if state.parked:
-            tags["mlaas.parked"] = short("; ".join(f"{one.what}: {one.reason}" for one in state.parked))
+            tags["mlaas.parked"] = short(state.refusals)
         if failure := read_json(self._folder.path / "error.json"):
             tags["mlaas.error"] = short(redacted(str(failure.get("message"))))
         client = self._reach()

@@ -55,6 +55,11 @@ class Delivered:
     finished: bool = False
     """Nothing more will come of this attempt."""
 
+    @property
+    def refusals(self) -> str:
+        """What MLflow refused, each with its reason."""
+        return "; ".join(f"{one.what}: {one.reason}" for one in self.parked)
+
     @classmethod
     def read(cls, folder: JobFolder) -> Self:
         """As it was last written; all fresh if it never was, or if the disk damaged it: repeats do no harm."""

@@ -129,7 +129,6 @@ def evaluation(settings: Settings) -> list[tuple[str, str]]:
     try:
         remote = settings.model_copy(update={"tracking_uri": server.url})
         rows += _logged(remote, "server", f"evaluation of {total} to a server on it (at most 2 s)")
-        rows += _logged(remote.model_copy(update={"traces": 0}), "none", "the same without traces")
     finally:
         server.kill()
     return rows
@@ -140,17 +139,24 @@ def _logged(settings: Settings, name: str, what: str) -> list[tuple[str, str]]:
 
     # What a sender's thread imports and opens once, it has by the end of a job; the best of a few is the code's own.
     Delivery(_folder(settings, f"{name}-warm"), settings).finish(JobState.SUCCEEDED)
-    took = []
+    numbers, traces = [], []
     for i in range(5):
         folder = _evaluated(settings, f"{name}-{i}")
         delivery = Delivery(folder, settings)
         delivery.start()
         began = time.perf_counter()
-        done = delivery.finish(JobState.SUCCEEDED)
-        took.append(time.perf_counter() - began)
-        if done.parked or len(done.children) != len(TARGETS):
+        delivery.finish(JobState.SUCCEEDED)
+        closed = time.perf_counter()
+        done = delivery.illustrate()
+        numbers.append(closed - began)
+        traces.append(time.perf_counter() - closed)
+        if done.parked or len(done.children) != len(TARGETS) or "traces" not in done.done:
             raise SystemExit(f"{done.parked}, {done.children}")
-    return [(what, f"{min(took):.2f} to {max(took):.2f} s")]
+    late = f"  then, nobody waiting, {settings.traces * len(TARGETS)} traces with their feedbacks"
+    return [
+        (what, f"{min(numbers):.2f} to {max(numbers):.2f} s"),
+        (late, f"{min(traces):.2f} to {max(traces):.2f} s"),
+    ]
 
 
 def _evaluated(settings: Settings, name: str) -> JobFolder:

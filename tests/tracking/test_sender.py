@@ -4,9 +4,11 @@ import contextlib
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
+from made_evaluation import fill
 
 from mlaas_lab import tracking
 from mlaas_lab.context import Context
@@ -35,10 +37,32 @@ def test_delivers_while_the_job_runs_and_when_it_ends(job, log, local):
     assert tracking.delivered(folder).sent == 20
     log(folder, 10, 12)
     sender.finish(JobState.SUCCEEDED, within_s=60)
+    sender.linger(60)
     assert not sender.is_alive()
     assert (sender.trouble, sender.run_id) == (None, tracking.delivered(folder).run_id)
     assert tracking.delivered(folder).finished
     assert tracking.undelivered(folder) == 0
+
+
+def test_the_end_does_not_wait_for_what_only_illustrates(job, local, monkeypatch):
+    """The numbers are there when `finish` returns; traces may take their time, and `linger` waits for them."""
+    folder, held = fill(job("traced")), threading.Event()
+    real = tracking.Delivery.illustrate
+
+    def slow(delivery):
+        held.wait(60)
+        return real(delivery)
+
+    monkeypatch.setattr(tracking.Delivery, "illustrate", slow)
+    sender = Sender(folder, local)
+    sender.start()
+    sender.finish(JobState.SUCCEEDED, within_s=60)
+    done = tracking.delivered(folder)
+    assert (done.finished, len(done.children), "traces" in done.done) == (True, 2, False)
+    assert tracking.run_info(done.run_id, local).status == "FINISHED"
+    held.set()
+    sender.linger(60)
+    assert "traces" in tracking.delivered(folder).done
 
 
 def _worst_stall(folder, settings, deliver=lambda: None):

@@ -14,6 +14,13 @@ from mlaas_lab.tracking.sampling import sampled
 from mlaas_lab.tracking.server import connect
 
 
+def ended(folder, settings):
+    """All of it sent, traces too."""
+    delivery = Delivery(folder, settings)
+    delivery.finish(JobState.SUCCEEDED)
+    return delivery.illustrate()
+
+
 def told(run_id, settings):
     """The traces of a run, by sample."""
     client = connect(settings)
@@ -71,7 +78,7 @@ class TestChoice:
 def sent(job, remote):
     """An evaluation with its traces on the server, and its records."""
     folder = fill(job("traced"))
-    done = Delivery(folder, remote).finish(JobState.SUCCEEDED)
+    done = ended(folder, remote)
     assert done.parked == ()
     rows = {(row["target"], row["sample_id"]): row for row in records.read(folder.records).iter_rows(named=True)}
     return folder, done, rows
@@ -86,9 +93,8 @@ def test_a_server_reads_back_what_the_records_say(sent, remote):
         for sample, trace in found.items():
             _same(trace, rows[target, sample])
     assert "CANARY" not in str([trace.to_json() for trace in found.values()])
-    again = Delivery(folder, remote)
     tracking.forget(folder)
-    assert again.finish(JobState.SUCCEEDED).children == done.children
+    assert ended(folder, remote).children == done.children
     twice = told(done.children["0"], remote)
     assert len(twice) == 8
     assert {len(trace.info.assessments) for trace in twice.values()} == {3}
@@ -136,14 +142,13 @@ def _judged(info, row):
 
 def test_none_if_none_are_wanted(job, remote, proxy):
     folder = fill(job("none"))
-    done = Delivery(folder, remote.model_copy(update={"traces": 0})).finish(JobState.SUCCEEDED)
-    assert done.finished
+    assert ended(folder, remote.model_copy(update={"traces": 0})).finished
     assert not [line for line in proxy.ledger if "traces" in line]
 
 
 def test_a_server_that_takes_no_traces_gets_all_else(job, remote, proxy):
     proxy.sick = lambda _method, path: refusal("no such thing", status=400) if path.endswith("/traces") else None
-    done = Delivery(fill(job("refused")), remote).finish(JobState.SUCCEEDED)
+    done = ended(fill(job("refused")), remote)
     assert [one.what for one in done.parked] == ["traces"]
     info = tracking.run_info(done.run_id, remote)
     assert (info.status, len(done.children)) == ("FINISHED", 2)
