@@ -220,6 +220,8 @@ def _explained(error: ValidationError, by_name: Mapping[str, Option]) -> UsageEr
     shown = (option.metavar if option.positional else option.flag) if option else "options"
     if option and first["type"] == "missing":
         return UsageError(f"{shown} is missing: {option.help}")
+    if option and first["type"] == "too_short" and not first["input"]:
+        return UsageError(f"{shown} is empty, expected at least one: {option.help}")
     message = first["msg"].removeprefix("Value error, ")
     return UsageError(f"{shown} {first['input']!r}: {message[0].lower()}{message[1:]}.")
 

@@ -4,14 +4,14 @@ The format is seen from the name and the first bytes: JSON lines, a JSON array, 
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
 from mlaas_lab.data import delimited, files, rows
-from mlaas_lab.data.chats import Chat, numbered
+from mlaas_lab.data.chats import Chat, content_id, numbered
 from mlaas_lab.data.snapshots import resolve
 from mlaas_lab.errors import DataError
 
@@ -37,13 +37,16 @@ class Bad:
     message: str
 
 
-def load(path: Path, *, mapping: Mapping[str, str] | None = None, answered: bool = False) -> list[Chat]:
+def load(
+    path: Path, *, mapping: Mapping[str, str] | None = None, answered: bool = False, distinct: bool = False
+) -> list[Chat]:
     """All chats of a dataset file, a snapshot (its train part) or `SNAPSHOT/test`.
 
     Args:
         path: JSONL, JSON, CSV, TSV or Parquet.
         mapping: column → field, as in `--map question=user,answer=assistant`.
         answered: refuse rows without a question or without an answer, which cannot be trained on.
+        distinct: refuse two rows that give the same id; rows that give none may be equal.
 
     Raises:
         DataError: for a file that cannot be read, has no rows, or at its first bad row.
@@ -61,7 +64,20 @@ def load(path: Path, *, mapping: Mapping[str, str] | None = None, answered: bool
         found.append(row)
     if not found:
         raise no_rows(path)
+    if distinct:
+        _check_ids(path, found)
     return list(numbered(found))
+
+
+def _check_ids(path: Path, chats: Sequence[Chat]) -> None:
+    seen: dict[str, int] = {}
+    for chat in chats:
+        if chat.id in seen and chat.id != content_id(chat.messages):
+            where = f"{unit(path) or 'line'}s {seen[chat.id]} and {chat.line}"
+            raise DataError(
+                f"{path}: {where} have the same id {chat.id!r}.", next="Give each an id of its own, or none."
+            )
+        seen.setdefault(chat.id, chat.line)
 
 
 def scan(path: Path, *, mapping: Mapping[str, str] | None = None) -> Iterator[Chat | Bad]:

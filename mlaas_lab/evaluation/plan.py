@@ -141,7 +141,7 @@ def check_needs(
     for metric, needed in sorted(
         (name, needed) for name, found in metrics.items() for needed in found.needs - {*brought}
     ):
-        lacking = [sample.id for sample in samples if not getattr(sample, needed)]
+        lacking = [sample.id for sample in samples if not _given(getattr(sample, needed))]
         if lacking:
             raise DataError(
                 f"{path}: {metric} needs {needed}, and {len(lacking)} of {len(samples)} samples have none,"
@@ -151,6 +151,11 @@ def check_needs(
     for metric, found in metrics.items():
         if found.check is not None and (wrong := found.check(samples)):
             raise DataError(f"{path}: {metric} cannot judge these samples: {wrong}.")
+
+
+def _given(value: str | Sequence[str] | None) -> bool:
+    """Whether there is any text in it: white space is none."""
+    return any(text.strip() for text in ([value] if isinstance(value, str) else value or ()))
 
 
 def _metrics(names: Sequence[str], settings: Settings) -> dict[str, Metric]:
@@ -213,7 +218,7 @@ def _variants(targets: Mapping[str, Target], samples: Sequence[Sample], spec: Ev
 
 
 def _samples(spec: Eval) -> tuple[Sample, ...]:
-    found = data.samples(data.load(held_out(spec.data), mapping=spec.map or None))
+    found = data.samples(data.load(held_out(spec.data), mapping=spec.map or None, distinct=True))
     if spec.limit is not None and spec.limit < len(found):
         drawn = random.Random(spec.seed).sample(range(len(found)), spec.limit)  # noqa: S311 - no secret
         found = [found[i] for i in sorted(drawn)]
