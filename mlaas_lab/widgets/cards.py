@@ -13,6 +13,7 @@ from mlaas_lab.view import Answer, Answers, Tone
 from mlaas_lab.view.diff import against
 from mlaas_lab.view.formats import count, number, seconds, usd
 from mlaas_lab.view.markup import cut, glued, visible
+from mlaas_lab.widgets.texts import plain
 
 CHARS = 1200
 """Of a text in a page."""
@@ -22,11 +23,6 @@ REPEATS = 50
 """Records of one sample that are shown in whole."""
 
 Row = Mapping[str, Any]
-
-
-def plain(text: str, chars: int = CHARS) -> str:
-    """`text` as a page may show it: nothing in it acts, and it ends somewhere."""
-    return visible(text if len(text) <= chars else text[:chars] + "…")
 
 
 def card(rows: Sequence[Row], *, metrics: Sequence[str], mine: Sequence[int], whole: bool = False) -> JSON:
@@ -160,7 +156,7 @@ def _prompt(messages: str | None) -> str:
 def _passages(contexts: str | None) -> list[list[str]]:
     """Source and text of what was retrieved and shown."""
     return [
-        [plain(str(one.get("source") or "passage"), 200), plain(str(one.get("text") or ""))]
+        [plain(str(one.get("source") or "passage"), 200), plain(str(one.get("text") or ""), WHOLE_CHARS)]
         for one in _list(contexts) or []
     ]
 

@@ -8,9 +8,11 @@
  *   provider?: number, region?: number, only?: string, find?: string}} Which
  * @typedef {{kind: string, title?: string, rows?: any[], ticks?: [number, string][], zero?: number | null,
  *   curves?: {name: string, points: [number, number][]}[], stairs?: boolean, x_title?: string,
- *   x_ticks?: [number, string][], y_ticks?: [number, string][]}} Mark
+ *   x_ticks?: [number, string][], y_ticks?: [number, string][], planes?: Plane[]}} Mark
+ * @typedef {{x_title: string, unknown: string | null, x_ticks: [number, string][], y_ticks: [number, string][],
+ *   spots: {label: string, hollow: boolean, x: (number | null)[] | null, y: (number | null)[]}[]}} Plane
  * @typedef {{caption: string, left: number, columns: {title: string, unit: string, num: boolean, wrap: boolean,
- *   only: string | null}[], rows: {cells: string[][], opens: Which}[]}} Table
+ *   opens: Which}[], rows: {cells: string[][], opens: Which}[]}} Table
  * @typedef {{title: string, summary: string, marks: Mark[], table: Table | null, notes: string[],
  *   children: Section[]}} Section
  * @typedef {{target: string, place: number, repeat: number, pieces: [string, boolean][], error: string,
@@ -74,6 +76,12 @@ function drawn(mark) {
       h("dt", {}, name), h("dd", {}, tone ? badge(tone, text) : text)]));
   }
   const head = h("figcaption", {}, h("span", { class: "l-name" }, mark.title ?? ""));
+  if (mark.kind === "planes") {
+    const planes = mark.planes ?? [];
+    (planes[0]?.spots ?? []).forEach((spot, i) => head.append(h("span", { class: "l-key" },
+      h("svg:svg", { width: 14, height: 14, "aria-hidden": "true" }, shape(7, 7, i, spot.hollow)), spot.label)));
+    return h("figure", {}, head, h("div", { class: "l-planes" }, ...planes.map((one) => plane(one, mark.title ?? ""))));
+  }
   if (mark.kind !== "curves") return h("figure", {}, head, lanes(mark));
   (mark.curves ?? []).forEach((curve, i) => head.append(h("span", { class: "l-key" },
     h("svg:svg", { width: 24, height: 12, "aria-hidden": "true" }, stroke({ x1: 0, x2: 24, y1: 6, y2: 6 }, i)), curve.name)));
@@ -82,6 +90,46 @@ function drawn(mark) {
 
 /** @param {Record<string, any>} ends @param {number} i */
 const stroke = (ends, i) => h("svg:line", { ...ends, class: `l-curve l-h${i % 6}`, "stroke-dasharray": DASHES[i % 6] || null });
+
+/** The shape of a series. @param {string | number} x @param {number} y @param {number} i @param {boolean} [hollow] @param {string} [kind] */
+const shape = (x, y, i, hollow = false, kind = `l-h${i % 6}`) =>
+  h("svg:svg", { x, y, overflow: "visible" }, h("svg:path", { d: SHAPES[i % 6], class: `${hollow ? "l-curve" : "l-fill"} ${kind}` }));
+
+/** Quality over one price: a shape for each name, error bars both ways. @param {Plane} one @param {string} title */
+function plane(one, title) {
+  const high = 180;
+  const aside = one.spots.filter((spot) => !spot.x);
+  const wide = aside.length ? (aside.length === one.spots.length ? 0 : 0.8) : 0.97;
+  const up = (/** @type {number} */ value) => high * (1 - value);
+  const across = (/** @type {number} */ value) => percent(wide * value);
+  const picture = h("svg:svg", { width: "100%", height: high + 24, overflow: "visible", role: "img", "aria-label": `${title}, ${one.x_title}; the table below says the same` });
+  for (const [at, text] of one.y_ticks) {
+    picture.append(h("svg:line", { x1: 0, x2: percent(wide || 1), y1: up(at), y2: up(at), class: "l-grid" }), h("svg:text", { x: -8, y: up(at) + 4, "text-anchor": "end" }, text));
+  }
+  for (const [at, text] of wide ? one.x_ticks : []) {
+    picture.append(h("svg:text", { x: across(at), y: high + 18, "text-anchor": at < 0.02 ? "start" : at > 0.98 && one.unknown ? "end" : "middle" }, text));
+  }
+  if (one.unknown) {
+    if (wide) picture.append(h("svg:line", { x1: percent(wide + 0.02), x2: percent(wide + 0.02), y1: 0, y2: high, class: "l-zero" }));
+    picture.append(h("svg:text", { x: percent((wide + 1) / 2 + 0.01), y: high + 18, "text-anchor": "middle" }, one.unknown));
+  }
+  one.spots.forEach((spot, i) => {
+    const kind = `l-whisker l-h${i % 6}`;
+    const x = spot.x ? across(/** @type {number} */ (spot.x[1])) : percent(wide + 0.02 + (0.98 - wide) * ((aside.indexOf(spot) + 0.5) / aside.length));
+    const y = up(/** @type {number} */ (spot.y[1]));
+    // A side without an end goes on to the edge, dotted: nothing bounds it.
+    for (const [end, edge] of /** @type {[number | null, number][]} */ ([[spot.y[0], 0], [spot.y[2], 1]])) {
+      picture.append(h("svg:line", { x1: x, x2: x, y1: y, y2: up(end ?? edge), class: kind, "stroke-dasharray": end === null ? "2 4" : null }));
+      if (end !== null) picture.append(h("svg:svg", { x, y: up(end), overflow: "visible" }, h("svg:line", { x1: -4, x2: 4, y1: 0, y2: 0, class: kind })));
+    }
+    for (const [end, edge] of /** @type {[number | null, number][]} */ (spot.x ? [[spot.x[0], 0], [spot.x[2], 1]] : [])) {
+      picture.append(h("svg:line", { x1: x, x2: across(end ?? edge), y1: y, y2: y, class: kind, "stroke-dasharray": end === null ? "2 4" : null }));
+      if (end !== null) picture.append(h("svg:line", { x1: across(end), x2: across(end), y1: y - 4, y2: y + 4, class: kind }));
+    }
+    picture.append(shape(x, y, i, spot.hollow));
+  });
+  return h("div", {}, h("div", { class: "l-frame" }, picture), h("div", { class: "l-below" }, one.x_title));
+}
 
 /** Dots with intervals, or bars: one lane for each label. @param {Mark} mark */
 function lanes(mark) {
@@ -100,7 +148,7 @@ function lanes(mark) {
         }
       }
       if (row.at !== null) {
-        lane.append(h("svg:svg", { x: percent(row.at), y: 11, overflow: "visible" }, h("svg:path", { d: SHAPES[i % 6], class: `l-fill ${kind}` })));
+        lane.append(shape(percent(row.at), 11, i, false, kind));
       }
     }
     return h("div", { class: "l-row" }, h("div", { class: "l-who" }, row.label), h("div", { class: "l-lane" }, lane),
@@ -162,6 +210,7 @@ class View {
     this.turns = 0;
     /** @type {Page} */
     this.page = this.content.first;
+    this.wanted = this.page.which;
     /** @type {{tab: number, cell: HTMLElement | null}[]} */
     this.trail = [];
     this.build(el);
@@ -270,8 +319,7 @@ class View {
       const kinds = [column.num ? "l-num" : column.wrap ? "l-wrap" : "", text.length <= 12 ? "l-whole" : ""].join(" ").trim();
       const cell = h("td", { role: "gridcell", tabindex: x + y ? -1 : 0, class: kinds || null, "aria-haspopup": "true", dir: "auto" },
         h("span", { class: "l-cell" }, tone ? badge(tone, text) : text));
-      const only = column.only && !("a" in row.opens) ? column.only : row.opens.only;
-      return this.on(cell, () => this.behind({ ...row.opens, only }, cell));
+      return this.on(cell, () => this.behind("a" in row.opens ? row.opens : { ...row.opens, ...column.opens }, cell));
     })));
     const name = table.caption || title;
     const grid = h("table", { role: "grid", "aria-label": `${name}: Enter opens the rows behind a number`, "aria-rowcount": rows.length + 1 },
@@ -353,8 +401,11 @@ class View {
     this.where.replaceChildren(page.total ? `${(page.offset + 1).toLocaleString("en")}–${end.toLocaleString("en")} of ${page.total.toLocaleString("en")}` : "none");
     for (const button of [this.first, this.previous]) button.setAttribute("aria-disabled", String(page.offset === 0));
     for (const button of [this.next, this.last]) button.setAttribute("aria-disabled", String(end >= page.total));
+    const inside = this.isFocused(this.list);
     this.list.replaceChildren(...page.cards.map((card, i) => this.card(card, i)));
     if (!page.cards.length) this.list.append(h("p", { class: "l-empty", role: "listitem" }, "No sample is like that. Show others, or take a word away."));
+    // Whoever stood on an answer stands on one again, not at the top of the notebook.
+    if (inside) this.focusCard(0);
   }
 
   /** @param {Card} card @param {number} i @param {boolean} [whole] @returns {HTMLElement} */
@@ -406,8 +457,7 @@ class View {
     const { offset, total, which } = this.page;
     const last = Math.max(0, Math.floor((total - 1) / PAGE) * PAGE);
     const to = pages === Infinity ? last : pages === -Infinity ? 0 : Math.min(last, Math.max(0, offset + pages * PAGE));
-    const inside = this.isFocused(this.list);
-    if (to !== offset) this.ask(which, to).then(() => inside && this.focusCard(0));
+    if (to !== offset) this.ask(which, to);
   }
 
   /** @param {number} i */
@@ -422,6 +472,7 @@ class View {
   /** @param {Which} which @param {number} offset @param {boolean} [fresh] drop what no longer belongs */
   async ask(which, offset, fresh = false) {
     const turn = ++this.turns;
+    this.wanted = which;
     if (fresh) this.list?.setAttribute("aria-busy", "true");
     const answer = await this.request({ kind: "rows", which, offset, limit: PAGE });
     if (turn !== this.turns) return;
@@ -542,7 +593,8 @@ class View {
     if (control.value === "") delete which[field];
     else which[field] = field === "only" || field === "find" ? control.value : Number(control.value);
     if (field === "target") ["a", "b"].forEach((name) => delete which[name]);
-    this.ask(which, 0);
+    // Enter has asked already when the field is left.
+    if (field !== "find" || control.value !== (this.wanted.find ?? "")) this.ask(which, 0);
   }
 
   /** @param {KeyboardEvent} event */

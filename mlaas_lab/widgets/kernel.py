@@ -21,6 +21,7 @@ from mlaas_lab.view.formats import count
 from mlaas_lab.view.markup import visible
 from mlaas_lab.widgets import cards, content, exports
 from mlaas_lab.widgets.behind import Behind
+from mlaas_lab.widgets.texts import NAME, text
 from mlaas_lab.widgets.which import FIELDS, WORDS, Only, Which, asked, query
 
 PAGE = 10
@@ -99,11 +100,11 @@ class Kernel:
         which, offset, told = self._beginning(), 0, self.compared
         named = self.behind.choices
         return {
-            "title": content.text(told.title),
-            "facts": [content.text(fact) for fact in told.facts],
-            "links": [[content.text(words), url] for words, url in told.links if web(url)],
+            "title": text(told.title),
+            "facts": [text(fact) for fact in told.facts],
+            "links": [[text(words), url] for words, url in told.links if web(url)],
             "sections": content.sections(told.views, named),
-            "choices": {f: [content.text(name, 120) for name in named.named(f)] for f in FIELDS},
+            "choices": {f: [text(name, NAME) for name in named.named(f)] for f in FIELDS},
             "only": [[str(only), WORDS[only]] for only in self._offered()],
             "code": self.code(),
             "asked": bool(told.show),
@@ -122,9 +123,9 @@ class Kernel:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            return {"kind": "error", "id": at, "message": content.text(f"{where}: {first['msg']}", 300)}
+            return {"kind": "error", "id": at, "message": text(f"{where}: {first['msg']}", 300)}
         except (LabError, pl.exceptions.PolarsError, OSError) as error:
-            return {"kind": "error", "id": at, "message": content.text(str(error), 500)}
+            return {"kind": "error", "id": at, "message": text(str(error), 500)}
 
     def code(self, which: Which | None = None) -> str:
         """The line for a cell that shows the same."""
@@ -160,7 +161,7 @@ class Kernel:
             "offset": offset,
             "total": len(picked),
             "cards": shown,
-            "said": content.text(self.behind.said(which, len(picked))),
+            "said": text(self.behind.said(which, len(picked))),
             "chips": self._chips(which),
             "code": self.code(which),
         }
@@ -249,14 +250,10 @@ class Kernel:
     def _chips(self, which: Which) -> list[list[str]]:
         """What narrows it, beyond what can be chosen: field and words."""
         named = self.behind.choices
-        chips = [
-            [f, content.text(f"{f} {named.name(which, f)}", 160)]
-            for f in FIELDS[4:]
-            if named.name(which, f) is not None
-        ]
+        chips = [[f, text(f"{f} {named.name(which, f)}", 160)] for f in FIELDS[4:] if named.name(which, f) is not None]
         if which.a is not None:
             pair = f"{named.name(which, 'a')} and {named.name(which, 'b')}"
-            chips.insert(0, ["pair", content.text(pair, 260)])
+            chips.insert(0, ["pair", text(pair, 260)])
         return chips
 
 
