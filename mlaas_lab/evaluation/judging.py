@@ -34,6 +34,7 @@ LOOK_S = 0.2
 """How often somebody looks whether to stop, in seconds."""
 CAPPED = Score(value=None, status=ScoreStatus.JUDGE_ERROR, reason="The job may spend no more: this was not judged.")
 STOPPED = Score(value=None, status=ScoreStatus.JUDGE_ERROR, reason="The job was stopped before this was judged.")
+ALIKE = Judgement(score=Score(value=HALF, reason="both answers are the same"), usd=Decimal(0))
 ITSELF = Judgement(score=Score(value=HALF, reason="the answer that others are compared with"), usd=Decimal(0))
 
 
@@ -169,6 +170,8 @@ class Judging:
                 self._known[name][row] = ITSELF
             elif judge.pairwise and other is None:
                 self._known[name][row] = _without(f"{first} has no answer to compare with")
+            elif judge.pairwise and other == output:
+                self._known[name][row] = ALIKE
             else:
                 asks = _asks(judge, sample, output, other or "")
                 # Its name says who judges and how often; what nobody can vouch for does not count, so that what was

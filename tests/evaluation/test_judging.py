@@ -354,6 +354,16 @@ class TestPreference:
         (metric,) = records.metrics_of(frame.columns)
         assert frame[f"{metric}_status"].to_list().count("parse_error") == 1
 
+    def test_equal_answers_are_a_tie_that_nobody_is_paid_for(self, context, spec, data):
+        with Loopback(reply=lambda body: '{"better": "first"}') as server:
+            name = by(server, "preference")
+            run(spec(data=data("a", "b"), targets=("echo/a", "echo/b"), metrics=(name,)), context)
+            assert server.requests == []
+        frame = records.read(context.folder.records)
+        assert frame[name].to_list() == [0.5] * 4
+        assert frame[f"{name}_cost_usd"].to_list() == [0] * 4
+        assert frame[f"{name}_reason"][2] == "both answers are the same"
+
     def test_where_the_first_has_no_answer_there_is_nothing_to_compare(self, context, spec, data):
         with (
             Loopback(faults=[failing(400)]) as away,
