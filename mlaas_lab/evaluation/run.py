@@ -243,4 +243,6 @@ def _numbers(summary: list[Summary]) -> dict[str, float | None]:
         found[name] = line.mean
         found[f"{name}_ci_low"], found[f"{name}_ci_high"] = line.ci_low, line.ci_high
         found[f"{name}_n"], found[f"{name}_n_error"] = line.n, line.n_error
+        if line.spread is not None:
+            found[f"{name}_spread"] = line.spread
     return found

@@ -2,7 +2,7 @@
 
     support?prompt=brief.txt        a system prompt, or a template around the question
     support?shots=3@train.jsonl     examples before the question
-    support?retrieve=handbook/      passages beside the question
+    support?retrieve=handbook/      passages beside the question, by the words they share or `by=meaning`
 
 They compose with any target and with each other. Nothing here knows how a target is reached, or what an evaluation is.
 """

@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 import orjson
 
+from mlaas_lab import registry
 from mlaas_lab.data import Chat
 from mlaas_lab.errors import DataError, UsageError
 from mlaas_lab.schema import Message, Passage, Sample, Target
 from mlaas_lab.variants import corpus, prompts, shots
 from mlaas_lab.variants.corpus import Corpus
 from mlaas_lab.variants.prompts import BESIDE, CONTEXTS, Prompt
-from mlaas_lab.variants.words import Words, read, said_of, shown
+from mlaas_lab.variants.words import BY, Words, read, said_of, shown
 
 
 class Shown(NamedTuple):
@@ -36,11 +37,15 @@ class Variant:
     """Questions and answers that stand before the question."""
     corpus: Corpus | None = None
     top_k: int = 0
+    by: str = next(iter(BY))
+    """What orders its passages."""
 
     @property
     def sha256(self) -> str:
         """Over all that it says, in hex: two of the same content tell the same, whatever their files are called."""
         passages = None if self.corpus is None else [self.corpus.sources, self.corpus.texts, self.top_k]
+        if passages is not None and self.by != next(iter(BY)):
+            passages.append(self.by)
         says = [self.system, self.template, self.examples, passages]
         return hashlib.sha256(orjson.dumps(says)).hexdigest()
 
@@ -97,7 +102,7 @@ def of(
 
 def _made(target: Target, words: Words, folder: Path, examples: Sequence[Chat]) -> Variant:
     prompt = Prompt() if words.prompt is None else prompts.read(words.prompt, folder)
-    passages = None if words.retrieve is None else corpus.read(words.retrieve)
+    passages = None if words.retrieve is None else corpus.read(words.retrieve, registry.resolve(BY[words.by]))
     template = prompt.template or (None if passages is None else BESIDE)
     shows = template is not None and CONTEXTS in template
     if passages is not None and not shows:
@@ -118,6 +123,7 @@ def _made(target: Target, words: Words, folder: Path, examples: Sequence[Chat]) 
         examples=tuple(turn for chat in examples for turn in _turns(chat, shape)),
         corpus=passages,
         top_k=words.top_k if passages is not None else 0,
+        by=words.by,
     )
 
 

@@ -10,14 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mlaas_lab import data
-from mlaas_lab.errors import DataError, UsageError
+from mlaas_lab.errors import DataError, UsageError, did_you_mean
 from mlaas_lab.redaction import redacted
 from mlaas_lab.schema import Target
 from mlaas_lab.variants import corpus, prompts
 
-WORDS = ("prompt", "shots", "retrieve", "top_k")
+WORDS = ("prompt", "shots", "retrieve", "top_k", "by")
 TOP_K = 3
 """Passages beside a question, unless the target says otherwise."""
+BY = {"words": "mlaas_lab.variants.bm25:Ranking", "meaning": "mlaas_lab.variants.meaning:Ranking"}
+"""How passages are ranked, the first unless the target says otherwise; and what does it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,8 @@ class Words:
     """Where the shots come from; None: the train part of what is asked."""
     retrieve: Path | None = None
     top_k: int = TOP_K
+    by: str = next(iter(BY))
+    """What orders passages; one of BY."""
 
 
 def shown(target: Target) -> str:
@@ -55,8 +59,14 @@ def read(target: Target, folder: Path) -> Words | None:
     for word, text in said.items():
         if not (text or "").strip():
             raise UsageError(f"target {shown(target)}: {word} is empty.")
-    if "top_k" in said and "retrieve" not in said:
-        raise UsageError(f"target {shown(target)}: top_k goes with retrieve.", next="Write retrieve=FILE&top_k=3.")
+    for word, example in (("top_k", "3"), ("by", "meaning")):
+        if word in said and "retrieve" not in said:
+            hint = f"Write retrieve=FILE&{word}={example}."
+            raise UsageError(f"target {shown(target)}: {word} goes with retrieve.", next=hint)
+    by = said.get("by") or next(iter(BY))
+    if by not in BY:
+        hint = did_you_mean(by, BY) or f"Expected {' or '.join(BY)}."
+        raise UsageError(f"target {shown(target)}: passages are not ranked by {by!r}.", next=hint)
     shots, _, examples = (said.get("shots") or "").partition("@")
     retrieve = said.get("retrieve")
     return Words(
@@ -65,6 +75,7 @@ def read(target: Target, folder: Path) -> Words | None:
         examples=placed(examples, folder) if examples else None,
         retrieve=placed(retrieve, folder) if retrieve else None,
         top_k=_number(target, "top_k", said.get("top_k") or str(TOP_K)),
+        by=by,
     )
 
 

@@ -239,6 +239,13 @@ def test_from_data_to_mlflow(rows, context, spec):
     assert read(context.folder.records)["auc_roc_reason"].n_unique() == 2
 
 
+def test_the_spread_of_repeats_reaches_mlflow(rows, context, spec):
+    data = rows([("yes", "yes"), ("no", "yes")])
+    found = run(spec(data=data, targets="echo/a", metrics="exact_match,macro_f1", repeats=2), context).metrics
+    assert found["exact_match.echo_a_spread"] == 0.0, "an echo says the same again"
+    assert "macro_f1.echo_a_spread" not in found
+
+
 @pytest.mark.parametrize(
     ("pairs", "says"),
     [

@@ -45,6 +45,8 @@ def test_relative_paths_begin_at_the_folder(folder, home):
         ("shots=0", "shots must be N or N@FILE, with N 1 or more, not '0'"),
         ("shots=many@f", "not 'many'"),
         ("top_k=2", "top_k goes with retrieve"),
+        ("by=meaning", "by goes with retrieve"),
+        ("retrieve=docs&by=meening", "passages are not ranked by 'meening'"),
         ("retrieve=docs&top_k=x", "top_k must be a number, 1 or more, not 'x'"),
         ("shots=2", "nobody says where its 2 examples come from"),
         ("prompt=%7Bcontexts%7D%20%7Bquestion%7D", "nothing is retrieved"),
