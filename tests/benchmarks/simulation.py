@@ -6,10 +6,11 @@ one should not, and must be seen to fail. SHARE of the usual repetitions, 1 by d
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mlaas_lab.evaluation.stopping import Rule, judged
 from mlaas_lab.evaluation.verdict import Comparison, decide
 from mlaas_lab.schema import Decision
 from mlaas_lab.stats.clusters import are_draws
@@ -124,6 +125,27 @@ def peeks_after_each(generator):
     return bool((np.abs(z[20:]) > 1.96).any())
 
 
+def until_decided(generator):
+    """Three targets that are alike, 300 samples, two metrics that go together; asked until it is decided."""
+    rule = Rule(metric="exact_match", planned=300, comparisons=3)
+    difficulty = generator.random(300)
+    first = (generator.random((3, 300)) > difficulty).astype(float)
+    scores = {"exact_match": first, "token_f1": np.maximum(first, generator.random((3, 300)))}
+    for n in looks(300):
+        found = judged(
+            [
+                replace(_comparison(each[i, :n], each[j, :n], metric=metric), a=str(i), b=str(j))
+                for metric, each in scores.items()
+                for i, j in ((0, 1), (0, 2), (1, 2))
+            ],
+            rule,
+            n,
+        )
+        if all(one.verdict is not Decision.UNDECIDED for one in found if one.metric == rule.metric):
+            break
+    return any(one.verdict is not Decision.UNDECIDED for one in found)
+
+
 def monitors(generator):
     return bool(always_valid(_pairs(generator, 1000, 0.0), planned=500)[-1] < NOMINAL)
 
@@ -145,6 +167,7 @@ MODES = [
     Mode(name="not worse, numbers, 60 pairs", alarm=not_worse_by_t, times=20_000, nominal=HALF),
     Mode(name="group-sequential with stopping, 300 pairs", alarm=stops, times=20_000),
     Mode(name="group-sequential with stopping, numbers, 200 pairs", alarm=stops_on_numbers, times=20_000),
+    Mode(name="asked until decided, three targets, two metrics, 300 samples", alarm=until_decided, times=5000),
     Mode(name="always-valid, looked at after each of 1,000 pairs", alarm=monitors, times=10_000),
     Mode(name="always-valid, numbers, after each of 1,000", alarm=monitors_numbers, times=10_000),
     Mode(name="five looks at 1.96", alarm=peeks_five_times, times=10_000, control=True),
