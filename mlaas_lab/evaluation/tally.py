@@ -44,8 +44,10 @@ def tally(
         rows = rows.group_by(unit, maintain_order=True).agg(pl.all().cast(pl.Int64).sum())
     counts = [name for name in rows.collect_schema().names() if name not in unit]
     weighed = ["answered", *(f"{kind}_{metric}" for metric in metrics for kind in ("full", "half"))]
-    sums = [pl.col(name).cast(pl.Int64).sum() for name in counts]
-    found = rows.group_by("target", maintain_order=True).agg(pl.len().alias("units"), *sums, *_products(weighed))
+    sums = [pl.col(name).sum().cast(pl.Int64) for name in counts]
+    once = len(unit) == 1
+    products = [part for name in weighed for part in _products(name, once=once)]
+    found = rows.group_by("target", maintain_order=True).agg(pl.len().alias("units"), *sums, *_spent(), *products)
     return _with_tried(found.collect(engine="streaming"), records, columns, not_billed)
 
 
@@ -81,31 +83,36 @@ def _repeated(records: pl.LazyFrame, columns: AbstractSet[str]) -> bool:
     return records.select(pl.col("repeat").max()).collect(engine="streaming").item() not in (0, None)
 
 
-def _products(names: Sequence[str]) -> list[pl.Expr]:
-    """What the limits of dollars over each of `names` stand on."""
-    paid = pl.col("paid").cast(pl.Float64)
-    found = [(paid * paid).sum().alias("paid_square"), pl.col("paid").min().alias("paid_low")]
-    found.append(pl.col("paid").max().alias("paid_high"))
-    for name in names:
-        value = pl.col(name).cast(pl.Int64)
-        found += [
-            (value * value).sum().alias(f"{name}_square"),
-            (value * paid).sum().alias(f"{name}_paid"),
-            value.min().alias(f"{name}_low"),
-            value.max().alias(f"{name}_high"),
-        ]
-    return found
+def _spent() -> list[pl.Expr]:
+    paid = pl.col("paid")
+    square = paid.cast(pl.Float64).pow(2).sum().alias("paid_square")
+    return [square, paid.min().alias("paid_low"), paid.max().alias("paid_high")]
+
+
+def _products(name: str, *, once: bool) -> list[pl.Expr]:
+    """What the limits of dollars over the count `name` stand on; where a row counts 0 or 1, its sum says most of it."""
+    if once:
+        return [pl.when(name).then("paid").otherwise(0).sum().alias(f"{name}_paid")]
+    value = pl.col(name)
+    return [
+        (value * pl.col("paid")).sum().alias(f"{name}_paid"),
+        (value * value).sum().alias(f"{name}_square"),
+        value.min().alias(f"{name}_low"),
+        value.max().alias(f"{name}_high"),
+    ]
 
 
 def pairs(row: Mapping[str, Any], name: str) -> Pairs:
     """Dollars over the count `name`, from a row of a tally."""
-    spread = not (row["paid_low"] == row["paid_high"] and row[f"{name}_low"] == row[f"{name}_high"])
+    n = row[name]
+    low, high = row.get(f"{name}_low", int(n == row["units"])), row.get(f"{name}_high", int(n > 0))
+    spread = not (row["paid_low"] == row["paid_high"] and low == high)
     return Pairs(
         n=int(row["units"]),
         above=row["paid"] / MICRO,
-        below=row[name],
+        below=n,
         above_square=row["paid_square"] / MICRO**2,
-        below_square=row[f"{name}_square"],
+        below_square=row.get(f"{name}_square", n),
         product=row[f"{name}_paid"] / MICRO,
         spread=spread,
     )

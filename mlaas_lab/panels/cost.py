@@ -1,8 +1,7 @@
 """What the answers of each target cost, with the source and the day of the price; unpriced is never free."""
 
 import math
-from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,42 +56,35 @@ def spending(frame: pl.DataFrame | pl.LazyFrame) -> list[Spent]:
     columns = set(records.collect_schema().names())
     micro = (pl.col("cost_usd").cast(pl.Float64).fill_nan(None) * MICRO).round().cast(pl.Int64)
     now = pl.col("cached_at").is_null() if "cached_at" in columns else pl.lit(value=True)
-    answered = records.with_columns(_micro=micro, _now=now, _answered=pl.col("error").is_null())
-    found = answered.group_by("target", maintain_order=True).agg(*_sums(columns)).collect(engine="streaming")
+    answered = pl.col("error").is_null()
+    tokens = {
+        name: pl.when(answered).then(pl.col(name).cast(pl.Int64))
+        for name in ("input_tokens", "output_tokens")
+        if name in columns
+    }
+    said = {name: pl.when(answered).then(name) for name in ("price_source", "price_date") if name in columns}
+    paid = pl.when(answered).then(micro)
+    calls = records.select(
+        "target", _paid=paid, _new=pl.when(now).then(paid), _n=answered, _now=answered & now, **tokens, **said
+    )
+    found = calls.group_by("target", maintain_order=True).agg(*_sums(tokens, said)).collect()
     return [_of(row) for row in found.to_dicts()]
 
 
-def _sums(columns: AbstractSet[str]) -> list[pl.Expr]:
+def _sums(tokens: Iterable[str], said: Iterable[str]) -> list[pl.Expr]:
     """What a target's line is made of; only answers count, but for the calls that have none."""
-    paid = pl.col("_micro").filter(pl.col("_answered"))
-    new = pl.col("_answered") & pl.col("_now")
-    tokens = [
-        pl.col(name).filter(pl.col("_answered")).cast(pl.Int64).sum().alias(name)
-        for name in ("input_tokens", "output_tokens")
-        if name in columns
-    ]
-    uncounted = [
-        (pl.col(name).is_null() & pl.col("_answered")).sum().alias(f"{name}_unknown")
-        for name in ("input_tokens", "output_tokens")
-        if name in columns
-    ]
-    said = [
-        pl.col(name).filter(pl.col("_answered")).drop_nulls().unique().alias(name)
-        for name in ("price_source", "price_date")
-        if name in columns
-    ]
     return [
         pl.len().alias("calls"),
-        pl.col("_answered").sum().alias("n"),
-        new.sum().alias("n_now"),
-        (new & pl.col("_micro").is_not_null()).sum().alias("n_paid"),
-        pl.col("_micro").filter(new).sum().alias("spent"),
-        paid.count().alias("n_priced"),
-        paid.sum().alias("priced"),
-        paid.std().alias("scatter"),
-        *tokens,
-        *uncounted,
-        *said,
+        pl.col("_n").sum().alias("n"),
+        pl.col("_now").sum().alias("n_now"),
+        pl.col("_new").count().alias("n_paid"),
+        pl.col("_new").sum().alias("spent"),
+        pl.col("_paid").count().alias("n_priced"),
+        pl.col("_paid").sum().alias("priced"),
+        pl.col("_paid").std().alias("scatter"),
+        *(pl.col(name).sum() for name in tokens),
+        *(pl.col(name).count().alias(f"{name}_known") for name in tokens),
+        *(pl.col(name).drop_nulls().unique() for name in said),
     ]
 
 
@@ -132,7 +124,8 @@ def _limits(mean: float | None, scatter: float | None, n: int) -> Limits:
 
 
 def _total(row: Mapping[str, Any], column: str) -> int | None:
-    return None if column not in row or row[f"{column}_unknown"] or not row["n"] else int(row[column])
+    known = row.get(f"{column}_known")
+    return int(row[column]) if known and known == row["n"] else None
 
 
 def _words(row: Mapping[str, Any], column: str) -> str | None:
