@@ -147,7 +147,7 @@ class Budget:
         """Bring the amount on disk to what is used and one block more, at most the cap."""
         used, cap = self._spent + self._held, self.cap or 0
         block = max(cap // BLOCKS, 2 * (used - self._used), self._wants - used)
-        due, self._used, self._wants = min(cap, used + block), used, 0
+        due, self._used, self._wants = max(used, min(cap, used + block)), used, 0
         if due == self._granted:
             return
         # Less holds at once, more only when it is on disk.

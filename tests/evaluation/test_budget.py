@@ -194,6 +194,16 @@ class TestBudget:
         assert asyncio.run(scenario()).spent_usd == 0.00001
         assert Budget(Decimal(1), tmp_path / "budget.json").spent_usd == 0.00001
 
+    def test_what_was_spent_beyond_a_cap_is_not_forgotten(self, tmp_path):
+        (tmp_path / "budget.json").write_text('{"micro_usd": 20}')
+
+        async def scenario():
+            async with Budget(Decimal("0.000010"), tmp_path / "budget.json") as budget:
+                assert not await budget.reserve(1)
+                return json.loads((tmp_path / "budget.json").read_text())
+
+        assert asyncio.run(scenario()) == {"micro_usd": 20}
+
     def test_what_is_in_flight_at_the_end_counts(self, tmp_path):
         async def scenario():
             async with Budget(Decimal(1), tmp_path / "budget.json") as budget:
