@@ -190,10 +190,10 @@ def _few(times: Sequence[Latency], name: str) -> list[str]:
 def _table(lines: Sequence[Standing], metric: str, name: str) -> Table:
     columns: list[Column | str] = [
         "Target",
+        "Standing",
         Column(title=metric, align="right"),
         Column(title="Per 1,000 answers", align="right"),
         Column(title=name, align="right"),
-        "Standing",
         Column(title="Why", wrap=True),
     ]
     return Table(columns=columns, rows=[_row(line, metric, name) for line in lines])
@@ -204,7 +204,8 @@ def _row(line: Standing, metric: str, name: str) -> tuple[Any, ...]:
     quality = "no score" if one.quality is None else _shown(one.quality, form)
     cost = usd(None) if one.cost is None else _shown(one.cost, usd)
     took = "too few" if one.latency is None else _shown(one.latency, seconds)
-    return (one.target, quality, cost, took, _badge(line), said(line, name))
+    why = said(line, name) if line.by is not None or one.lacks else None
+    return (one.target, _badge(line), quality, cost, took, why)
 
 
 def _shown(measure: Measure, form: Any) -> str:

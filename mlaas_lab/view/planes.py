@@ -8,13 +8,15 @@ from collections.abc import Sequence
 
 from mlaas_lab.view.markup import Markup, cut, element
 from mlaas_lab.view.model import Axis, Reach, Scatter, Spot
-from mlaas_lab.view.scale import ticks
+from mlaas_lab.view.scale import WHOLE, ticks
 from mlaas_lab.view.svg import HEIGHT, HUES, empty, figure, legend, plot, shape
 
 LANE = 18.0
 """Percent of a plane's width that the lane of the unknown takes."""
 MARGIN = 3.0
 """Percent of a plane's width that its last tick keeps from the edge."""
+NEAR = 15.0
+"""Percent of a plane's width that labels keep from that lane's."""
 CAP = 4
 """Pixels to each side that end an error bar."""
 STEPS = 4
@@ -77,8 +79,9 @@ class _Plane:
                 element("line", x1="0", x2=f"{self._width or 100:g}%", y1=y, y2=y, class_="grid"),
                 element("text", cut(upright.format(tick)), x="-8", y=y + 4, text_anchor="end"),
             ]
-        for tick in self._x if self._width else ():
-            x = self._across(tick)
+        for x, tick in ((self._across(tick), tick) for tick in self._x if self._width):
+            if self._unknown and x > self._width - NEAR:
+                continue
             anchor = "start" if x < 2 else "middle"
             out.append(element("text", cut(across.format(tick)), x=f"{x:.2f}%", y=HEIGHT + 18, text_anchor=anchor))
         if self._unknown:
@@ -104,7 +107,7 @@ class _Plane:
 
 
 def _ticks(values: Sequence[float]) -> list[float]:
-    found = ticks(min(values), max(values), STEPS)
+    found = ticks(min(values), max(values), STEPS, WHOLE)
     return found if len(found) > 1 else [found[0], found[0] + 1.0]
 
 

@@ -41,14 +41,19 @@ def smoothed(curve: Sequence[Point]) -> list[Point]:
     return out
 
 
-def ticks(low: float, high: float, about: int = 5) -> list[float]:
+STEPS = (1, 2, 2.5, 5, 10)
+WHOLE = (1, 2, 5, 10)
+"""Steps whose labels need no digit more."""
+
+
+def ticks(low: float, high: float, about: int = 5, steps: Sequence[float] = STEPS) -> list[float]:
     """Round numbers from at or below `low` to at or above `high`, about so many."""
     if not high > low:
         pad = abs(low) / 2 or 1.0
         low, high = low - pad, high + pad
     rough = (high - low) / max(1, about - 1)
     power = 10.0 ** math.floor(math.log10(rough))
-    step = power * min((1, 2, 2.5, 5, 10), key=lambda factor: abs(math.log(factor * power / rough)))
+    step = power * min(steps, key=lambda factor: abs(math.log(factor * power / rough)))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [float(f"{i * step:.12g}") for i in range(first, last + 1)]
 

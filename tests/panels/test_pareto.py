@@ -194,7 +194,7 @@ def test_the_picture_names_the_dominated(tmp_path):
 def test_unpriced_stands_apart_and_never_at_nothing(tmp_path):
     view = pareto.panel.build(made(tmp_path, usd=("0.001", None)))
     assert [spot.x[0] is None for spot in view.marks[0].spots] == [False, True]
-    assert view.table.rows[1][2] == "unpriced"
+    assert view.table.rows[1][3] == "unpriced"
     assert "Apart, with an axis unknown: y." in view.summary
     html = to_html(view)
     assert "unpriced" in html
@@ -210,9 +210,9 @@ def test_all_unpriced_still_have_quality_and_latency(tmp_path):
 
 def test_a_percentile_of_few_answers_is_refused(tmp_path):
     few = pareto.panel.build(made(tmp_path, n=100))
-    assert few.table.heads[3].title == "p95"
+    assert few.table.heads[4].title == "p95"
     assert any("p99 needs 368 answers" in note for note in few.notes)
-    assert pareto.panel.build(made(tmp_path, n=400)).table.heads[3].title == "p99"
+    assert pareto.panel.build(made(tmp_path, n=400)).table.heads[4].title == "p99"
 
 
 def test_nothing_to_compare_is_no_picture(tmp_path):
@@ -229,7 +229,7 @@ def test_who_never_answered_is_said_and_not_drawn(tmp_path):
     frame = pl.concat([made(tmp_path), frame_of(tmp_path / "l.parquet", lost)])
     view = pareto.panel.build(frame)
     assert [spot.label for spot in view.marks[0].spots] == ["x", "y"]
-    assert view.table.rows[2][1:4] == ("no score", "unpriced", "too few")
+    assert view.table.rows[2][2:5] == ("no score", "unpriced", "too few")
 
 
 def test_hostile_names_stay_text(tmp_path):
