@@ -56,6 +56,8 @@ class Settings(BaseModel):
     """Interpreter that has Inspect AI; empty means this one."""
     lm_eval_python: str = ""
     """Interpreter that has lm-evaluation-harness; empty means this one."""
+    fi_python: str = ""
+    """Interpreter that has FutureAGI's ai-evaluation; empty means this one."""
     ray_address: str = ""
     """Jobs API of the Ray cluster; empty means http://127.0.0.1:8265."""
     ray_storage: Path | None = None

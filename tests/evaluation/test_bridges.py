@@ -101,7 +101,7 @@ def sample(name="1", reference="r"):
 
 def test_every_answer_has_its_own_fate(toy):
     outputs = ["abc", "die", "ab", "hang", "raise", "a"]
-    scores = scored(toy, outputs, [sample()] * 6, 1.0)
+    scores = scored(toy, outputs, [sample()] * 6, limit_s=1.0)
     assert [score.value for score in scores] == [3, None, 2, None, None, 1]
     ok, error, late = ScoreStatus.OK, ScoreStatus.JUDGE_ERROR, ScoreStatus.TIMEOUT
     assert [score.status for score in scores] == [ok, error, ok, late, error, ok]
@@ -119,8 +119,20 @@ def test_what_always_dies_is_given_up(toy):
         started.append(1)
         return toy()
 
-    scores = scored(start, ["die"] * 10 + ["abc"], [sample()] * 11, 5.0)
+    scores = scored(start, ["die"] * 10 + ["abc"], [sample()] * 11, limit_s=5.0)
     assert {score.status for score in scores} == {ScoreStatus.JUDGE_ERROR}
+    assert len(started) == MOST_DEATHS
+
+
+def test_what_never_comes_up_is_not_tried_for_every_answer(toy):
+    started = []
+
+    def start():
+        started.append(1)
+        return toy(refuse="not today")
+
+    scores = scored(start, ["abc"] * 10, [sample()] * 10, limit_s=5.0)
+    assert {(score.status, score.reason) for score in scores} == {(ScoreStatus.JUDGE_ERROR, "ValueError: not today")}
     assert len(started) == MOST_DEATHS
 
 
@@ -203,7 +215,11 @@ def test_samples_must_be_the_tasks_own(toy):
 
 @pytest.mark.parametrize(
     ("metric", "setting"),
-    [("inspect_ai?task={}@some", "inspect_python"), ("lm_eval?task={}", "lm_eval_python")],
+    [
+        ("inspect_ai?task={}@some", "inspect_python"),
+        ("lm_eval?task={}", "lm_eval_python"),
+        ("fi?name=Nothing", "fi_python"),
+    ],
 )
 def test_a_tool_that_is_not_there_is_said_before_anybody_is_asked(rows, spec, settings, tmp_path, metric, setting):
     task = tmp_path / ("task.py" if setting == "inspect_python" else "task.yaml")
@@ -215,9 +231,9 @@ def test_a_tool_that_is_not_there_is_said_before_anybody_is_asked(rows, spec, se
         prepare(wanted, settings.model_copy(update={setting: "/no/python"}))
 
 
-@pytest.mark.parametrize("name", ["inspect_ai", "lm_eval"])
+@pytest.mark.parametrize("name", ["inspect_ai", "lm_eval", "fi"])
 def test_a_task_must_be_named(rows, spec, settings, name):
-    with pytest.raises(DataError, match="no task is named"):
+    with pytest.raises(DataError, match=r"no (task|evaluation) is named"):
         prepare(spec(data=rows([("a", "a")]), targets="echo/m", metrics=[name]), settings)
-    with pytest.raises(UsageError, match="expected FILE"):
-        registry.configured("metric", f"{name}?task=nowhere")
+    with pytest.raises(UsageError, match=f"metric '{name}': .*expected"):
+        registry.configured("metric", f"{name}?limit_s=-1" if name == "fi" else f"{name}?task=nowhere")

@@ -1,4 +1,4 @@
-"""Tasks of Inspect AI and lm-evaluation-harness through their bridges: the same questions and scores as the tools' own.
+"""Tools in interpreters of their own, through their bridges: the same questions and scores as they have themselves.
 
 make test-peers
 """
@@ -11,12 +11,14 @@ import peers_environments
 import polars as pl
 import pytest
 
+from mlaas_lab import registry
 from mlaas_lab.commands import _dispatch
 from mlaas_lab.errors import DataError
 from mlaas_lab.evaluation.plan import prepare
 from mlaas_lab.evaluation.run import answers
 from mlaas_lab.evaluation.scoring import with_late_scores
 from mlaas_lab.lab import Lab
+from mlaas_lab.schema import Message, Sample, ScoreStatus
 
 pytestmark = pytest.mark.peers
 
@@ -218,3 +220,26 @@ def test_the_harness_scores_as_it_does_itself(tasks, imported, spec, settings, c
     assert [[row["id"], row["messages"][0]["content"]] for row in rows] == [one[:2] for one in own]
     ours = scores(found, said, spec, settings, context)
     assert ours[found.metric].to_list() == [one[2] for one in own] == [1, 1, 0]
+
+
+EINSTEIN = Sample(
+    id="1",
+    messages=(Message(role="user", content="When was Einstein born?"),),
+    reference="1879",
+    contexts=("Albert Einstein was born on March 14, 1879, in Ulm, Germany.",),
+)
+
+
+@pytest.mark.parametrize("name", ["Groundedness", "TaskCompletion"])
+def test_the_local_engine_of_fi_by_its_names(name):
+    metric = registry.configured("metric", f"fi?name={name}&python={peers_environments.python('fi')}")
+    assert metric.check([EINSTEIN]) == ""
+    said = ["Einstein was born in 1879 in Germany.", "He was born in 1920 in France.", " "]
+    right, wrong, empty = metric.score_many(said, [EINSTEIN] * 3)
+    assert right.value > wrong.value
+    assert (empty.value, empty.status) == (None, ScoreStatus.NOT_APPLICABLE)
+
+
+def test_what_the_local_engine_of_fi_has_not_is_said_with_ours():
+    metric = registry.configured("metric", f"fi?name=PromptInjection&python={peers_environments.python('fi')}")
+    assert metric.check([EINSTEIN]).endswith("`injection` is a metric of ours")

@@ -138,8 +138,22 @@ class Bridge:
         return f"the process ended with status {status}: {said}" if said else f"the process ended with status {status}"
 
 
+Show = Callable[[str, Sample], Mapping[str, Any]]
+"""What the other side is shown of an answer and its sample."""
+
+
+def of_task(output: str, sample: Sample) -> dict[str, Any]:
+    """What a task needs that knows its samples."""
+    return {"sample": sample.id, "output": output, "reference": sample.reference}
+
+
 def scored(
-    start: Callable[[], Bridge], outputs: Sequence[str], samples: Sequence[Sample], limit_s: float
+    start: Callable[[], Bridge],
+    outputs: Sequence[str],
+    samples: Sequence[Sample],
+    *,
+    limit_s: float,
+    show: Show = of_task,
 ) -> list[Score]:
     """What the other side says of each answer; a process that dies or hangs costs that one answer's score."""
     found: list[Score] = []
@@ -152,11 +166,13 @@ def scored(
                 continue
             try:
                 live = live or start().__enter__()
-                said = live.ask("score", limit_s, sample=sample.id, output=output, reference=sample.reference)
+                said = live.ask("score", limit_s, **show(output, sample))
                 found.append(Score(value=said["value"], status=ScoreStatus(said["status"]), reason=said["reason"]))
                 deaths = 0
             except Refused as error:
-                found.append(_failed(ScoreStatus.JUDGE_ERROR, str(error)))
+                # One that does not come up would not for the next answer either.
+                deaths, reason = deaths + (live is None), str(error)
+                found.append(_failed(ScoreStatus.JUDGE_ERROR, reason))
             except (Died, TimeoutError) as error:
                 status = ScoreStatus.TIMEOUT if isinstance(error, TimeoutError) else ScoreStatus.JUDGE_ERROR
                 deaths, reason = deaths + 1, str(error)
@@ -183,6 +199,19 @@ def unfit(start: Callable[[], Bridge], samples: Sequence[Sample]) -> str:
         return str(error)
     strange = [sample.id for sample in samples if known.get(sample.id) != (sample.reference or "")]
     return f"{len(strange)} of {len(samples)} are not of the task, the first is {strange[0]!r}" if strange else ""
+
+
+def unready(start: Callable[[], Bridge]) -> str:
+    """Why the other side does not come up; empty if it does.
+
+    Raises:
+        MissingExtra: if there is no such interpreter, or it lacks the library.
+    """
+    try:
+        with start():
+            return ""
+    except (Refused, Died, TimeoutError) as error:
+        return str(error)
 
 
 def _failed(status: ScoreStatus, reason: str) -> Score:

@@ -34,6 +34,7 @@ class Tool:
 
 INSPECT_AI = Tool(metric="inspect_ai", setting="inspect_python", example="FILE.py@name")
 LM_EVAL = Tool(metric="lm_eval", setting="lm_eval_python", example="FILE.yaml")
+FI = Tool(metric="fi", setting="fi_python", example="Groundedness")
 
 
 def by_task(task: str) -> Tool:
@@ -57,7 +58,7 @@ def judged(tool: Tool, opening: Mapping[str, Any], *, file: str, python: str, li
         return Metric(
             unit="score",
             higher_is_better=True,
-            score_many=lambda outputs, samples: scored(start, outputs, samples, limit_s),
+            score_many=lambda outputs, samples: scored(start, outputs, samples, limit_s=limit_s),
             check=partial(unfit, start),
             content=hashlib.sha256(Path(file).read_bytes()).hexdigest(),
         )
