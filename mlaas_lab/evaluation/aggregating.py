@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from mlaas_lab import registry
+from mlaas_lab.evaluation.layout import Grid
 from mlaas_lab.evaluation.metrics import Metric
 from mlaas_lab.stats.aggregates import Aggregate, Fact, Measured, Side, measured
 from mlaas_lab.stats.clusters import Groups
@@ -50,7 +51,9 @@ def is_share(metric: str) -> bool | None:
     return None if found is None else found.unit == "share"
 
 
-def facts(records: pl.DataFrame, metric: str, value: pl.Expr, key: Sequence[str]) -> Facts | None:
+def facts(
+    records: pl.DataFrame, metric: str, value: pl.Expr, key: Sequence[str], whole: Grid | None = None
+) -> Facts | None:
     """What `records` hold for `metric`; None where its number is the mean of its column.
 
     Args:
@@ -58,22 +61,44 @@ def facts(records: pl.DataFrame, metric: str, value: pl.Expr, key: Sequence[str]
         metric: the column.
         value: the score, null where there is none.
         key: the columns by which samples are told apart, numbered by first appearance.
+        whole: the records as a grid, if they are one.
     """
     found = known(metric)
     if found is None or found.aggregate is None:
         return None
     said = pl.col(f"{metric}_reason").cast(pl.String).fill_null("")
-    numbers = records.select(key).unique(maintain_order=True).with_row_index("unit")
-    rows = records.select(*key, "target", score=value.cast(pl.Float64), said=said)
-    rows = rows.filter(pl.col("score").is_not_null()).join(numbers, on=key, nulls_equal=True, maintain_order="left")
-    kinds = rows.select("score", "said").unique().sort("score", "said").with_row_index("fact")
-    entries = rows.join(kinds, on=["score", "said"]).group_by("target", "unit", "fact").len()
-    entries = entries.with_columns(weight=pl.col("len") / pl.col("len").sum().over("target", "unit"))
-    entries = entries.sort("unit", "fact")
+    rows = records.select(*key, "target", score=value.cast(pl.Float64), said=said, unit=pl.int_range(pl.len()))
+    rows = rows.filter(pl.col("score").is_not_null())
+    if whole is not None:
+        rows = rows.with_columns(pl.col("unit") % whole.n)
+    else:
+        numbers = records.select(key).unique(maintain_order=True).with_row_index("unit")
+        rows = rows.drop("unit").join(numbers, on=key, nulls_equal=True, maintain_order="left")
+    kinds, numbered = _kinds(rows)
+    entries = rows.select("target", "unit", fact=numbered)
+    if whole is not None:
+        entries = entries.with_columns(weight=1.0)
+    else:
+        entries = entries.group_by("target", "unit", "fact").len()
+        entries = entries.with_columns(weight=pl.col("len") / pl.col("len").sum().over("target", "unit"))
+        entries = entries.sort("unit", "fact")
     return Facts(
-        aggregate=found.aggregate([Fact(*row) for row in kinds.select("score", "said").iter_rows()]),
-        by_target={str(name): _side(part) for (name,), part in entries.group_by("target")},
+        aggregate=found.aggregate(kinds),
+        by_target={str(name): _side(part) for (name,), part in entries.group_by("target", maintain_order=True)},
     )
+
+
+def _kinds(rows: pl.DataFrame) -> tuple[list[Fact], pl.Series]:
+    """The different facts in one order, whatever that of the rows, and which of them each row is (rows,)."""
+    scores = np.unique(rows["score"].to_numpy(), return_inverse=True)[1]
+    words = rows["said"].cast(pl.Categorical).to_physical().cast(pl.Int64).to_numpy()
+    codes = words * (int(scores.max(initial=0)) + 1) + scores
+    _, first, found = np.unique(codes, return_index=True, return_inverse=True)
+    facts = [Fact(*row) for row in rows.select("score", "said")[first].iter_rows()]
+    order = sorted(range(len(facts)), key=facts.__getitem__)
+    place = np.empty(len(facts), dtype=np.int64)
+    place[order] = np.arange(len(facts))
+    return [facts[i] for i in order], pl.Series(place[found])
 
 
 def _side(entries: pl.DataFrame) -> Side:

@@ -94,7 +94,7 @@ def summarize(
         scores = _Scored(
             by_target=_by_target(records, metric, targets, whole),
             groups=groups,
-            facts=facts(records, metric, _value(metric), key_of(records.columns)),
+            facts=facts(records, metric, _value(metric), key_of(records.columns), whole),
             seed=seed,
         )
         missing, spread = _unscored(records, metric, scores, whole), _spread(records, metric)

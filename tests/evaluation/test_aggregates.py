@@ -219,6 +219,30 @@ def test_answers_without_a_score_are_counted():
     assert (line.n, line.n_error) == (30, 1)
 
 
+@pytest.mark.parametrize("metric", ["macro_f1", "auc_roc"])
+def test_the_order_of_rows_does_not_matter(metric):
+    answers = {name: stated(60, 0.2, seed) if metric == "auc_roc" else labels(60, 0.7, seed) for seed, name in enumerate("ab")}  # fmt: skip
+    answers["b"] = [(output, reference) for (output, _), (_, reference) in zip(answers["b"], answers["a"], strict=True)]
+    frame = table(metric, answers)
+    other = frame.sample(fraction=1, shuffle=True, seed=3).sort("target", maintain_order=True)
+    (found, verdict), (again, same) = ((line[0], v[0]) for line, v in (summarize(frame), summarize(other)))
+    assert (again.mean, again.n) == (found.mean, found.n)
+    assert (same.difference, same.n) == (verdict.difference, verdict.n)
+    assert same.p_value == pytest.approx(verdict.p_value, abs=0.06)
+
+
+@pytest.mark.parametrize("metric", ["macro_f1", "auc_roc"])
+def test_nobody_answered(metric):
+    frame = table(metric, {name: [("0.5", "yes")] * 4 for name in "ab"})
+    nothing = frame.with_columns(pl.lit(None, pl.Float64).alias(metric), pl.lit("timeout").alias(f"{metric}_status"))
+    summary, (verdict,) = summarize(nothing)
+    assert [(line.mean, line.n, line.n_error) for line in summary] == [(None, 0, 4)] * 2
+    assert (verdict.n, verdict.reason) == (0, "no sample has a score from both")
+    half = frame.with_columns(pl.when(pl.col("target") == "a").then(pl.col(metric)).alias(metric))
+    (first, second), (verdict,) = summarize(half)
+    assert (first.n, second.n, second.mean, verdict.n) == (4, 0, None, 0)
+
+
 def test_which_metrics_are_of_all_answers():
     names = {name for name in registry.names("metric") if is_aggregate(name)}
     assert names >= {"macro_f1", "auc_roc"}

@@ -65,4 +65,4 @@ def test_in_other_words():
     texts = ["We return payments within two weeks.", "The office is closed on Sundays.", "Parcels leave every morning."]
     ranks = meaning.Ranking(texts)
     assert ranks.top("How do I get my money back?", 1)[0][0] == 0
-    assert ranks.top("When do you ship my order?", 1)[0][0] == 2
+    assert ranks.top("Can I visit you at the weekend?", 1)[0][0] == 1
