@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from mlaas_lab import registry
-from mlaas_lab.evaluation.sharing import shared
+from mlaas_lab.evaluation.sharing import lazily, shared
 from mlaas_lab.evaluation.tally import HALF, MICRO, pairs, tally
 from mlaas_lab.records import metrics_of
 from mlaas_lab.stats.ratios import ratio_limits_of
@@ -78,7 +78,7 @@ class Bill:
 @shared
 def bills(frame: pl.DataFrame | pl.LazyFrame) -> list[Bill]:
     """One bill per target, in their order."""
-    records = frame.lazy()
+    records = lazily(frame)
     names = records.collect_schema().names()
     metrics = metrics_of(names)
     shares = {metric: higher for metric in metrics if (higher := _better_share(metric)) is not None}

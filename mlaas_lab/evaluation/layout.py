@@ -70,7 +70,7 @@ def keyed(frame: pl.DataFrame | pl.LazyFrame) -> Keyed:
     key = key_of(columns)
     large = key and records.select(pl.len()).collect().item() >= LARGE
     own = [pl.struct(key).hash().alias(key[0])] if large else [pl.col(name) for name in key]
-    rows = records.select(*(name for name in ("target", "repeat") if name in columns), *own).collect()
+    rows = records.select(*(name for name in ("target", "repeat") if name in columns), *own).collect(engine="streaming")
     return Keyed(rows=rows, grid=grid(rows))
 
 
@@ -88,7 +88,11 @@ def narrowed(
     kept = [pl.col(name) for name in ("group", "run_id", *more) if name in columns]
     scores = [part for metric, value in values.items() for part in _scored(metric, value)]
     own = keyed(frame).rows
-    return pl.concat([own, frame.lazy().select(*kept, *scores).collect()], how="horizontal") if kept or scores else own
+    return (
+        pl.concat([own, frame.lazy().select(*kept, *scores).collect(engine="streaming")], how="horizontal")
+        if kept or scores
+        else own
+    )
 
 
 def _scored(metric: str, value: pl.Expr) -> tuple[pl.Expr, pl.Expr]:

@@ -9,6 +9,8 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import Any, TypeVar
 
+import polars as pl
+
 Found = TypeVar("Found")
 _kept: ContextVar[dict[Any, Any] | None] = ContextVar("mlaas_shared", default=None)
 
@@ -42,3 +44,9 @@ def shared(function: Callable[[Any], Found]) -> Callable[[Any], Found]:
         return found
 
     return once
+
+
+@shared
+def lazily(frame: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
+    """The table as one query, the same one for all who share."""
+    return frame.lazy()

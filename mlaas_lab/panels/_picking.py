@@ -71,7 +71,7 @@ def _narrow(records: pl.LazyFrame, own: pl.DataFrame, metric: str | None) -> pl.
     values = records.select(
         score=score.cast(pl.Float64), answered=pl.col("error").is_null(), said=pl.col("output").hash()
     )
-    found = pl.concat([own, values.collect()], how="horizontal").with_row_index("row")
+    found = pl.concat([own, values.collect(engine="streaming")], how="horizontal").with_row_index("row")
     if found["repeat"].max() in (0, None):
         return found
     return found.filter(pl.col("repeat") == pl.col("repeat").min().over("target", *key_of(found.columns)))

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from mlaas_lab.evaluation.sharing import lazily
 from mlaas_lab.evaluation.tally import looked_at, tried
 from mlaas_lab.panels import Panel
 from mlaas_lab.view import Column, Table, View
@@ -12,7 +13,7 @@ OURS = "ours"
 
 
 def _build(frame: pl.DataFrame | pl.LazyFrame) -> View | None:
-    found = _counted(frame.lazy())
+    found = _counted(lazily(frame))
     if not found["limited"].sum():
         return None
     rows = sorted(

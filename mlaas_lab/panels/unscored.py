@@ -6,6 +6,7 @@ their own.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -47,22 +48,27 @@ def accounts(frame: pl.DataFrame | pl.LazyFrame) -> list[Account]:
     records = frame.lazy()
     columns = records.collect_schema().names()
     metrics = [metric for metric in metrics_of(columns) if f"{metric}_judge" not in columns]
-    answered = pl.col("error").is_null()
-    parts = [
-        (answered & (pl.col(f"{metric}_status") == str(kind))).sum().alias(f"{metric} {kind}")
-        for metric in metrics
-        for kind in WORDS
-    ]
-    rows = records.group_by("target", maintain_order=True).agg(parts).collect(engine="streaming").to_dicts()
-    return [
-        Account(
-            metric=metric,
-            target=str(row["target"]),
-            counts={kind: row[f"{metric} {kind}"] for kind in WORDS},
-        )
-        for metric in metrics
-        for row in rows
-    ]
+    answered = records.filter(pl.col("error").is_null())
+    statuses = [f"{metric}_status" for metric in metrics]
+    scored = (
+        pl.all_horizontal(pl.col(*statuses).eq_missing(pl.lit(str(ScoreStatus.OK)))) if statuses else pl.lit(value=True)
+    )
+    # Few rows, as a rule: what is scored needs no counting by reason.
+    lacking = answered.filter(~scored).group_by("target", *statuses).len()
+    totals = records.group_by("target", maintain_order=True).agg(n=pl.col("error").is_null().sum())
+    found, counts = pl.collect_all([lacking, totals])
+    lines = found.to_dicts()
+    return [_of(str(target), metric, n, lines) for metric in metrics for target, n in counts.iter_rows()]
+
+
+def _of(target: str, metric: str, n: int, lacking: Sequence[Mapping[str, Any]]) -> Account:
+    counts = dict.fromkeys(WORDS, 0)
+    for line in lacking:
+        status = line[f"{metric}_status"]
+        if str(line["target"]) == target and status != ScoreStatus.OK:
+            # A status that nobody knows is none: the metric says nothing of this answer.
+            counts[ScoreStatus(status) if status in counts else ScoreStatus.NOT_APPLICABLE] += line["len"]
+    return Account(metric=metric, target=target, counts={**counts, ScoreStatus.OK: n - sum(counts.values())})
 
 
 def _build(frame: pl.DataFrame | pl.LazyFrame) -> View | None:
