@@ -144,11 +144,12 @@ class Budget:
             await self._grant()
 
     async def _grant(self) -> None:
-        """Bring the amount on disk to what is used and one block more, at most the cap."""
+        """Bring the amount on disk to about what is used and one block more, at most the cap."""
         used, cap = self._spent + self._held, self.cap or 0
+        wanted = self._wants > self._granted
         block = max(cap // BLOCKS, 2 * (used - self._used), self._wants - used)
         due, self._used, self._wants = max(used, min(cap, used + block)), used, 0
-        if due == self._granted:
+        if due == self._granted or (not wanted and block // 2 <= self._granted - used <= 2 * block):
             return
         # Less holds at once, more only when it is on disk.
         self._granted = min(self._granted, due)
