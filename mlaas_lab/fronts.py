@@ -121,15 +121,16 @@ class Notebook:
             data = _still(shown, beside=live)
             PACE.wait(data)
             self._handle.update(data, raw=True)
-            _show_live(shown, live)
+            _show_live(live)
+            _settle(live)
             shown.drawn = True
 
 
 def show(shown: Any) -> None:
     """Show a result in a notebook: a job that runs stays up to date, what was drawn already is left alone.
 
-    What has a live view gets it as an output of its own: the static one before it is what the notebook's file, a page
-    without a kernel and an export show, and hides while the live one works.
+    What has a live view gets it as an output of its own, which is seen at once; the static one after it is what the
+    notebook's file, a page without a kernel and an export show, and hides while the live one works.
     """
     from IPython.display import display
 
@@ -139,8 +140,9 @@ def show(shown: Any) -> None:
         _follow(shown)
     else:
         live = _live(shown)
+        _show_live(live)
         display(_still(shown, beside=live), raw=True)
-        _show_live(shown, live)
+        _settle(live)
 
 
 def _live(shown: Any) -> Any | None:
@@ -154,12 +156,12 @@ def _still(shown: Any, *, beside: Any | None) -> dict[str, str]:
     return data if beside is None else {**data, "text/html": f'<div class="mlaas-still">{data["text/html"]}</div>'}
 
 
-def _show_live(shown: Any, live: Any | None) -> None:
+def _show_live(live: Any | None) -> None:
     from IPython.display import display
 
     if live is not None:
         view = {"version_major": 2, "version_minor": 0, "model_id": live.model_id}
-        words = f"{shown.view().title}: the live view needs a kernel; run the cell again."
+        words = f"{live.content['title']}: the live view needs a kernel; run the cell again."
         display({"application/vnd.jupyter.widget-view+json": view, "text/plain": words}, raw=True)
 
 
@@ -189,6 +191,11 @@ def _keep(shown: Any, handle: Any) -> None:
         if done:
             return
         time.sleep(EVERY_S * 2)
+
+
+def _settle(live: Any | None) -> None:
+    if live is not None:
+        live.settle()
 
 
 def variables(names: MutableMapping[str, Any]) -> Callable[[str], Keep]:

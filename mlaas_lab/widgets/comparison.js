@@ -19,10 +19,10 @@
  *   scores: [string, string][], facts: string[], mine: boolean}} Answer
  * @typedef {{sample: number, label: string, group: string | null, prompt: string, reference: string | null,
  *   answers: Answer[], passages: [string, string][], more: boolean}} Card
- * @typedef {{which: Which, offset: number, total: number, cards: Card[], said: string, chips: [string, string][],
+ * @typedef {{which: Which | null, offset: number, total: number, cards: Card[], said: string, chips: [string, string][],
  *   code: string}} Page
  * @typedef {{title: string, facts: string[], links: [string, string][], sections: Section[],
- *   choices: Record<string, string[]>, only: [string, string][], code: string, asked: boolean, first: Page}} Content
+ *   choices: Record<string, string[]>, only: [string, string][], code: string, asked: boolean}} Content
  * @typedef {{get: (name: string) => any, set: (name: string, value: any) => void, save_changes: () => void,
  *   on: (name: string, call: (...given: any[]) => void) => void,
  *   off: (name: string, call: (...given: any[]) => void) => void, send: (message: any) => void}} Model
@@ -209,8 +209,9 @@ class View {
     this.asked = 0;
     this.turns = 0;
     /** @type {Page} */
-    this.page = this.content.first;
-    this.wanted = this.page.which;
+    this.page = { which: null, offset: 0, total: 0, cards: [], said: "", chips: [], code: this.content.code };
+    /** @type {Which | null} */
+    this.wanted = null;
     /** @type {{tab: number, cell: HTMLElement | null}[]} */
     this.trail = [];
     this.build(el);
@@ -256,17 +257,27 @@ class View {
     this.root.addEventListener("focusin", (event) => this.focused(event), { signal });
     this.root.addEventListener("change", (event) => this.chosen(event), { signal });
     const hear = (/** @type {any} */ message) => this.hear(message);
+    const begin = () => this.begin();
     this.model.on("msg:custom", hear);
+    this.model.on("change:opening", begin);
     signal.addEventListener("abort", () => {
       this.model.off("msg:custom", hear);
+      this.model.off("change:opening", begin);
       for (const { timers } of this.waiting.values()) timers.forEach((timer) => clearTimeout(timer));
       this.waiting.clear();
       this.root.remove();
     }, { once: true });
   }
 
+  /** The first answers, as soon as they are here and nothing else was asked for. */
+  begin() {
+    const opening = this.model.get("opening");
+    if (!this.turns && opening?.cards) this.show(opening);
+  }
+
   /** Begin where the reader was, or with the rows that were asked for. */
   resume() {
+    this.begin();
     const place = this.model.get("place") ?? {};
     const kept = Number.isInteger(place.tab) && place.tab >= 0 && place.tab < this.names.length;
     this.open(kept ? place.tab : this.content.asked ? this.answersAt : 0, false);
@@ -384,7 +395,7 @@ class View {
     if (!this.panels[this.answersAt]) return;
     for (const field of this.selects.querySelectorAll("[data-field]")) {
       const control = /** @type {HTMLSelectElement | HTMLInputElement} */ (field);
-      const value = /** @type {any} */ (page.which)[control.dataset.field ?? ""];
+      const value = /** @type {any} */ (page.which ?? {})[control.dataset.field ?? ""];
       if (!this.isFocused(control)) control.value = value === undefined ? (control.dataset.field === "metric" ? "0" : "") : String(value);
     }
     const shown = new Set(["group", "error"].filter((field) => this.selects.querySelector(`[data-field=${field}]`)));
@@ -469,7 +480,7 @@ class View {
 
   /* -- asking the kernel -- */
 
-  /** @param {Which} which @param {number} offset @param {boolean} [fresh] drop what no longer belongs */
+  /** @param {Which | null} which null: those to begin with @param {number} offset @param {boolean} [fresh] drop what no longer belongs */
   async ask(which, offset, fresh = false) {
     const turn = ++this.turns;
     this.wanted = which;
@@ -526,7 +537,7 @@ class View {
   /** @param {string} form */
   async save(form) {
     this.closeMenu();
-    const what = this.tab === this.answersAt ? { which: this.page.which } : { section: this.tab };
+    const what = this.tab === this.answersAt ? { which: this.page.which ?? {} } : { section: this.tab };
     const answer = await this.request({ kind: "export", form, ...what });
     if (answer) this.tell("Written: ", ...answer.paths.flatMap((/** @type {string} */ path, /** @type {number} */ i) => [i ? ", " : "", h("code", {}, path)]), answer.said ? ` ${answer.said}` : "");
   }
@@ -594,7 +605,7 @@ class View {
     else which[field] = field === "only" || field === "find" ? control.value : Number(control.value);
     if (field === "target") ["a", "b"].forEach((name) => delete which[name]);
     // Enter has asked already when the field is left.
-    if (field !== "find" || control.value !== (this.wanted.find ?? "")) this.ask(which, 0);
+    if (field !== "find" || control.value !== (this.wanted?.find ?? "")) this.ask(which, 0);
   }
 
   /** @param {KeyboardEvent} event */

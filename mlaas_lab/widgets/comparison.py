@@ -32,6 +32,8 @@ class ComparisonWidget(anywidget.AnyWidget):  # type: ignore[misc] # it is skipp
     _css = FOLDER / "comparison.css"
     content = traitlets.Dict().tag(sync=True)
     """What is shown before anything is asked."""
+    opening = traitlets.Dict().tag(sync=True)
+    """The first answers; they come after the rest, which need not wait for them."""
     place = traitlets.Dict().tag(sync=True)
     """Where the reader is; the page writes it, nothing here reads it."""
 
@@ -40,6 +42,10 @@ class ComparisonWidget(anywidget.AnyWidget):  # type: ignore[misc] # it is skipp
         self._kernel = Kernel(compared)
         super().__init__(content=self._kernel.first)
         self.on_msg(self._asked)
+
+    def settle(self) -> None:
+        """Send what nobody had to wait for; called once it is displayed."""
+        self.opening = self._kernel.opening
 
     def _asked(self, _widget: Any, message: object, _buffers: object) -> None:
         answer = self._kernel.answer(message)

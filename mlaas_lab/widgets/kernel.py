@@ -42,7 +42,8 @@ class Message(BaseModel):
 class Rows(Message):
     """A page of the samples behind a number."""
 
-    which: Which
+    which: Which | None = None
+    """None: those to begin with."""
     offset: int = Field(0, ge=0)
     limit: int = Field(PAGE, ge=1, le=50)
 
@@ -96,8 +97,12 @@ class Kernel:
 
     @cached_property
     def first(self) -> JSON:
-        """All that a page needs to begin with, and the first answers, so that it says something without a kernel."""
-        which, offset, told = self._beginning(), 0, self.compared
+        """All that a page needs to be seen; no record is read for it.
+
+        Raises:
+            UsageError: if the rows to begin with are named by words that are unknown.
+        """
+        told = self.compared
         named = self.behind.choices
         return {
             "title": text(told.title),
@@ -107,9 +112,13 @@ class Kernel:
             "choices": {f: [text(name, NAME) for name in named.named(f)] for f in FIELDS},
             "only": [[str(only), WORDS[only]] for only in self._offered()],
             "code": self.code(),
-            "asked": bool(told.show),
-            "first": self._rows(Rows(kind="rows", id=0, which=which, offset=offset, limit=PAGE // 2)),
+            "asked": bool(told.show and self.beginning),
         }
+
+    @cached_property
+    def opening(self) -> JSON:
+        """The first answers, so that a page says something of them without a kernel too."""
+        return self._rows(Rows(kind="rows", id=0, limit=PAGE // 2))
 
     def answer(self, message: object) -> dict[str, JSON] | None:
         """What to send back; None for what is no message of ours."""
@@ -148,7 +157,7 @@ class Kernel:
                 raise UsageError(f"nothing answers {message.kind!r}.")
 
     def _rows(self, message: Rows) -> dict[str, JSON]:
-        which = self.behind.choices.check(message.which)
+        which = self.beginning if message.which is None else self.behind.choices.check(message.which)
         picked = self.behind.pick(which)
         # A page beyond the end is the last one: what is behind a page may have become less.
         offset = min(message.offset, max(0, (len(picked) - 1) // message.limit * message.limit))
@@ -217,7 +226,13 @@ class Kernel:
     def _stem(self) -> str:
         return f"compare {self.compared.title}"[:50]
 
-    def _beginning(self) -> Which:
+    @cached_property
+    def beginning(self) -> Which:
+        """The rows that were asked for, else disagreements, else all.
+
+        Raises:
+            UsageError: if they are named by words that are unknown.
+        """
         if self.compared.show:
             return asked(self.compared.show, self.behind.choices)
         apart = Which()

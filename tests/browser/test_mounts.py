@@ -12,13 +12,13 @@ from mlaas_lab.widgets import comparison
 from mlaas_lab.widgets.kernel import Compared, Kernel
 
 pytestmark = pytest.mark.browser
-HOST = """async ({ script, style, content }) => {
+HOST = """async ({ script, style, content, opening }) => {
   const sheet = document.createElement("style");
   sheet.textContent = style;
   document.head.append(sheet);
   const module = await import(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
   const heard = new Set();
-  const state = { content, place: {} };
+  const state = { content, opening, place: {} };
   window.sent = [];
   const offered = {
     get: (name) => state[name], set: (name, value) => { state[name] = value; }, save_changes: () => {},
@@ -50,14 +50,16 @@ MANY = """(use) => {
 def content(tmp_path):
     frame = frame_of(tmp_path / "r.parquet", duel(usd="0.001"))
     views = [board(*summarize(frame)), *panels.draw(frame, without=("board", "outputs"))]
-    return Kernel(Compared(title="bad against good", frame=frame, views=views, words=["compare", "x"])).first
+    kernel = Kernel(Compared(title="bad against good", frame=frame, views=views, words=["compare", "x"]))
+    return kernel.first, kernel.opening
 
 
 def host(page, content, change=lambda script: script):
     page.goto("about:blank")
     folder = comparison.FOLDER
     given = {"script": change((folder / "comparison.js").read_text()), "style": (folder / "comparison.css").read_text()}
-    page.evaluate(HOST, {**given, "content": json.loads(json.dumps(content))})
+    first, opening = json.loads(json.dumps(content))
+    page.evaluate(HOST, {**given, "content": first, "opening": opening})
 
 
 def listeners(page):

@@ -57,7 +57,7 @@ def test_live_view_stands_beside_the_static_one(kernel, tmp_path):
     loaded = "import sys; print([n for n in ('anywidget', 'ipywidgets') if n in sys.modules])"
     _, _, said = run(kernel, f"%load_ext mlaas_lab\nx = %mlaas version\n{loaded}")
     assert said == "[]\n", "what needs no widget imports none"
-    (still, live), comms, _ = run(kernel, "%mlaas compare r.parquet")
+    (live, still), comms, _ = run(kernel, "%mlaas compare r.parquet")
     assert still["text/html"].startswith('<div class="mlaas-still">')
     assert "good is better than bad" in still["text/plain"]
     assert WIDGET not in still

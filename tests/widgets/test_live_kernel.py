@@ -66,7 +66,7 @@ def test_pages_follow_each_other(live):
 @pytest.mark.parametrize(
     "message",
     [
-        {"kind": "rows", "id": 1},
+        {"kind": "rows", "id": 1, "which": 3},
         {"kind": "rows", "id": 1, "which": {"target": 9}},
         {"kind": "rows", "id": 1, "which": {"a": 1}},
         {"kind": "rows", "id": 1, "which": {"only": "__class__"}},
@@ -135,7 +135,7 @@ def test_size_of_what_a_notebook_keeps_does_not_depend_on_the_records(tmp_path):
     few, many = (
         kernel(frame_of(tmp_path / f"{n}.parquet", duel(n=n, right=n // 2, usd="0.001")), tmp_path) for n in (40, 800)
     )
-    sizes = [len(json.dumps(live.first)) for live in (few, many)]
+    sizes = [len(json.dumps([live.first, live.opening])) for live in (few, many)]
     assert sizes[1] < 1.5 * sizes[0] < 60_000
 
 
@@ -148,12 +148,9 @@ def test_hostile_text_reaches_the_page_as_text(tmp_path, words):
     several.append(record(words[1], 99, "", words[2], error=words[3]))
     frame = frame_of(tmp_path / "r.parquet", several)
     live = kernel(frame.with_columns(group=pl.Series([words[i % len(words)] for i in range(len(frame))])), tmp_path)
-    answers = [
-        live.first,
-        rows(live, limit=50),
-        live.answer({"kind": "whole", "id": 1, "which": {"target": 0}, "sample": 0}),
-    ]
-    assert len(answers[1]["cards"]) == len(words) + 1
+    page, whole = rows(live, limit=50), live.answer({"kind": "whole", "id": 1, "which": {"target": 0}, "sample": 0})
+    assert len(page["cards"]) == len(words) + 1
+    answers = [live.first, live.opening, page, whole]
     for text in texts(json.loads(json.dumps(answers))):
         assert not HIDDEN.search(text), text
 
@@ -216,7 +213,7 @@ def test_code_gives_the_same_rows_again(live, tmp_path):
     again = Kernel(
         Compared(title="", frame=live.compared.frame, views=[], words=[], show=words[words.index("--show") + 1])
     )
-    assert again.first["first"]["which"] == answer["which"]
+    assert again.opening["which"] == answer["which"]
     assert again.first["asked"]
 
 
@@ -243,5 +240,5 @@ def test_link_names_the_run_and_no_password(tmp_path):
 def test_one_target_without_a_score_can_be_looked_at(tmp_path):
     file = file_of(tmp_path / "r.parquet", [record("a", i, "", "yes", error="timeout") for i in range(3)])
     live = kernel(pl.read_parquet(file), tmp_path)
-    assert live.first["first"]["which"]["only"] == "all"
-    assert len(live.first["first"]["cards"]) == 3
+    assert live.opening["which"]["only"] == "all"
+    assert len(live.opening["cards"]) == 3
