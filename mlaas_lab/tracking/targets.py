@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from mlaas_lab.records import metrics_of
 from mlaas_lab.schema import JSON
 from mlaas_lab.stats.intervals import Floats, Limits, quantile_limits
 from mlaas_lab.stats.student import t_quantile
@@ -21,11 +22,8 @@ from mlaas_lab.tracking.params import metric_name, redacted, short
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 MICRO = 1_000_000
 """Micro-dollars in a dollar: every call costs a whole number of them, so sums are exact."""
-COLUMNS = (
-    *("target", "target_index", "provider", "region", "emulated", "model", "error", "cached_at"),
-    *("latency_s", "ttft_s", "tokens_per_s", "cost_usd", "input_tokens", "output_tokens"),
-)
-"""What is read."""
+WORDS = ("provider", "region", "model")
+NUMBERS = ("latency_s", "ttft_s", "tokens_per_s", "cost_usd", "input_tokens", "output_tokens")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,19 +47,51 @@ def targets(records: Path, lines: Sequence[Mapping[str, JSON]]) -> list[TargetRu
     """
     scan = pl.scan_parquet(records)
     present = scan.collect_schema().names()
-    frame = scan.select([name for name in COLUMNS if name in present]).collect()
-    parts = frame.group_by("target", maintain_order=True)
-    return [_target(place, str(key[0]), part, lines) for place, (key, part) in enumerate(parts)]
+    facts = scan.group_by("target", maintain_order=True).agg(_facts(present)).collect()
+    # One target after the other, numbers alone: the texts of ten million records need not fit.
+    return [
+        _target(place, row, scan.filter(pl.col("target") == row["target"]).select(_numbers(present)).collect(), lines)
+        for place, row in enumerate(facts.iter_rows(named=True))
+    ]
 
 
-def _target(place: int, name: str, part: pl.DataFrame, lines: Sequence[Mapping[str, JSON]]) -> TargetRun:
-    index = part["target_index"][0] if "target_index" in part.columns else None
-    quality = dict(_quality([line for line in lines if line["target"] == name]))
+def _facts(present: Sequence[str]) -> list[pl.Expr]:
+    found = [pl.col(name).drop_nulls().unique().sort() for name in WORDS if name in present]
+    if "emulated" in present:
+        found.append(pl.col("emulated").any())
+    return [*found, pl.col("target_index").first()] if "target_index" in present else found
+
+
+def _numbers(present: Sequence[str]) -> list[pl.Expr]:
+    """What is known in numbers; `failed` and `kept` of each call."""
+    found = [pl.col(name).cast(pl.Float64).fill_nan(None) for name in NUMBERS if name in present]
+    kept = pl.col("cached_at").is_not_null() if "cached_at" in present else pl.lit(value=False)
+    return [*found, pl.col("error").is_not_null().alias("failed"), kept.alias("kept"), *_judges(present)]
+
+
+def _judges(present: Sequence[str]) -> list[pl.Expr]:
+    """What judges cost for each row, null where nothing is known of it, and how many of their scores have no price."""
+    judges = [name for name in metrics_of(present) if f"{name}_cost_usd" in present]
+    if not judges:
+        return []
+    paid = [pl.col(f"{name}_cost_usd") for name in judges]
+    judged = [pl.col("error").is_null() & (pl.col(f"{name}_status") != "not_applicable") for name in judges]
+    unpriced = [was & cost.is_null() for was, cost in zip(judged, paid, strict=True)]
+    known = pl.any_horizontal([cost.is_not_null() for cost in paid])
+    return [
+        pl.when(known).then(pl.sum_horizontal(paid)).alias("judge_usd"),
+        pl.sum_horizontal(unpriced).alias("judge_unpriced"),
+    ]
+
+
+def _target(place: int, row: Mapping[str, Any], part: pl.DataFrame, lines: Sequence[Mapping[str, JSON]]) -> TargetRun:
+    quality = dict(_quality([line for line in lines if line["target"] == row["target"]]))
     numbers = {**quality, **_calls(part), **_times(part), **_money(part)}
+    words = {key: short(redacted(", ".join(row.get(key) or ()))) for key in WORDS}
     return TargetRun(
-        index=place if index is None else int(index),
-        name=short(redacted(name)),
-        facts={**{key: _words(part, key) for key in ("provider", "region", "model")}, "emulated": _emulated(part)},
+        index=int(row.get("target_index", place)),
+        name=short(redacted(str(row["target"]))),
+        facts={**words, "emulated": "true" if row.get("emulated") else ""},
         metrics={key: float(value) for key, value in numbers.items() if _known(value)},
     )
 
@@ -76,7 +106,7 @@ def _quality(lines: Sequence[Mapping[str, JSON]]) -> Iterator[tuple[str, Any]]:
 
 
 def _calls(part: pl.DataFrame) -> dict[str, Any]:
-    errors = len(part) - part["error"].null_count()
+    errors = int(part["failed"].sum())
     counted = {name: _total(part, name) for name in ("input_tokens", "output_tokens")}
     return {"calls": len(part), "answers": len(part) - errors, "errors": errors, **counted}
 
@@ -96,9 +126,9 @@ def _times(part: pl.DataFrame) -> dict[str, Any]:
 
 def _money(part: pl.DataFrame) -> dict[str, Any]:
     """Cost per 1,000 answers, and what was spent, unless an answer has no price; cached ones were paid for earlier."""
-    answers = part.filter(pl.col("error").is_null())
+    answers = part.filter(~pl.col("failed"))
     prices = _values(answers, "cost_usd")
-    now = answers.filter(pl.col("cached_at").is_null()) if "cached_at" in answers.columns else answers
+    now = answers.filter(~pl.col("kept"))
     paid = _values(now, "cost_usd")
     low, high = _limits(1000 * prices)
     return {
@@ -108,6 +138,8 @@ def _money(part: pl.DataFrame) -> dict[str, Any]:
         "usd_per_1000_n": len(prices) or None,
         "usd_spent": _sum(paid) if len(paid) == len(now) and len(answers) else None,
         "unpriced": len(now) - len(paid),
+        "judge_usd": _sum(judged) if len(judged := _values(part, "judge_usd")) else None,
+        "judge_unpriced": part["judge_unpriced"].sum() if "judge_unpriced" in part.columns else None,
     }
 
 
@@ -128,26 +160,15 @@ def _values(part: pl.DataFrame, column: str) -> Floats:
     """What is known of a column (n,)."""
     if column not in part.columns:
         return np.empty(0)
-    return part[column].cast(pl.Float64).fill_nan(None).drop_nulls().to_numpy()
+    return part[column].drop_nulls().to_numpy()
 
 
 def _total(part: pl.DataFrame, column: str) -> int | None:
     """Over all answers, if each was counted."""
-    answers = part.filter(pl.col("error").is_null())
+    answers = part.filter(~pl.col("failed"))
     if column not in part.columns or not len(answers) or answers[column].null_count():
         return None
     return int(answers[column].sum())
-
-
-def _words(part: pl.DataFrame, column: str) -> str:
-    if column not in part.columns:
-        return ""
-    return short(redacted(", ".join(part[column].drop_nulls().unique().sort().to_list())))
-
-
-def _emulated(part: pl.DataFrame) -> str:
-    """`true` where a loopback emulator answered; empty where nobody said so."""
-    return "true" if "emulated" in part.columns and part["emulated"].any() else ""
 
 
 def _known(value: Any) -> bool:

@@ -4,18 +4,21 @@ import hashlib
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 from faults.proxy import Sick
-from made_evaluation import TARGETS, answered, fill, several
+from made_evaluation import METRICS, TARGETS, answered, fill, several
 
 from mlaas_lab import records, tracking
 from mlaas_lab.errors import TrackingError
+from mlaas_lab.evaluation.bills import bills
 from mlaas_lab.panels.cost import spending
 from mlaas_lab.panels.latency import latencies
 from mlaas_lab.schema import JobState
 from mlaas_lab.tracking import children
 from mlaas_lab.tracking.delivery import Delivery
 from mlaas_lab.tracking.server import connect
+from mlaas_lab.tracking.targets import targets
 
 
 @pytest.fixture
@@ -59,6 +62,9 @@ def test_each_target_has_a_run_with_the_numbers_of_the_panels(job, local):
         assert said["usd_per_1000"] == pytest.approx(spent.usd_per_1000, rel=1e-12)
         assert said["usd_per_1000_ci_low"] == pytest.approx(spent.ci_low, rel=1e-9)
         assert said["usd_spent"] == spent.usd
+        bill = next(one for one in bills(frame) if one.target == name)
+        assert said["judge_usd"] == pytest.approx(bill.judge_usd)
+        assert said["judge_unpriced"] == bill.n_judged_unknown
         assert (said["input_tokens"], said["output_tokens"]) == (spent.input_tokens, spent.output_tokens)
     assert "CANARY" not in str([run.to_dictionary() for run in runs])
 
@@ -75,6 +81,20 @@ def test_the_evaluation_keeps_verdicts_and_the_digest_of_its_records(job, bare):
     assert run.data.tags["mlaas.records_sha256"] == hashlib.sha256(folder.records.read_bytes()).hexdigest()
     kept = json.loads(Path(client.download_artifacts(run_id, "verdicts.json")).read_text())
     assert kept["verdicts"] == verdicts
+
+
+def test_what_nobody_knows_is_left_out(tmp_path):
+    """Records without prices, times or judges, and judges without a price."""
+    path = records.write(tmp_path / "r.parquet", several(), metrics=METRICS, run_id="x")
+    frame = records.read(path)
+    frame.select("target", "error", "sample_id", "repeat").write_parquet(path)
+    assert [one.metrics for one in targets(path, [])] == [
+        {"calls": 8, "answers": 8, "errors": 0, "unpriced": 8},
+        {"calls": 8, "answers": 6, "errors": 2, "unpriced": 6},
+    ]
+    frame.with_columns(tone_cost_usd=pl.lit(None, pl.Float64)).write_parquet(path)
+    judged = targets(path, [])[0].metrics
+    assert (judged.get("judge_usd"), judged["judge_unpriced"]) == (None, 8)
 
 
 def delivered_in_spite_of(proxy, folder, settings, *, tries=60):

@@ -91,21 +91,22 @@ class TestFetched:
         (place,) = (local.data_dir / "mlartifacts").rglob("records.parquet")
         return place
 
-    def test_is_kept_and_not_fetched_again(self, logged, local):
-        path = tracking.records(logged.run_id, local)
-        self.stored(local).unlink()
-        assert tracking.records(logged.run_id, local) == path
-
-    def test_a_damaged_copy_is_fetched_again(self, logged, local):
+    def test_is_kept_and_a_damaged_copy_is_fetched_again(self, logged, local):
         path = tracking.records(logged.run_id, local)
         whole = path.read_bytes()
         path.write_bytes(whole[:-1])
         assert tracking.records(logged.run_id, local).read_bytes() == whole
+        away = local.model_copy(update={"tracking_uri": "http://127.0.0.1:9"})
+        assert tracking.records(logged.run_id, away) == path
+        self.stored(local).unlink()
+        assert tracking.records(logged.run_id, local) == path, "it is there: nothing is fetched"
         path.write_bytes(whole[:-1])
         with pytest.raises(TrackingError, match="cannot be reached"):
-            tracking.records(logged.run_id, local.model_copy(update={"tracking_uri": "http://127.0.0.1:9"}))
+            tracking.records(logged.run_id, away)
 
-    def test_what_is_not_what_was_logged_is_refused(self, logged, local):
+    def test_one_targets_run_and_what_is_not_what_was_logged_are_refused(self, logged, local):
+        with pytest.raises(UsageError, match=rf"one target \(bad/two\) of evaluation {logged.run_id}"):
+            tracking.records(logged.children["1"], local)
         place = self.stored(local)
         place.write_bytes(place.read_bytes() + b" ")
         with pytest.raises(TrackingError, match="is not what was logged: SHA-256"):
@@ -120,10 +121,6 @@ class TestFetched:
         assert after != before
         assert after.read_bytes() == Path(folder.records).read_bytes()
 
-    def test_one_target_names_its_evaluation(self, logged, local):
-        with pytest.raises(UsageError, match=rf"one target \(bad/two\) of evaluation {logged.run_id}"):
-            tracking.records(logged.children["1"], local)
-
 
 @pytest.mark.parametrize(("run_id", "says"), [("0" * 32, "no run"), ("1" * 32, "cannot be reached")])
 def test_compare_says_in_one_line_why_not(elsewhere, server, run_id, says):
@@ -137,7 +134,7 @@ def test_a_cancelled_evaluation_says_so_there_too(job, server, elsewhere, local)
     lab = elsewhere(server.url)
     folder = fill(job("cancelled"))
     folder.outcome.unlink()
-    done = Delivery(folder, lab.settings).finish(JobState.CANCELLED)
+    done = Delivery(folder, lab.settings, timeout_s=30).finish(JobState.CANCELLED)
     notes = json.loads(compared(lab, done.run_id))["notes"]
     assert notes == [f"{done.run_id} is cancelled: its 16 records so far are compared."]
     assert connect(lab.settings).get_run(done.run_id).info.status == "KILLED"

@@ -22,7 +22,7 @@ def test_a_version_for_new_words_only(job, remote):
     texts = {"faithfulness?judge=a/b": "Say {{answer}}.", "variant": "Be brief."}
     for name, more in (("p1", {}), ("p2", {"variant": "Be very brief."})):
         folder = evaluated(job, name, **{**texts, **more})
-        done = Delivery(folder, settings).finish(JobState.SUCCEEDED)
+        done = Delivery(folder, settings, timeout_s=30).finish(JobState.SUCCEEDED)
         assert done.parked == ()
     client = connect(settings)
     judge = client.get_prompt_version_by_alias("mlaas.faithfulness_judge_a_b", "latest")
@@ -43,9 +43,7 @@ def test_without_a_registry_the_run_has_them_as_a_file(job, remote, proxy):
         if "registered-models" in path or "model-versions" in path
         else None
     )
-    done = Delivery(evaluated(job, "noregistry", a="b"), remote.model_copy(update={"traces": 0})).finish(
-        JobState.SUCCEEDED
-    )
+    done = Delivery(evaluated(job, "noregistry", a="b"), remote, timeout_s=30).finish(JobState.SUCCEEDED)
     assert [one.what for one in done.parked] == ["prompts"]
     assert tracking.run_info(done.run_id, remote).status == "FINISHED"
     assert "prompts.json" in {file.path for file in connect(remote).list_artifacts(done.run_id)}

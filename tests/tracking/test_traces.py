@@ -16,7 +16,7 @@ from mlaas_lab.tracking.server import connect
 
 def ended(folder, settings):
     """All of it sent, traces too."""
-    delivery = Delivery(folder, settings)
+    delivery = Delivery(folder, settings, timeout_s=30)
     delivery.finish(JobState.SUCCEEDED)
     return delivery.illustrate()
 
