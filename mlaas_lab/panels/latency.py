@@ -1,5 +1,6 @@
 """How long each target took, with the number of requests behind every percentile and the interval it lies in."""
 
+import itertools
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from mlaas_lab.view.formats import count, number, seconds
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 TIMES = ("latency_s", "ttft_s", "tokens_per_s")
+WHERE = ("target", "provider", "region", "emulated")
+MANY = 1_000
+"""Stretches of rows from which on a table is put in order first."""
 STAIRS = 200
 """Of a curve; more is not seen."""
 OURS = "ours"
@@ -114,34 +118,51 @@ def _parts(frame: pl.DataFrame | pl.LazyFrame) -> list[Part]:
     """What each target did in each place, in one pass: counts, and times in ascending order."""
     records = frame.lazy()
     columns = set(records.collect_schema().names())
-    where = [
-        pl.col(name) if name in columns else pl.lit(None).alias(name) for name in ("provider", "region", "emulated")
+    keys, starts = _stretches(records, columns)
+    if len(keys) > MANY:
+        first = pl.int_range(pl.len()).min().over([name for name in WHERE if name in columns])
+        records = records.sort(first, maintain_order=True).collect().lazy()
+        keys, starts = _stretches(records, columns)
+    if not keys:
+        return []
+    attempts = pl.col("attempts").cast(pl.Int64) if "attempts" in columns else pl.lit(None, pl.Int64)
+    cached = pl.col("cached_at").is_not_null() if "cached_at" in columns else pl.lit(value=False)
+    times = [
+        pl.col(name).cast(pl.Float64) if name in columns else pl.lit(None, pl.Float64).alias(name) for name in TIMES
     ]
-    attempts = pl.col("attempts") if "attempts" in columns else pl.lit(None, pl.Int32)
-    cached = pl.col("cached_at") if "cached_at" in columns else pl.lit(None, pl.Float64)
-    found = (
-        records.group_by("target", *where, maintain_order=True)
-        .agg(
-            _times("latency_s", columns),
-            _times("ttft_s", columns),
-            _times("tokens_per_s", columns),
-            n_error=pl.col("error").is_not_null().sum(),
-            n_cached=cached.is_not_null().sum(),
-            uncounted=attempts.is_null().sum(),
-            retries=(attempts - 1).clip(lower_bound=0).sum(),
-        )
-        .collect()
-    )
-    rows = found.drop(TIMES).to_dicts()
-    for i, row in enumerate(rows):
-        row.update({name: np.sort(found[name][i].to_numpy()) for name in TIMES})
-    return rows
+    counts = {"n_error": pl.col("error").is_not_null(), "n_cached": cached, "uncounted": attempts.is_null()}
+    retries = (attempts - 1).clip(lower_bound=0).fill_null(0)
+    rows = records.select(*times, retries=retries, **counts).collect(engine="streaming")
+    sums = {name: np.add.reduceat(rows[name].cast(pl.Int64).to_numpy(), starts) for name in (*counts, "retries")}
+    ends = [*starts[1:], len(rows)]
+    parts: dict[tuple[Any, ...], list[int]] = {}
+    for i, key in enumerate(keys):
+        parts.setdefault(key, []).append(i)
+    return [
+        dict(zip(WHERE, key, strict=True))
+        | {name: int(sums[name][own].sum()) for name in sums}
+        | {name: _known(rows[name], [(starts[i], ends[i]) for i in own]) for name in TIMES}
+        for key, own in parts.items()
+    ]
 
 
-def _times(column: str, columns: Collection[str]) -> pl.Expr:
-    if column not in columns:
-        return pl.lit(None, pl.Float64).drop_nulls().implode().first().alias(column)
-    return pl.col(column).cast(pl.Float64).fill_nan(None).drop_nulls()
+def _stretches(records: pl.LazyFrame, columns: Collection[str]) -> tuple[list[tuple[Any, ...]], list[int]]:
+    """Where target and place change from one row to the next: both, and the first row of each stretch.
+
+    A table is written target by target, so there are few; looking rows up by their words would take far longer.
+    """
+    known = [name for name in WHERE if name in columns]
+    ids = pl.sum_horizontal(pl.col(name).rle_id().cast(pl.Int64) for name in known)
+    runs = records.select(ids.rle().struct.field("len").alias("n")).collect()["n"].to_list()
+    starts = [0, *itertools.accumulate(runs)][:-1]
+    first = records.select(pl.col(name).gather(starts) for name in known).collect()
+    return [tuple(row.get(name) for name in WHERE) for row in first.to_dicts()], starts
+
+
+def _known(times: pl.Series, stretches: Sequence[tuple[int, int]]) -> Floats:
+    """What is known of some stretches, in ascending order."""
+    several = [times.slice(start, end - start).fill_nan(None).drop_nulls().to_numpy() for start, end in stretches]
+    return np.sort(np.concatenate(several))
 
 
 def _merged(parts: Sequence[Part], name: str) -> Floats:
