@@ -85,7 +85,9 @@ def narrowed(
         more: columns that are kept as they are, where they exist.
     """
     columns = frame.lazy().collect_schema().names()
-    kept = [pl.col(name) for name in ("group", "run_id", *more) if name in columns]
+    # One run tells nothing apart, and its name is long.
+    runs = ("run_id",) if "run_id" in columns and frame.lazy().select(_differs("run_id")).collect().item() else ()
+    kept = [pl.col(name) for name in ("group", *runs, *more) if name in columns]
     scores = [part for metric, value in values.items() for part in _scored(metric, value)]
     own = keyed(frame).rows
     return (
@@ -93,6 +95,10 @@ def narrowed(
         if kept or scores
         else own
     )
+
+
+def _differs(column: str) -> pl.Expr:
+    return pl.col(column).ne_missing(pl.col(column).first()).any()
 
 
 def _scored(metric: str, value: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
