@@ -6,6 +6,7 @@ from scipy import stats as scipy
 
 from mlaas_lab.stats import clusters, fairness, intervals, paired
 from mlaas_lab.stats.intervals import Moments, mean_limits, quantile_limits
+from mlaas_lab.stats.student import t_quantile
 
 KINDS = {
     "f1": lambda g, n: np.clip(np.round(g.integers(-12, 13, n) / g.integers(12, 30, n), 6) + 0.004, -1, 1),
@@ -86,3 +87,10 @@ def test_moments_of_parts_are_those_of_the_whole(values):
     assert mean_limits(both) == pytest.approx(mean_limits(whole)) or mean_limits(whole) == (None, None)
     assert (both.n, both.low, both.high, both.binary) == (len(whole), whole.min(), whole.max(), both.binary)
     assert both.square == pytest.approx(((whole - whole.mean()) ** 2).sum())
+
+
+@pytest.mark.parametrize("df", [10_000, 123_456.5, 3e6])
+@pytest.mark.parametrize("p", [0.6, 0.975, 0.9995])
+def test_students_quantiles_of_many_degrees_are_scipys(p, df):
+    assert t_quantile(p, df) == pytest.approx(scipy.t.ppf(p, df), rel=1e-12)
+    assert t_quantile(1 - p, df) == pytest.approx(-t_quantile(p, df), rel=1e-12)
