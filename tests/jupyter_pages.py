@@ -91,6 +91,11 @@ class Lab:
         raise AssertionError((self.folder / "lab.log").read_text())
 
     def close(self) -> None:
+        """End the server and its kernels; one that waits for a kernel that is gone is killed."""
         self._server.terminate()
-        self._server.wait()
+        try:
+            self._server.wait(15)
+        except subprocess.TimeoutExpired:
+            self._server.kill()
+            self._server.wait()
         self._log.close()
