@@ -14,7 +14,8 @@ from mlaas_lab.evaluation.sharing import shared
 KEY = ("sample_id", "reference")
 """Samples are the same only if their references are too: two files may both number their rows 1, 2, 3."""
 LARGE = 1_000_000
-"""Rows from which on keys are kept as 64-bit hashes: two of 10 million differ and look alike once in 400,000 tables."""
+"""Rows from which on keys are kept as numbers. Of 10 million that are hashed to 64 bits, two look alike in one of
+400,000 tables."""
 
 
 OK = pl.Enum(["ok"])
@@ -69,7 +70,7 @@ def keyed(frame: pl.DataFrame | pl.LazyFrame) -> Keyed:
     columns = records.collect_schema().names()
     key = key_of(columns)
     large = key and records.select(pl.len()).collect().item() >= LARGE
-    own = [pl.struct(key).hash().alias(key[0])] if large else [pl.col(name) for name in key]
+    own = [_short(records, key)] if large else [pl.col(name) for name in key]
     rows = records.select(*(name for name in ("target", "repeat") if name in columns), *own).collect(engine="streaming")
     return Keyed(rows=rows, grid=grid(rows))
 
@@ -86,7 +87,7 @@ def narrowed(
     """
     columns = frame.lazy().collect_schema().names()
     # One run tells nothing apart, and its name is long.
-    runs = ("run_id",) if "run_id" in columns and frame.lazy().select(_differs("run_id")).collect().item() else ()
+    runs = ("run_id",) if "run_id" in columns and not _one_run(frame.lazy()) else ()
     kept = [pl.col(name) for name in ("group", *runs, *more) if name in columns]
     scores = [part for metric, value in values.items() for part in _scored(metric, value)]
     own = keyed(frame).rows
@@ -97,8 +98,18 @@ def narrowed(
     )
 
 
-def _differs(column: str) -> pl.Expr:
-    return pl.col(column).ne_missing(pl.col(column).first()).any()
+def _one_run(records: pl.LazyFrame) -> bool:
+    run = pl.col("run_id")
+    return not records.select(run.ne_missing(run.first()).any()).collect().item()
+
+
+def _short(records: pl.LazyFrame, key: Sequence[str]) -> pl.Expr:
+    """A number in place of a key: within one run the sample's place in its data, whose ids are unique; else a hash."""
+    named = {"sample_index", "run_id"} <= set(records.collect_schema().names())
+    missing = pl.col("sample_index").null_count()
+    if named and _one_run(records) and not records.select(missing).collect().item():
+        return pl.col("sample_index").alias(key[0])
+    return pl.struct(key).hash().alias(key[0])
 
 
 def _scored(metric: str, value: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
