@@ -505,7 +505,7 @@ class View {
       const busy = setTimeout(() => this.tell("The kernel is busy; it answers after the cell that runs."), BUSY_MS);
       const gone = setTimeout(() => {
         this.root.classList.add("l-alone");
-        this.tell("No answer from the kernel. What this cell showed before stands above; run the cell again to look further.");
+        this.tell("No answer from the kernel. What the notebook keeps is shown beside this; run the cell again to look further.");
       }, GONE_MS);
       this.waiting.set(id, { done, timers: [busy, gone] });
       try {
