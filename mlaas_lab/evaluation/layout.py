@@ -100,14 +100,14 @@ def narrowed(
 
 def _one_run(records: pl.LazyFrame) -> bool:
     run = pl.col("run_id")
-    return not records.select(run.ne_missing(run.first()).any()).collect().item()
+    return records.select(run.n_unique()).collect(engine="streaming").item() < 2
 
 
 def _short(records: pl.LazyFrame, key: Sequence[str]) -> pl.Expr:
     """A number in place of a key: within one run the sample's place in its data, whose ids are unique; else a hash."""
     named = {"sample_index", "run_id"} <= set(records.collect_schema().names())
     missing = pl.col("sample_index").null_count()
-    if named and _one_run(records) and not records.select(missing).collect().item():
+    if named and _one_run(records) and not records.select(missing).collect(engine="streaming").item():
         return pl.col("sample_index").alias(key[0])
     return pl.struct(key).hash().alias(key[0])
 

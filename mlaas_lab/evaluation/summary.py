@@ -87,6 +87,8 @@ def summarize(
     # Two runs of one target are two targets, which the keys do not know.
     whole = own.grid if records["target"].equals(own.rows["target"]) else grid(records)
     groups = None if grouped is False else _groups(records, grouped, whole)
+    # Words are most of a large table's memory, and these were read.
+    records = records.drop("group", strict=False)
     targets = whole.targets if whole else records["target"].unique(maintain_order=True).to_list()
     summary: list[Summary] = []
     comparisons: list[Comparison] = []

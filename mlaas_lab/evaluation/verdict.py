@@ -7,7 +7,6 @@ knows arrays of scores, no records and no targets' nature.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 from mlaas_lab.schema import Decision, Verdict
 from mlaas_lab.stats import clusters
@@ -40,7 +39,7 @@ class Comparison:
     together: Measured | None = None
     """Both targets' answers, where the metric's number is made of all of them; None where it is the mean of scores."""
 
-    @cached_property
+    @property
     def differences(self) -> Floats:
         """What b has more than a (n,)."""
         return self.scores_b - self.scores_a

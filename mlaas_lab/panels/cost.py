@@ -67,7 +67,7 @@ def spending(frame: pl.DataFrame | pl.LazyFrame) -> list[Spent]:
     calls = records.select(
         "target", _paid=paid, _new=pl.when(now).then(paid), _n=answered, _now=answered & now, **tokens, **said
     )
-    found = calls.group_by("target", maintain_order=True).agg(*_sums(tokens, said)).collect()
+    found = calls.group_by("target", maintain_order=True).agg(*_sums(tokens, said)).collect(engine="streaming")
     return [_of(row) for row in found.to_dicts()]
 
 
