@@ -18,7 +18,7 @@ from mlaas_lab.lab import Lab
 from mlaas_lab.schema import JSON, Job
 from mlaas_lab.spec import Arg, Refers, Spec
 from mlaas_lab.view import Shown, View
-from mlaas_lab.widgets.links import links
+from mlaas_lab.widgets.links import links, run_link
 
 if TYPE_CHECKING:
     import polars as pl
@@ -168,7 +168,8 @@ def _run(args: Compare, lab: Lab) -> Comparison:
     made.show = f"only={ONLY[args.show]}" if args.show in ONLY else args.show
     made.samples = args.samples
     made.words = _again(args)
-    made.links = links({job.id: job for several in jobs for job in several}.values())
+    fetched = [run_link(one.run_id, lab.settings) for one in sources if one.run_id and one.job is None]
+    made.links = (*links({job.id: job for several in jobs for job in several}.values()), *sum(fetched, ()))
     if args.html is not None:
         _write(args, made, [(s, j, len(f)) for s, j, f in zip(sources, jobs, frames, strict=True)], lab)
     return made

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit, urlunsplit
 
 from mlaas_lab.schema import Job
+from mlaas_lab.settings import Settings
 from mlaas_lab.store.folder import JobFolder, read_json
 
 
@@ -15,6 +16,13 @@ def links(jobs: Iterable[Job]) -> tuple[tuple[str, str], ...]:
     runs = [(job, _base(job)) for job in jobs if job.run_id]
     found = [(job, base) for job, base in runs if base.startswith(("http://", "https://"))]
     return tuple((_words(job, alone=len(found) == 1), _place(base, str(job.run_id))) for job, base in found)
+
+
+def run_link(run_id: str, settings: Settings) -> tuple[tuple[str, str], ...]:
+    """The same for a run whose job this machine does not know: it came from the server of `settings`."""
+    base = settings.mlflow_ui_url or settings.mlflow_uri
+    known = base.startswith(("http://", "https://"))
+    return ((f"MLflow run {run_id[:8]}", _place(base, run_id)),) if known else ()
 
 
 def _base(job: Job) -> str:

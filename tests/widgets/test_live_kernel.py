@@ -14,9 +14,10 @@ from mlaas_lab import panels
 from mlaas_lab.evaluation.summary import summarize, told_apart
 from mlaas_lab.magics import words_of
 from mlaas_lab.panels.board import board
+from mlaas_lab.settings import Settings
 from mlaas_lab.view.markup import HIDDEN
 from mlaas_lab.widgets.kernel import Compared, Kernel
-from mlaas_lab.widgets.links import links
+from mlaas_lab.widgets.links import links, run_link
 
 
 def kernel(frame, folder, **more):
@@ -235,6 +236,7 @@ def test_link_names_the_run_and_no_password(tmp_path):
     ]:
         (tmp_path / "job.json").write_text(json.dumps({"settings": {"tracking_uri": uri}}))
         assert [url for _, url in links([Row])] == ([place] if place else [])
+        assert [url for _, url in run_link("0af", Settings(tracking_uri=uri))] == ([place] if place else [])
 
 
 def test_one_target_without_a_score_can_be_looked_at(tmp_path):
