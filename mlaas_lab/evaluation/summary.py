@@ -103,6 +103,7 @@ def summarize(
         lines = [_summary(target, metric, scores, missing.get(target, 0)) for target in targets]
         summary += [replace(line, spread=spread.get(line.target)) for line in lines]
         comparisons += [_comparison(a, b, metric, scores) for a, b in combinations(targets, 2)]
+        records = records.drop(metric, f"{metric}_status")
     return summary, stopping.verdicts(records, comparisons, seed=seed, margin=margin)
 
 

@@ -3,7 +3,9 @@
     python tests/benchmarks/panels.py [--rows 100000 1000000 10000000] [--groups 5] [--keep FOLDER]
 
 A child process makes each table as an evaluation writes it: 4 targets, two metrics, prompts, answers, timelines, costs.
-Another scans the file and computes every panel; its peak memory is that of the whole process, imports included. The bootstrap of 5,000 pairs is timed beside it. Exit code 1 if a promise breaks.
+Another scans the file and computes every panel; its peak memory is that of the whole process, imports included. CPU is
+over all cores, and says the same on a busy machine. The bootstrap of 5,000 pairs is timed beside it. Exit code 1 if a
+promise breaks.
 """
 
 import argparse
