@@ -11,10 +11,10 @@ PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-c
 MADE_FROM := pyproject.toml .ci/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo compare test test-long test-ray matrix conformance check lab bench clean
+.PHONY: help demo compare test test-long test-ray matrix conformance bench-peers test-peers test-browser check lab bench clean
 
 help:  ## Show this
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
 demo: $(VENV)/.demo  ## Fine-tune, serve, compare and log, for real, in the quickstart notebook
 	@$(BIN)/python notebooks/execute.py notebooks/01_quickstart.ipynb --to build
@@ -39,6 +39,18 @@ conformance: $(VENV)/.dev  ## Compare every adapter with its vendor's official S
 	@$(BIN)/python -m pytest tests/conformance/test_sdks.py tests/conformance/test_specs.py -m conformance $(ARGS)
 	@$(BIN)/python tests/readme.py
 
+bench-peers: $(VENV)/.dev  ## Compare the speed of an evaluation with Inspect AI and MLflow, side by side
+	@PIP_ARGS='$(PIP_ARGS)' $(BIN)/python tests/peers_environments.py inspect_ai mlflow
+	@$(BIN)/python tests/benchmarks/peers.py $(ARGS)
+
+test-peers: $(VENV)/.dev  ## Compare the bridges with the tools they lead to
+	@PIP_ARGS='$(PIP_ARGS)' $(BIN)/python tests/peers_environments.py
+	@$(BIN)/python -m pytest tests/evaluation/test_peer_tools.py -m peers $(ARGS)
+
+test-browser: $(VENV)/.dev  ## Use the live comparison in a real browser, by keyboard; needs chromium
+	@test -d .venv-browser/playwright || $(PIP) --target .venv-browser playwright
+	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
+
 check: $(VENV)/.dev  ## Lint, types, layers
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -52,7 +64,7 @@ bench: $(VENV)/.dev  ## Print the benchmark tables
 	@for name in kernel store inference providers evaluation tracking simulation; do echo; echo "== $$name"; $(BIN)/python tests/benchmarks/$$name.py || exit 1; done
 
 clean:  ## Remove what was made here; jobs and models in your home stay
-	rm -rf $(VENV) $(RAY) .venv-sdks build dist .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(RAY) .venv-sdks .venv-peers .venv-browser build dist .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find mlaas_lab tests -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:
