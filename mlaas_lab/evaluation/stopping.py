@@ -65,7 +65,7 @@ def planned(
     other = "Choose another metric, or leave --until-decided out."
     if targets < 2:
         raise UsageError("--until-decided compares targets, and there is one.", next="Name two or more --targets.")
-    if metric.score is None or getattr(metric, "aggregate", None) is not None:
+    if metric.score is None or metric.aggregate is not None:
         raise UsageError(f"--until-decided: {short} is known only when all answers are there.", next=other)
     if metric.higher_is_better is None:
         raise UsageError(f"--until-decided: nothing says which way is better by {short}.", next=other)
@@ -137,7 +137,7 @@ def _verdict(comparison: Comparison, rule: Rule, asked: int, *, after: str) -> V
     )
     if not n:
         return replace(none, reason="no sample has a score from both")
-    if getattr(comparison, "together", None) is not None:
+    if comparison.together is not None:
         return replace(none, reason="it is made of all answers together, and looks take each for itself")
     look = looked(comparison, rule, asked)
     low, high = _limits(comparison, look)
