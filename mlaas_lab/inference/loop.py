@@ -31,8 +31,10 @@ def on_loop(
         raise RuntimeError("on_loop was called from its own loop, which would wait for itself")
     future = asyncio.run_coroutine_threadsafe(work, loop)
     try:
-        while meanwhile is not None and not wait([future], timeout=every_s).done:
-            meanwhile()
+        # In turns, without anything to do as well: a signal that another thread took is seen at the next one only.
+        while not wait([future], timeout=every_s).done:
+            if meanwhile is not None:
+                meanwhile()
         return future.result()
     finally:
         # Of what has ended, this changes nothing.

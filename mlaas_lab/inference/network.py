@@ -6,10 +6,10 @@ kept. A target that is not said to be private is never followed to a private add
 
 import asyncio
 import ipaddress
+import os
 import socket
 import ssl
 from contextvars import ContextVar
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -95,15 +95,13 @@ async def authorities() -> ssl.SSLContext | bool:
     if bundle is None:
         return True
     try:
-        return await asyncio.to_thread(_trust, Path(bundle))
+        key = bundle, os.stat(bundle).st_mtime_ns
+        if key not in _read:
+            _read[key] = await asyncio.to_thread(ssl.create_default_context, cafile=bundle)
+        return _read[key]
     except (OSError, ssl.SSLError) as error:
         raise UsageError(f"the certificates in {bundle} cannot be read: {error}.", next="Mend SSL_CERT_FILE.") from None
 
 
-def _trust(bundle: Path) -> ssl.SSLContext:
-    return _read(bundle, bundle.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=1)
-def _read(bundle: Path, changed_ns: int) -> ssl.SSLContext:  # noqa: ARG001 - a changed file is another one
-    return ssl.create_default_context(cafile=bundle)
+_read: dict[tuple[str, int], ssl.SSLContext] = {}
+"""By path and when it changed, so that a changed bundle is another one."""

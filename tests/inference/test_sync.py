@@ -127,6 +127,20 @@ def test_an_interrupt_returns_at_once_and_cancels(settings, meanwhile):
         assert server.in_flight == 0
 
 
+def test_an_interrupt_that_another_thread_took_is_seen():
+    """The system may give a signal to any thread; one that waits without a limit would never hear of it."""
+
+    def interrupt():
+        time.sleep(0.2)
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        on_loop(asyncio.sleep(30))
+    assert time.monotonic() - started < 15
+
+
 def test_a_process_that_used_it_ends():
     """The loop's thread holds nobody up, and nothing complains at the end."""
     script = (
