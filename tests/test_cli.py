@@ -23,12 +23,12 @@ def mlaas(*words, **options):
     [
         (["evaluate-typo"], 2, "mlaas: unknown command 'evaluate-typo'."),
         (["finetun"], 2, "mlaas: unknown command 'finetun'. Did you mean 'finetune'?"),
-        (["data"], 2, "mlaas: 'data' needs another word. Known: data check."),
+        (["data"], 2, "mlaas: 'data' needs another word. Known: data check, data import."),
         (["jobs", "--stat", "x"], 2, "mlaas: unknown option '--stat'. Did you mean '--state'?"),
         (["wait", "nope"], 2, "mlaas: no job 'nope'."),
         (["toy", "--end", "data"], 1, "rows.jsonl:3: no messages."),
         (["toy", "--wait", "--detach"], 2, "mlaas: --wait and --detach say the opposite."),
-        (["--set", "threds=2", "jobs"], 2, "mlaas: unknown setting 'threds' in flag. Did you mean 'threads'?"),
+        (["--set", "threds=2", "jobs"], 2, "mlaas: unknown setting 'threds' in flag. Did you mean 'threads' or 'traces'?"),
         (["data", "check", "absent.jsonl"], 1, "absent.jsonl"),
     ],
 )
