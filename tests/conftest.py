@@ -1,6 +1,7 @@
 """Every test has a home of its own: no file, key or job of the user is seen or touched."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -36,6 +37,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell starts what runs in its background with interrupts ignored, and so would every process of a test.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.option.passed:
         config.pluginmanager.register(Passed(config.option.passed, config.rootpath))
 
