@@ -28,7 +28,11 @@ def mlaas(*words, **options):
         (["wait", "nope"], 2, "mlaas: no job 'nope'."),
         (["toy", "--end", "data"], 1, "rows.jsonl:3: no messages."),
         (["toy", "--wait", "--detach"], 2, "mlaas: --wait and --detach say the opposite."),
-        (["--set", "threds=2", "jobs"], 2, "mlaas: unknown setting 'threds' in flag. Did you mean 'threads' or 'traces'?"),
+        (
+            ["--set", "threds=2", "jobs"],
+            2,
+            "mlaas: unknown setting 'threds' in flag. Did you mean 'threads' or 'traces'?",
+        ),
         (["data", "check", "absent.jsonl"], 1, "absent.jsonl"),
     ],
 )

@@ -191,6 +191,7 @@ for thread in threading.enumerate():
 """
 
 
+@pytest.mark.long
 def test_large_cards_of_many_jobs_share_one_pace(page):
     paced = page.run(CARDS.format(sabotage="fronts.EVERY_S = 0.1"))
     print(f"\n4 large cards: {paced}")

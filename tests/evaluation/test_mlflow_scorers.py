@@ -185,11 +185,11 @@ def evaluated(database, monkeypatch):
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     import mlflow
 
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{database}")
+    # By the environment: what `set_tracking_uri` says stays, and wins over it in every later test.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
     mlflow.set_experiment("bridge")
     yield lambda data, *scorers: mlflow.genai.evaluate(data=data, scorers=[ml.scorer(name) for name in scorers])
-    mlflow.set_tracking_uri(before)
+    mlflow.set_experiment("Default")
 
 
 def test_a_metric_of_ours_in_mlflows_evaluation(evaluated):
