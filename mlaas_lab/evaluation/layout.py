@@ -99,8 +99,8 @@ def narrowed(
 
 
 def _one_run(records: pl.LazyFrame) -> bool:
-    run = pl.col("run_id")
-    return records.select(run.n_unique()).collect(engine="streaming").item() < 2
+    runs: int = records.select(pl.col("run_id").n_unique()).collect(engine="streaming").item()
+    return runs < 2
 
 
 def _short(records: pl.LazyFrame, key: Sequence[str]) -> pl.Expr:
