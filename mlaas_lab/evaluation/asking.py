@@ -19,14 +19,13 @@ from mlaas_lab.evaluation.budget import Budget
 from mlaas_lab.evaluation.metering import Meter
 from mlaas_lab.evaluation.plan import Plan, Unit
 from mlaas_lab.evaluation.recording import answered, failed
+from mlaas_lab.evaluation.side_by_side import side_by_side
 from mlaas_lab.inference import Client, Route
 from mlaas_lab.pricing import cost
 from mlaas_lab.schema import Record
 
 AHEAD = 4
 """How far a target may be ahead of the slowest one, in rounds of its concurrency."""
-LOOK_S = 0.2
-"""How often somebody looks whether to stop, in seconds."""
 STOP_S = 5.0
 """How long calls may take to end once they are cancelled, in seconds."""
 
@@ -149,18 +148,7 @@ class Asking:
             for place, lane in enumerate(self._lanes)
             for _ in range(lane.concurrency)
         ]
-        try:
-            await self._watch(set(workers))
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
-
-    async def _watch(self, workers: set[asyncio.Future[None]]) -> None:
-        while workers and not self.stopping():
-            done, workers = await asyncio.wait(workers, timeout=LOOK_S, return_when=asyncio.FIRST_EXCEPTION)
-            for worker in done:
-                worker.result()
+        await side_by_side(workers, self.stopping)
 
     async def _work(self, client: Client, place: int) -> None:
         lane = self._lanes[place]

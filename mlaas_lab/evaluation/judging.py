@@ -25,13 +25,12 @@ from mlaas_lab.evaluation.metering import Meter
 from mlaas_lab.evaluation.plan import Plan
 from mlaas_lab.evaluation.replies import Replies
 from mlaas_lab.evaluation.scoring import STATUS, Guarded, as_asked, as_score, filled, missing
+from mlaas_lab.evaluation.side_by_side import side_by_side
 from mlaas_lab.inference import Client, Params, on_loop
 from mlaas_lab.pricing import cost
 from mlaas_lab.schema import JSON, Attempt, Completion, Cost, Message, Sample, Score, ScoreStatus
 from mlaas_lab.store.folder import read_json, write_json
 
-LOOK_S = 0.2
-"""How often somebody looks whether to stop, in seconds."""
 CAPPED = Score(value=None, status=ScoreStatus.JUDGE_ERROR, reason="The job may spend no more: this was not judged.")
 STOPPED = Score(value=None, status=ScoreStatus.JUDGE_ERROR, reason="The job was stopped before this was judged.")
 ALIKE = Judgement(score=Score(value=HALF, reason="both answers are the same"), usd=Decimal(0))
@@ -131,12 +130,7 @@ class Judging:
                 turns = min(len(cases), self._plan.limits.concurrency or route.concurrency)
                 waiting = iter(cases)
                 workers |= {asyncio.ensure_future(self._work(client, waiting)) for _ in range(turns)}
-            try:
-                await self._watch(set(workers))
-            finally:
-                for worker in workers:
-                    worker.cancel()
-                await asyncio.gather(*workers, return_exceptions=True)
+            await side_by_side(workers, lambda: self._context.stopping)
 
     def scored(self) -> pl.DataFrame:
         """The records with what is known of each by now."""
@@ -180,12 +174,6 @@ class Judging:
                 names = {"target": target, "sample_id": sample_id, "repeat": repeat}
                 key = hashlib.sha256(orjson.dumps([names, decides])).hexdigest()
                 yield Case(metric=name, row=row, names=names, asks=asks, key=key)
-
-    async def _watch(self, workers: set[asyncio.Future[None]]) -> None:
-        while workers and not self._context.stopping:
-            done, workers = await asyncio.wait(workers, timeout=LOOK_S, return_when=asyncio.FIRST_EXCEPTION)
-            for worker in done:
-                worker.result()
 
     async def _work(self, client: Client, waiting: Iterator[Case]) -> None:
         for case in waiting:

@@ -71,3 +71,21 @@ def metric(monkeypatch):
     yield metric
     monkeypatch.undo()
     registry.names.cache_clear()
+
+
+@pytest.fixture
+def again(context):
+    """The same job's next attempt."""
+    opened = []
+
+    def again():
+        context.attempt += 1
+        found = Context(
+            context.folder, context.settings, job_id=context.job_id, name=context.name, attempt=context.attempt
+        )
+        opened.append(found)
+        return found
+
+    yield again
+    for found in opened:
+        found._events.close()

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from decimal import Decimal
 from urllib.parse import quote
 
@@ -16,7 +17,7 @@ from emulated import target as emulated_target
 from loopback import Fault, Loopback, broken, failing, hang, rate_limited
 
 from mlaas_lab import records, registry
-from mlaas_lab.context import Context, Stopped
+from mlaas_lab.context import Stopped
 from mlaas_lab.emulators._minds import said
 from mlaas_lab.errors import AuthFailed, DataError, UsageError
 from mlaas_lab.evaluation import judge as judge_module
@@ -24,6 +25,7 @@ from mlaas_lab.evaluation import judging
 from mlaas_lab.evaluation.bills import bills
 from mlaas_lab.evaluation.judge import Judge, verdict
 from mlaas_lab.evaluation.judgements import Said, failed, together
+from mlaas_lab.evaluation.metrics import judged
 from mlaas_lab.evaluation.plan import prepare
 from mlaas_lab.evaluation.resuming import RETRY, digest
 from mlaas_lab.evaluation.run import run
@@ -52,24 +54,6 @@ def data(tmp_path):
         return path
 
     return data
-
-
-@pytest.fixture
-def again(context):
-    """The same job's next attempt."""
-    opened = []
-
-    def again():
-        context.attempt += 1
-        found = Context(
-            context.folder, context.settings, job_id=context.job_id, name=context.name, attempt=context.attempt
-        )
-        opened.append(found)
-        return found
-
-    yield again
-    for found in opened:
-        found._events.close()
 
 
 def by(server, metric="faithfulness", query=""):
@@ -222,7 +206,9 @@ class TestWords:
         wanted = spec(data=data("q"), targets="echo/a", metrics="faithfulness?judge=echo/j")
         store = Store(settings.store_path)
         before = spec_hash("eval", wanted, settings, store), digest(prepare(wanted, settings))
-        monkeypatch.setattr("mlaas_lab.evaluation.metrics.faithfulness.PROMPT", "Other words.")
+        found = registry.load("metric", "faithfulness")
+        other = judged(replace(found.judge, prompt="Other words."), needs=found.needs)
+        monkeypatch.setattr("mlaas_lab.evaluation.metrics.faithfulness.metric", other)
         after = spec_hash("eval", wanted, settings, store), digest(prepare(wanted, settings))
         store.close()
         assert before[0] != after[0]

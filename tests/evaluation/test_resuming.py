@@ -13,31 +13,13 @@ from polars.testing import assert_frame_equal
 from restarts import TIMING, dataset
 
 from mlaas_lab import records
-from mlaas_lab.context import Context, Stopped
+from mlaas_lab.context import Stopped
 from mlaas_lab.evaluation.plan import prepare
 from mlaas_lab.evaluation.resuming import LASTING, Left, digest
 from mlaas_lab.evaluation.run import answers, run
 from mlaas_lab.records import journal as journal_module
 from mlaas_lab.records import writer as writer_module
 from mlaas_lab.store.folder import JobFolder
-
-
-@pytest.fixture
-def again(context):
-    """The same job's next attempt."""
-    opened = []
-
-    def again():
-        context.attempt += 1
-        found = Context(
-            context.folder, context.settings, job_id=context.job_id, name=context.name, attempt=context.attempt
-        )
-        opened.append(found)
-        return found
-
-    yield again
-    for found in opened:
-        found._events.close()
 
 
 def target(server):

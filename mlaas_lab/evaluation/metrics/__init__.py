@@ -6,7 +6,7 @@ an exception into a status, never into 0. A metric knows no target, no record an
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +99,18 @@ class Metric:
             raise registry.missing_extra((error.name or "").partition(".")[0]) from error
         except ValueError as error:
             raise UsageError(f"metric {name!r}: {error}.") from None
+
+
+def judged(nobody: Judge, *, needs: frozenset[str] = frozenset()) -> Metric:
+    """A share that a judge gives, `nobody` yet; its options are those of every judge: who, how often, how warm."""
+
+    def options(*, judge: str = "", times: int = 1, temperature: float = 0.0) -> Metric:
+        return made(replace(nobody, target=judge, times=times, temperature=temperature))
+
+    def made(judge: Judge) -> Metric:
+        return Metric(unit="share", higher_is_better=True, needs=needs, judge=judge, options=options)
+
+    return made(nobody)
 
 
 def defaults(metric: Metric) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlaas_lab.evaluation.judge import Judge, share
-from mlaas_lab.evaluation.metrics import Metric
+from mlaas_lab.evaluation.metrics import judged
 from mlaas_lab.schema import Score
 
 PROMPT = """\
@@ -22,22 +22,7 @@ def _scored(said: Mapping[str, Any]) -> Score:
     return share(said, of="claims", that="supported", empty="the answer makes no claim")
 
 
-def _options(*, judge: str = "", times: int = 1, temperature: float = 0.0) -> Metric:
-    return Metric(
-        unit="share",
-        higher_is_better=True,
-        needs=frozenset({"contexts"}),
-        judge=Judge(
-            prompt=PROMPT,
-            form=FORM,
-            read=_scored,
-            shows=("question", "contexts", "answer"),
-            target=judge,
-            times=times,
-            temperature=temperature,
-        ),
-        options=_options,
-    )
-
-
-metric = _options()
+metric = judged(
+    Judge(prompt=PROMPT, form=FORM, read=_scored, shows=("question", "contexts", "answer")),
+    needs=frozenset({"contexts"}),
+)

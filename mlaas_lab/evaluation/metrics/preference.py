@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlaas_lab.evaluation.judge import Judge, shown
-from mlaas_lab.evaluation.metrics import Metric
+from mlaas_lab.evaluation.metrics import judged
 from mlaas_lab.schema import Score
 
 PROMPT = """\
@@ -27,21 +27,4 @@ def _scored(said: Mapping[str, Any]) -> Score:
     return Score(value=SHARES[better], reason=shown(said.get("why") or "no reason given"))
 
 
-def _options(*, judge: str = "", times: int = 1, temperature: float = 0.0) -> Metric:
-    return Metric(
-        unit="share",
-        higher_is_better=True,
-        judge=Judge(
-            prompt=PROMPT,
-            form=FORM,
-            read=_scored,
-            shows=("question", "first", "second"),
-            target=judge,
-            times=times,
-            temperature=temperature,
-        ),
-        options=_options,
-    )
-
-
-metric = _options()
+metric = judged(Judge(prompt=PROMPT, form=FORM, read=_scored, shows=("question", "first", "second")))

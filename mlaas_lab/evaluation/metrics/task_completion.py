@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mlaas_lab.evaluation.judge import Judge, share
-from mlaas_lab.evaluation.metrics import Metric
+from mlaas_lab.evaluation.metrics import judged
 from mlaas_lab.schema import Score
 
 PROMPT = """\
@@ -22,21 +22,4 @@ def _scored(said: Mapping[str, Any]) -> Score:
     return share(said, of="requirements", that="done", empty="the question asks for nothing")
 
 
-def _options(*, judge: str = "", times: int = 1, temperature: float = 0.0) -> Metric:
-    return Metric(
-        unit="share",
-        higher_is_better=True,
-        judge=Judge(
-            prompt=PROMPT,
-            form=FORM,
-            read=_scored,
-            shows=("question", "reference", "answer"),
-            target=judge,
-            times=times,
-            temperature=temperature,
-        ),
-        options=_options,
-    )
-
-
-metric = _options()
+metric = judged(Judge(prompt=PROMPT, form=FORM, read=_scored, shows=("question", "reference", "answer")))
