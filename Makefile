@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-c
 MADE_FROM := pyproject.toml .ci/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo compare test test-long test-ray matrix conformance bench-peers test-peers test-browser check lab bench clean
+.PHONY: help demo compare test test-long test-ray matrix conformance bench-peers test-peers test-browser test-sqlite check lab bench clean
 
 help:  ## Show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,8 +22,8 @@ demo: $(VENV)/.demo  ## Fine-tune, serve, compare and log, for real, in the quic
 compare: $(VENV)/.demo  ## Compare seven candidates, the hosted ones emulated, in the second notebook
 	@$(BIN)/python notebooks/execute.py notebooks/02_compare.ipynb --to build
 
-test: $(VENV)/.dev  ## Run the tests; ARGS=tests/FILE runs some
-	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--cov --cov-report=term)
+test: $(VENV)/.dev  ## Run the tests, a process for each core; ARGS=tests/FILE runs some
+	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--numprocesses logical --maxprocesses 4 --dist loadfile --cov --cov-report=term)
 
 test-long: $(VENV)/.dev  ## Run the tests that take hours; stopped and called again it goes on, ARGS=-kNAME runs some
 	@$(BIN)/python -m pytest -m long --timeout 7200 --passed build/long-passed.txt $(ARGS)
@@ -50,6 +50,9 @@ test-peers: $(VENV)/.dev  ## Compare the bridges with the tools they lead to
 test-browser: $(VENV)/.dev  ## Use the live comparison in a real browser, by keyboard; needs chromium
 	@test -d .venv-browser/playwright || $(PIP) --target .venv-browser playwright
 	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
+
+test-sqlite: $(VENV)/.dev  ## Run the store's tests, the long ones too, on a newer SQLite than the system's; needs npm and cc
+	@LD_LIBRARY_PATH=$$($(BIN)/python tests/newer_sqlite.py) $(BIN)/python -m pytest -m '' tests/store --timeout 7200 $(ARGS)
 
 check: $(VENV)/.dev  ## Lint, types, layers
 	@$(BIN)/ruff check .

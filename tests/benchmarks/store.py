@@ -1,8 +1,13 @@
-"""What the store costs with 10,000 jobs in it: `python tests/benchmarks/store.py [FOLDER]`. Prints a table.
+"""What the store costs with 10,000 jobs in it, and the cache of answers with many calls in it.
 
-FOLDER says which disk is measured; by default the one of temporary files. Eight processes race at the end.
+    python tests/benchmarks/store.py [FOLDER] [--calls 1000000]
+
+Prints a table. FOLDER says which disk is measured; by default the one of temporary files. Eight processes race at the
+end.
 """
 
+import argparse
+import hashlib
 import random
 import sqlite3
 import sys
@@ -19,15 +24,22 @@ from made_jobs import made  # noqa: E402
 
 from mlaas_lab.schema import JobState, Progress  # noqa: E402
 from mlaas_lab.store import Store  # noqa: E402
+from mlaas_lab.store.completions import NAME, Completions  # noqa: E402
 
 JOBS = 10_000
 OPTIONS = {f"option{n}": n for n in range(25)}
+BLOCK = 100
+"""Answers kept at once."""
+ANSWER_BYTES = 300
 SPEC = {"base": "tiny", "data": "/home/somebody/data/support.jsonl", "note": "x" * 200, **OPTIONS}
 
 
 def main() -> int:
-    place = sys.argv[1] if len(sys.argv) > 1 else None
-    with tempfile.TemporaryDirectory(dir=place) as folder:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", help="where to measure")
+    parser.add_argument("--calls", type=int, default=100_000, help="answers in the cache")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         path = Path(folder) / "store.sqlite3"
         filled(path)
         size = path.stat().st_size / 1e6
@@ -36,6 +48,7 @@ def main() -> int:
         print(f"SQLite {sqlite3.sqlite_version}, journal {mode}, {JOBS:,} jobs, {size:.1f} MB")
         single(store, path)
         store.close()
+        cached(Path(folder) / NAME, options.calls)
         racing(Path(folder) / "race.sqlite3")
     return 0
 
@@ -65,6 +78,37 @@ def single(store: Store, path: Path) -> None:
     timed("commit: progress", lambda n: store.update(one, attempt=1, progress=at(n, chance)), 1000)
     timed("commit: a new job", lambda n: store.add(made(f"new{n}", spec=SPEC)), 500)
     timed("open, with its check", lambda _n: Store(path).close(), 30)
+
+
+def cached(path: Path, calls: int) -> None:
+    """The cache of answers: filled in an evaluation's blocks, then asked by another process's worth of keys."""
+    cache, chance, log_bytes = Completions(path, note=print), random.Random(2), 0
+    log = path.with_name(f"{path.name}-wal")
+    began = time.perf_counter()
+    for start in range(0, calls, BLOCK):
+        cache.keep({key(n): chance.randbytes(ANSWER_BYTES) for n in range(start, min(start + BLOCK, calls))})
+        log_bytes = max(log_bytes, log.stat().st_size if log.exists() else 0)
+    took_s, size = time.perf_counter() - began, path.stat().st_size / 1e6
+    print(f"{calls:,} answers kept in {took_s:.0f} s, {size:.0f} MB, log at most {log_bytes / 1e6:.1f} MB")
+    timed("look 1,000 answers up", lambda _n: found(cache, chance.sample(range(calls), 1000)), 100)
+    timed("keep 1,000 answers more", lambda n: cache.keep(dict.fromkeys(map(key, fresh(calls, n)), b"x" * 300)), 50)
+    cache.close()
+    timed("open the cache", lambda _n: Completions(path, note=print).close(), 30)
+
+
+def found(cache: Completions, which: list[int]) -> None:
+    """All of them are there."""
+    assert len(cache.find(map(key, which))) == len(which)
+
+
+def fresh(calls: int, n: int) -> range:
+    """A thousand that are not there yet."""
+    return range(calls + 1000 * n, calls + 1000 * (n + 1))
+
+
+def key(n: int) -> bytes:
+    """As an evaluation's: a hash of what was asked."""
+    return hashlib.sha256(n.to_bytes(8)).digest()
 
 
 def at(n: int, chance: random.Random) -> Progress:

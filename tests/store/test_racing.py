@@ -45,6 +45,25 @@ def test_eight_processes_race_for_minutes(tmp_path):
     assert not any("locked" in one.words for one in said)
 
 
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_a_log_that_is_written_back_all_the_time_loses_nothing(tmp_path):
+    """Where the store uses a log: the reset race was one of a checkpoint and two writers."""
+    path = tmp_path / "s.sqlite3"
+    Store(path).close()
+    again = "import sqlite3, sys\ndb = sqlite3.connect(sys.argv[1])\nwhile True: db.execute('pragma wal_checkpoint(restart)')"
+    others = [subprocess.Popen([sys.executable, "-c", again, str(path)], stderr=subprocess.DEVNULL) for _ in range(2)]
+    try:
+        raced(path, processes=8, operations=5_000)
+        assert [other.poll() for other in others] == [None, None]
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+    log = path.with_name(f"{path.name}-wal")
+    assert not log.exists() or log.stat().st_size <= 64_000_000
+
+
 def test_a_store_that_does_not_wait_is_caught(tmp_path):
     said = race(tmp_path / "s.sqlite3", processes=4, operations=50, way=WAYS[2])
     assert [one for one in said if one.operation == "error"]
