@@ -154,6 +154,8 @@ class Store:
     ) -> Job | None:
         """Start a new attempt of a job that ended badly or was preempted; None if another did that already.
 
+        One that succeeded is started anew by hand only: for what is missing in its result.
+
         Args:
             job_id: which job.
             attempt: the one that ended.
@@ -168,7 +170,7 @@ class Store:
             job = self._found(db, job_id)
             if job.attempt != attempt or job.state in (JobState.QUEUED, JobState.RUNNING):
                 return None
-            if JobState.QUEUED not in NEXT[job.state]:
+            if JobState.QUEUED not in NEXT[job.state] or (job.state is JobState.SUCCEEDED and not by_hand):
                 raise StoreError(f"job {job_id} is {job.state} and cannot go on.")
             requeues = 0 if by_hand else job.requeues + 1
             return self._again(db, replace(job, requeues=requeues, spec=spec or job.spec, handle={}), why)

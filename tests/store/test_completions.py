@@ -101,6 +101,7 @@ def test_an_altered_answer_is_none(cache, notes):
 def test_a_locked_file_is_done_without(cache, notes):
     path = filled(cache)
     other = sqlite3.connect(path, isolation_level=None)
+    other.execute("pragma locking_mode=exclusive")  # with a log, readers are kept out by this alone
     other.execute("begin exclusive")
     found = cache()
     assert found.find([key(1)]) == {}
