@@ -171,9 +171,14 @@ async def _followed(call: Call, stamps: Stamps, line: Line, ending: Ending | Fol
             at=time.time(),
             token=call.token,
         )
-        answered_at, follow = stamps.ended_at, ending
-        ending, text = await _one(call, stamps, line, asked, own=own, reader=follow.reader)
-        if follow.counts_only:
+        answered_at, status, follow = stamps.ended_at, stamps.status, ending
+        try:
+            ending, text = await _one(call, stamps, line, asked, own=own, reader=follow.reader)
+        except (CallError, Faulted, aiohttp.ClientError, OSError):
+            if follow.whole is None:
+                raise
+            ending, text, stamps.status = follow.whole, "", status
+        if follow.whole is not None:
             stamps.ended_at = answered_at
         said.append(text)
     raise ProviderBug("the answer never ends.")

@@ -64,8 +64,8 @@ class Follow:
     """How long to wait before."""
     accept: str = "application/json"
     """Media type to ask for."""
-    counts_only: bool = False
-    """The answer is whole, only its counts are there: the call ended before."""
+    whole: Ending | None = None
+    """Only counts are there: the call ended before, and this is its end where they are not to be had."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,11 +84,11 @@ def _looked(data: Any, *, looks: int) -> Ending | Follow:
     return Ending(finish_reason="succeeded", usage=_usage(data), model=_model(data), text=_text(data["output"]))
 
 
-def _later(data: Any, look: Callable[..., Ending | Follow], *, looks: int, counts_only: bool = False) -> Follow:
+def _later(data: Any, look: Callable[..., Ending | Follow], *, looks: int, whole: Ending | None = None) -> Follow:
     """Another look, after a pause that grows."""
     pause = min(LONGEST_S, FIRST_S * GROWTH**looks)
     reader = Whole(partial(look, looks=looks + 1))
-    return Follow(url=data["urls"]["get"], reader=reader, after_s=pause, counts_only=counts_only)
+    return Follow(url=data["urls"]["get"], reader=reader, after_s=pause, whole=whole)
 
 
 def _runs(data: Any) -> bool:
@@ -148,7 +148,7 @@ class _Events:
         if not self.ended:
             raise broken(self._head, said)
         reader = Whole(partial(_counted, looks=0, wrong=self._wrong))
-        return Follow(url=self._prediction["urls"]["get"], reader=reader, counts_only=True)
+        return Follow(url=self._prediction["urls"]["get"], reader=reader, whole=_uncounted(self._prediction))
 
     def _read(self, name: str, data: bytes) -> str:
         """The text of one event."""
@@ -172,8 +172,13 @@ def _counted(data: Any, *, looks: int, wrong: str | None) -> Ending | Follow:
     if wrong is not None:
         raise Faulted(Fault(message=wrong, status=500))
     if runs and looks < MOST_LOOKS:
-        return _later(data, partial(_counted, wrong=None), looks=looks, counts_only=True)
+        return _later(data, partial(_counted, wrong=None), looks=looks, whole=_uncounted(data))
     return Ending(finish_reason="succeeded", usage=_usage(data), model=_model(data))
+
+
+def _uncounted(data: Any) -> Ending:
+    """The end of an answer that is whole, and whose tokens nobody counted."""
+    return Ending(finish_reason="succeeded", usage=Usage(), model=_model(data))
 
 
 def _detail(data: bytes) -> str:

@@ -11,6 +11,7 @@ from mlaas_lab.emulators._minds import echo
 from mlaas_lab.emulators._server import Scene, Server
 from mlaas_lab.emulators.replicate import Replicate
 from mlaas_lab.inference import Limits, resolve
+from mlaas_lab.schema import Usage
 from mlaas_lab.wires import Follow
 
 TEXT = "Grüße an die 世界 🙂 heute"
@@ -69,8 +70,8 @@ def test_models_that_count_nothing_have_no_usage(served, ask, stream):
     assert (usage.input_tokens, usage.output_tokens) == (None, None)
 
 
-@pytest.mark.parametrize(("counts_only", "ended_at"), [(True, 100.0), (False, 200.0)], ids=["kept", "control"])
-def test_the_look_for_counts_takes_no_time_of_the_answer(served, ask, monkeypatch, counts_only, ended_at):
+@pytest.mark.parametrize(("whole", "ended_at"), [(True, 100.0), (False, 200.0)], ids=["kept", "control"])
+def test_the_look_for_counts_takes_no_time_of_the_answer(served, ask, monkeypatch, whole, ended_at):
     """The text ends at 100 and is counted at 200, by a clock that the vendor turns; an ordinary look would take it."""
     clock = [0.0]
 
@@ -80,11 +81,28 @@ def test_the_look_for_counts_takes_no_time_of_the_answer(served, ask, monkeypatc
             return super().answer(asked, mind)
 
     monkeypatch.setattr("mlaas_lab.inference.attempt.now", lambda: clock[0])
-    if not counts_only:
-        monkeypatch.setattr("mlaas_lab.wires.replicate.Follow", lambda counts_only=False, **more: Follow(**more))
+    if not whole:
+        monkeypatch.setattr("mlaas_lab.wires.replicate.Follow", lambda whole=None, **more: Follow(**more))
     done = ask(target(served(Turning()), "replicate"), stream=True)
     assert (done.text, done.usage.output_tokens) == (TEXT, 6)
     assert done.attempts[0].ended_at == ended_at
+
+
+def test_a_look_for_counts_that_fails_spoils_no_answer(served, ask, monkeypatch):
+    """It was streamed to its end mark, and is on the bill."""
+
+    class Forgetful(Replicate):
+        def answer(self, asked, mind):
+            if asked.method == "GET" and "files" not in asked.path:
+                return Reply(status=500, body=b"{}")
+            return super().answer(asked, mind)
+
+    done = ask(target(served(Forgetful()), "replicate"), stream=True)
+    assert (done.text, done.finish_reason, done.usage) == (TEXT, "succeeded", Usage())
+    assert [(one.status, one.error) for one in done.attempts] == [(200, None)]
+    monkeypatch.setattr("mlaas_lab.wires.replicate.Follow", lambda whole=None, **more: Follow(**more))
+    with pytest.raises(errors.CallError):
+        ask(target(served(Forgetful()), "replicate"), stream=True)
 
 
 @pytest.mark.parametrize(

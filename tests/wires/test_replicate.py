@@ -135,7 +135,7 @@ class TestStream:
     def read(self, *chunks, last=DONE):
         text, follow = fed(streaming(), *chunks)
         assert isinstance(follow, Follow)
-        assert (follow.url, follow.counts_only, follow.after_s) == (GET, True, 0)
+        assert (follow.url, follow.after_s) == (GET, 0)
         return ended(fed(follow.reader, last)[1], text)
 
     @pytest.mark.parametrize("stream", [STREAM, STREAM.replace(b"\n", b"\r\n"), STREAM.replace(b"id: ", b"id:")])
@@ -165,7 +165,7 @@ class TestStream:
         for _ in range(MOST_LOOKS):
             _, follow = fed(follow.reader, prediction("processing"))
             assert isinstance(follow, Follow)
-            assert follow.counts_only
+            assert follow.whole == Ending(finish_reason='succeeded', usage=Usage(), model=MODEL)
         late = ended(fed(follow.reader, prediction("processing"))[1], text)
         assert late == (TEXT, "succeeded", Usage(), MODEL)
         _, follow = fed(streaming(), STREAM)
@@ -197,7 +197,7 @@ class TestStream:
         unstreamed = prediction("starting", urls={"get": GET})
         text, follow = fed(wire.reader(True), unstreamed)
         assert isinstance(follow, Follow)
-        assert (follow.url, follow.counts_only) == (GET, False)
+        assert (follow.url, follow.whole) == (GET, None)
         assert ended(fed(follow.reader, DONE)[1], text) == READ
 
     def test_what_was_there_at_once_needs_no_stream(self):
