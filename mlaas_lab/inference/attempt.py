@@ -174,7 +174,7 @@ async def _followed(call: Call, stamps: Stamps, line: Line, ending: Ending | Fol
         answered_at, status, follow = stamps.ended_at, stamps.status, ending
         try:
             ending, text = await _one(call, stamps, line, asked, own=own, reader=follow.reader)
-        except (CallError, Faulted, aiohttp.ClientError, OSError):
+        except (CallError, aiohttp.ClientError, OSError):
             if follow.whole is None:
                 raise
             ending, text, stamps.status = follow.whole, "", status
