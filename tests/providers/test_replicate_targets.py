@@ -94,7 +94,7 @@ def test_a_look_for_counts_that_fails_spoils_no_answer(served, ask, monkeypatch)
     class Forgetful(Replicate):
         def answer(self, asked, mind):
             if asked.method == "GET" and "files" not in asked.path:
-                return Reply(status=500, body=b"{}")
+                return Reply(status=500, frames=())
             return super().answer(asked, mind)
 
     done = ask(target(served(Forgetful()), "replicate"), stream=True)

@@ -165,7 +165,7 @@ class TestStream:
         for _ in range(MOST_LOOKS):
             _, follow = fed(follow.reader, prediction("processing"))
             assert isinstance(follow, Follow)
-            assert follow.whole == Ending(finish_reason='succeeded', usage=Usage(), model=MODEL)
+            assert follow.whole == Ending(finish_reason="succeeded", usage=Usage(), model=MODEL)
         late = ended(fed(follow.reader, prediction("processing"))[1], text)
         assert late == (TEXT, "succeeded", Usage(), MODEL)
         _, follow = fed(streaming(), STREAM)
