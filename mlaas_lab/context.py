@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -21,7 +21,7 @@ from mlaas_lab.environment import silence
 from mlaas_lab.errors import LabError, OutOfMemory, one_line, snake
 from mlaas_lab.executors import STOPPED
 from mlaas_lab.processes import SUPERVISOR, die_with
-from mlaas_lab.schema import JSON
+from mlaas_lab.schema import JSON, EndpointState
 from mlaas_lab.settings import Settings
 from mlaas_lab.spec import Spec
 from mlaas_lab.store.folder import JobFolder, read_json, write_json
@@ -135,6 +135,10 @@ class Context:
         """Announce a server of this job, first as starting, then as ready."""
         place = {"name": name, "base_url": base_url, "model": model, "engine": engine, "source": source}
         self._write({"event": "endpoint", **place, "ready": ready})
+
+    def health(self, state: EndpointState, names: Sequence[str]) -> None:
+        """Say how servers of this job are doing; seen by whoever asks for them."""
+        self._write({"event": "health", "state": state, "names": list(names)})
 
     def ready(self) -> None:
         """This service answers; whoever waits for it goes on."""

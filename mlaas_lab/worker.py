@@ -18,7 +18,7 @@ from mlaas_lab.environment import silence
 from mlaas_lab.errors import LabError, StoreError, one_line
 from mlaas_lab.executors import Executor, Running
 from mlaas_lab.processes import adopt_orphans, identity, sweep
-from mlaas_lab.schema import JSON, Endpoint, Job, JobState, Progress
+from mlaas_lab.schema import JSON, Endpoint, EndpointState, Job, JobState, Progress
 from mlaas_lab.settings import Settings
 from mlaas_lab.store import Store
 from mlaas_lab.store.folder import JobFolder, read_json, write_json
@@ -178,6 +178,8 @@ class Supervisor:
                 case "endpoint":
                     place = {key: value for key, value in line.items() if key not in ("event", "at")}
                     self.store.announce(Endpoint(job_id=self.id, **place), attempt=self.attempt)
+                case "health":
+                    self._note_health(EndpointState(line["state"]), line["names"])
                 case "ready":
                     self.store.update(self.id, attempt=self.attempt, ready=1)
         if progress is not None:
@@ -212,6 +214,11 @@ class Supervisor:
                 return True
             case Wish.NOBODY:
                 return False
+
+    def _note_health(self, state: EndpointState, names: list[str]) -> None:
+        self.store.tell(self.id, names, state, attempt=self.attempt)
+        if state is not EndpointState.STOPPED:  # one of them is gone, and says nothing of the others
+            self.store.update(self.id, attempt=self.attempt, ready=int(state.answers))
 
     def _note_run(self) -> None:
         if self._sender is not None and self._sender.run_id != self._run_id:

@@ -12,16 +12,19 @@ from mlaas_lab.errors import AuthFailed, TimedOut, UsageError, did_you_mean
 from mlaas_lab.inference.words import address, chosen, filled, request_words, shown, signature, words
 from mlaas_lab.providers import Api, Provider
 from mlaas_lab.redaction import redacted
-from mlaas_lab.schema import Endpoint, Target
+from mlaas_lab.schema import Endpoint, EndpointState, Target
 from mlaas_lab.settings import Settings
-from mlaas_lab.signing import Keys, Sign, key
+from mlaas_lab.signing import Keys, Sign, bearer, key
 from mlaas_lab.store import Store
+from mlaas_lab.store.folder import JobFolder
 from mlaas_lab.telemetry import Telemetry
 from mlaas_lab.wires import Params
 
 CONCURRENCY = 8
-BATCHING_ENGINES = {"transformers": 16}
+BATCHING_ENGINES = {"transformers": 16, "vllm": 32}
 """Engines that answer a batch together, and how many requests fill it."""
+OURS = "the endpoint's own key"
+"""What the key of a server of ours is called; it stands in the folder of its job, and no variable holds it."""
 EMULATED = "emulated-"
 """How the endpoint of an emulator is called: this and its provider."""
 AUTHORITY = "ca.pem"
@@ -112,7 +115,7 @@ def resolve(target: Target | str, settings: Settings) -> Route:
 
 def _resolved(target: Target, settings: Settings) -> Route:
     if target.provider is None:
-        return _ours(target, _endpoint(target.model, settings))
+        return _ours(target, _endpoint(target.model, settings), settings)
     provider: Provider = registry.load("provider", target.provider)
     if provider.reply is not None:
         overrides = request_words(target, known=())
@@ -189,14 +192,18 @@ def emulator(target: Target, provider: Provider, settings: Settings) -> tuple[Ta
     return replace(target, params=(*target.params, ("base_url", found.base_url))), authority
 
 
-def _ours(target: Target, endpoint: Endpoint) -> Route:
+def _ours(target: Target, endpoint: Endpoint, settings: Settings) -> Route:
     provider: Provider = registry.load("provider", "openai")
     place = replace(target, model=endpoint.model, params=(*target.params, ("base_url", endpoint.base_url)))
+    kept = JobFolder(settings.jobs_dir / endpoint.job_id).key
+    own = kept.read_text() if kept.exists() else ""
     return Route(
         target=target,
         api=provider.spoken_at(place),
         provider=provider,
         model=endpoint.model,
+        sign=bearer(OURS) if own else None,
+        keys=lambda _name: own,
         place=place,
         url=provider.address(place, stream=False),
         stream_url=provider.address(place, stream=True),
@@ -212,7 +219,8 @@ def _endpoint(name: str, settings: Settings) -> Endpoint:
     try:
         while (found := store.endpoint(name)) is not None and not found.ready:
             if time.monotonic() > patience:
-                raise TimedOut(f"endpoint {found.name!r} is still starting.", next=f"See why: logs {found.job_id}")
+                state = found.state or EndpointState.STARTING
+                raise TimedOut(f"endpoint {found.name!r} is still {state}.", next=f"See why: logs {found.job_id}")
             time.sleep(0.2)
         if found is None:
             raise _no_endpoint(name, [endpoint.name for endpoint in store.endpoints()])

@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Literal, Self
 from urllib.parse import parse_qsl, quote
 
-from mlaas_lab.schema._jobs import JSON, Endpoint, Job, JobState, Progress
+from mlaas_lab.schema._jobs import JSON, Endpoint, EndpointState, Job, JobState, Progress
 
 __all__ = [
     "JSON",
@@ -21,6 +21,7 @@ __all__ = [
     "Cost",
     "Decision",
     "Endpoint",
+    "EndpointState",
     "Exchange",
     "Job",
     "JobState",

@@ -83,6 +83,24 @@ class Job:
     """How often it went on by itself after it was preempted, since somebody last started it."""
 
 
+class EndpointState(StrEnum):
+    """How a server of ours is doing, by whether it generates a token within its limit."""
+
+    STARTING = "starting"
+    READY = "ready"
+    BUSY = "busy"
+    """It answers others, too."""
+    SLEEPING = "sleeping"
+    SICK = "sick"
+    """No token within the limit, and nothing else is being answered either."""
+    STOPPED = "stopped"
+
+    @property
+    def answers(self) -> bool:
+        """Whether asking it makes sense now."""
+        return self in (EndpointState.READY, EndpointState.BUSY)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
     """A server we started, under one name; made by a job of task `serve`."""
@@ -96,3 +114,5 @@ class Endpoint:
     ready: bool
     source: str
     """The model or adapter behind it, as the user named it."""
+    state: EndpointState | None = None
+    """None where nobody looks after it."""

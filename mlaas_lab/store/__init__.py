@@ -6,15 +6,15 @@ Only this package imports sqlite3. The supervisor of an attempt alone writes a j
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mlaas_lab.errors import StoreError, UsageError, did_you_mean
 from mlaas_lab.resources import Blocked, Lease, Machine, Needs
-from mlaas_lab.schema import JSON, Endpoint, Job, JobState
-from mlaas_lab.store import forgetting, leases, rows
+from mlaas_lab.schema import JSON, Endpoint, EndpointState, Job, JobState
+from mlaas_lab.store import endpoints, forgetting, leases, rows
 from mlaas_lab.store.connection import Database
 from mlaas_lab.store.history import Happened
 
@@ -113,9 +113,8 @@ class Store:
             wanted = [str(state) for state in states]
             where.append(f"state in ({','.join('?' * len(wanted))})")
             values += wanted
-        order = "order by rowid desc limit ?"
-        found = self._db.read(f"select * from jobs where {' and '.join(where)} {order}", *values, limit or -1)  # noqa: S608
-        return [rows.job(row) for row in found]
+        sql = f"select * from jobs where {' and '.join(where)} order by rowid desc limit ?"  # noqa: S608
+        return [rows.job(row) for row in self._db.read(sql, *values, limit or -1)]
 
     def count(self) -> int:
         """How many jobs there are."""
@@ -237,11 +236,15 @@ class Store:
 
     def announce(self, endpoint: Endpoint, *, attempt: int) -> None:
         """Write where a server is, and whether it answers."""
-        values = asdict(endpoint)
-        names, marks = ",".join(values), ",".join("?" * len(values))
         with self._db.write() as db:
             self._fenced(db, endpoint.job_id, attempt)
-            db.execute(f"insert or replace into endpoints ({names}) values ({marks})", tuple(values.values()))  # noqa: S608
+            endpoints.write(db, endpoint)
+
+    def tell(self, job_id: str, names: Sequence[str], state: EndpointState, *, attempt: int) -> None:
+        """Write how those endpoints of a job are doing."""
+        with self._db.write() as db:
+            self._fenced(db, job_id, attempt)
+            endpoints.tell(db, job_id, names, state)
 
     def request_cancel(self, job_id: str) -> Job:
         """Leave word for the supervisor; works while a cell runs and when the kernel is dead."""
@@ -260,10 +263,7 @@ class Store:
 
     def endpoints(self) -> list[Endpoint]:
         """Servers of jobs that are alive, newest first."""
-        found = self._db.read(
-            "select e.* from endpoints e join jobs j on j.id=e.job_id where j.state='running' order by j.rowid desc"
-        )
-        return [Endpoint(**{**dict(row), "ready": bool(row["ready"])}) for row in found]
+        return [endpoints.read(row) for row in self._db.read(endpoints.ALIVE)]
 
     def endpoint(self, name: str) -> Endpoint | None:
         """The newest server of that name whose job is alive."""

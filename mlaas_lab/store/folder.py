@@ -86,6 +86,16 @@ class JobFolder:
         return self.path / "models.json"
 
     @property
+    def key(self) -> Path:
+        """What requests to a server must bring, if it asks; only its user can read it."""
+        return self.path / "key"
+
+    @property
+    def changes(self) -> Path:
+        """What shall change about a server that runs: one file each, and what became of it."""
+        return self.path / "changes"
+
+    @property
     def adapter(self) -> Path:
         """The LoRA weights, tokenizer and model card that a fine-tune keeps."""
         return self.path / "adapter"

@@ -73,3 +73,9 @@ def leases(db: Connection) -> None:
             needs text not null, priority integer not null
         ) strict"""
     )
+
+
+@MIGRATIONS.append
+def health(db: Connection) -> None:
+    """How a server is doing; null where nobody looks after it."""
+    db.execute("alter table endpoints add column state text")

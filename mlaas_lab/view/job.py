@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from mlaas_lab.resources import GIB, THREADS, Blocked
-from mlaas_lab.schema import JSON, Job, JobState, Progress
+from mlaas_lab.schema import JSON, EndpointState, Job, JobState, Progress
 from mlaas_lab.view.formats import duration, plain
 from mlaas_lab.view.model import Badge, Code, Column, Facts, Mark, ProgressBar, Table, Tone, View
 from mlaas_lab.view.words import progress_words, spent_words
@@ -20,7 +20,13 @@ TONES = {
     JobState.PREEMPTED: Tone.BUSY,
 }
 
-
+HEALTH: Mapping[str, Tone] = {
+    EndpointState.READY: Tone.GOOD,
+    EndpointState.BUSY: Tone.GOOD,
+    EndpointState.SLEEPING: Tone.MILD,
+    EndpointState.SICK: Tone.BAD,
+}
+"""How a server is doing, which its job has for a phase."""
 COUNTED = 1000
 """Of what waits for MLflow, so much is counted each time a card is drawn."""
 
@@ -113,6 +119,9 @@ def title(job: Job) -> str:
 
 def state(job: Job) -> Badge:
     """Its state as a word that stands out."""
+    told = HEALTH.get(job.progress.phase) if job.progress is not None and job.state is JobState.RUNNING else None
+    if job.progress is not None and told is not None:
+        return Badge(text=job.progress.phase, tone=told)
     if job.ready and job.state is JobState.RUNNING:
         return Badge(text="ready", tone=Tone.GOOD)
     return Badge(text=str(job.state), tone=TONES[job.state])

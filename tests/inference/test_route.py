@@ -11,6 +11,7 @@ from mlaas_lab.errors import TimedOut, UsageError
 from mlaas_lab.inference import complete, resolve, route
 from mlaas_lab.schema import Endpoint, JobState, Message, Target
 from mlaas_lab.store import Store
+from mlaas_lab.store.folder import JobFolder
 
 
 @pytest.mark.parametrize(
@@ -67,12 +68,26 @@ def test_an_endpoint_of_ours(serving, settings):
     announce, _store = serving
     announce("tiny")
     announce("fast", engine="vllm")
+    announce("other", engine="somebody-elses")
     found = resolve("tiny?max_tokens=9", settings)
     assert (found.url, found.model) == ("http://127.0.0.1:1/v1/chat/completions", "/tiny")
     assert (found.private, found.sign, found.concurrency) == (True, None, 16)
     assert found.overrides == {"max_tokens": 9}
     assert found.name == "tiny?max_tokens=9"
-    assert resolve("fast", settings).concurrency == 8
+    assert resolve("fast", settings).concurrency == 32
+    assert resolve("other", settings).concurrency == 8
+
+
+def test_an_endpoint_that_asks_for_a_key_gets_its_own(serving, settings):
+    announce, _store = serving
+    folder = JobFolder(settings.jobs_dir / "j1")
+    folder.path.mkdir(parents=True)
+    folder.key.write_text("k-123")
+    with Loopback() as server:
+        announce("tiny", base_url=server.base_url)
+        assert complete("tiny", [Message(role="user", content="hi")], settings=settings).text == "hi"
+    assert [ask.headers["Authorization"] for ask in server.requests] == ["Bearer k-123"]
+    assert "k-123" not in repr(resolve("tiny", settings))
 
 
 def test_it_answers(serving, settings):

@@ -11,7 +11,7 @@ from hypothesis import settings as rules
 from hypothesis import strategies as st
 
 from mlaas_lab.errors import StoreError, UsageError
-from mlaas_lab.schema import Endpoint, Job, JobState, Progress
+from mlaas_lab.schema import Endpoint, EndpointState, Job, JobState, Progress
 from mlaas_lab.store import NEXT, Store
 from mlaas_lab.store.connection import journal_mode
 from mlaas_lab.store.migrations import MIGRATIONS
@@ -24,7 +24,7 @@ SCHEMA = {
     "events": ["seq", "job_id", "attempt", "at", "state", "why"],
     "leases": ["job_id", "resource", "amount"],
     "queue": ["seq", "job_id", "needs", "priority"],
-    "endpoints": ["job_id", "name", "base_url", "model", "engine", "source", "ready"],
+    "endpoints": ["job_id", "name", "base_url", "model", "engine", "source", "ready", "state"],
 }  # fmt: skip
 
 
@@ -91,6 +91,22 @@ def test_progress_and_endpoints_come_back(store):
     assert store.endpoint("e") == place
     store.move("a", JobState.SUCCEEDED, attempt=1)
     assert store.endpoint("e") is None, "an endpoint lives as long as its job"
+
+
+def test_how_an_endpoint_is_doing(store):
+    store.add(job())
+    store.move("a", JobState.RUNNING, attempt=1)
+    place = {"job_id": "a", "base_url": "http://127.0.0.1:1/v1", "engine": "x", "source": "t", "model": "m"}
+    for name in ("e", "f"):
+        store.announce(Endpoint(name=name, ready=False, **place), attempt=1)
+    assert store.endpoint("e").state is None, "nobody looks after it yet"
+    for state in (EndpointState.READY, EndpointState.SICK, EndpointState.BUSY, EndpointState.SLEEPING):
+        store.tell("a", ["e"], state, attempt=1)
+        assert (store.endpoint("e").state, store.endpoint("e").ready) == (state, state.answers)
+    store.tell("a", ["e"], EndpointState.STOPPED, attempt=1)
+    assert [one.name for one in store.endpoints()] == ["f"], "one of them is gone, its job runs on"
+    with pytest.raises(StoreError, match="attempt 2 of job a was replaced"):
+        store.tell("a", ["f"], EndpointState.READY, attempt=2)
 
 
 def test_newer_attempt_fences_the_older(store):
