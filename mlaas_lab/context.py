@@ -101,13 +101,15 @@ class Context:
     ) -> None:
         """How far the job is; written at most ten times a second, always at the end.
 
-        `money` is `spent_usd`, `cap_usd` and `n_unpriced` of a Progress.
+        `money` is `spent_usd`, `cap_usd` and `n_unpriced` of a Progress. What stands after ` · ` in `phase` may change
+        while it lasts.
         """
         now = time.monotonic()
-        if n != total and now - self._shown_at < 0.1 and phase == self._last[0]:
+        lasting = phase.partition(" · ")[0]
+        if n != total and now - self._shown_at < 0.1 and lasting == self._last[0]:
             return
         self._shown_at = now
-        self._rate = self._smoothed(n, phase, now)
+        self._rate = self._smoothed(n, lasting, now)
         known = {"n": n, "total": total, "unit": unit, "phase": phase, "rate": self._rate}
         self._write({"event": "progress", **known, **money})
 

@@ -93,6 +93,10 @@ class Budget:
         self._held += amount
         return True
 
+    def fits(self, amount: int) -> bool:
+        """Whether the cap has room for `amount` beside all that is held, written down or not."""
+        return self.cap is None or self._spent + self._held + self._aside + amount <= self.cap
+
     def put_aside(self, amount: int, *, held: int = 0) -> None:
         """Keep `amount` for what comes after the end of this use, of what was `held` for that so far."""
         if self.cap is not None:

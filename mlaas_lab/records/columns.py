@@ -33,9 +33,21 @@ COLUMNS: dict[str, tuple[Any, str]] = {
     "error_message": (pl.String, "the error in one line"),
     "started_at": (pl.Float64, "when the first attempt began, UTC seconds since 1970"),
     "ended_at": (pl.Float64, "when the last attempt ended, UTC seconds since 1970"),
-    "latency_s": (pl.Float64, "seconds the answered attempt took; null without an answer"),
+    "intended_at": (pl.Float64, "when a load test wanted it to be sent, UTC seconds since 1970; null outside of them"),
+    "offered_rate": (
+        pl.Float64,
+        "requests a second that a load test offered then; null where each waited for an answer before it",
+    ),
+    "latency_s": (
+        pl.Float64,
+        "seconds the answered attempt took; in a load test all seconds since `intended_at`; null without an answer",
+    ),
     "wall_s": (pl.Float64, "seconds from the first attempt to the end, retries and back-off included"),
-    "ttft_s": (pl.Float64, "seconds to the first token of the answered attempt; null unless streamed"),
+    "ttft_s": (
+        pl.Float64,
+        "seconds to the first token of the answered attempt, in a load test since `intended_at`; null unless streamed",
+    ),
+    "gaps_s": (pl.String, "seconds between the pieces of a stream, as JSON `[0.021, …]`; null unless measured"),
     "tokens_per_s": (pl.Float64, "output tokens a second after the first; null unless streamed and counted"),
     "attempts": (pl.Int32, "requests on the wire, retries included"),
     "timeline": (pl.String, "those requests, as JSON `[{started_at, …, ended_at, status, error}]`, UTC seconds"),

@@ -32,6 +32,8 @@ def row(record: Record, metrics: Sequence[str]) -> dict[str, Any]:
         "price_source": cost.source,
         "price_date": cost.date,
         "cached_at": record.cached_at,
+        "intended_at": record.intended_at,
+        "offered_rate": record.offered_rate,
     }
     if attempts:
         found["started_at"], found["ended_at"] = attempts[0].started_at, attempts[-1].ended_at
@@ -39,6 +41,10 @@ def row(record: Record, metrics: Sequence[str]) -> dict[str, Any]:
     _counts(found, done.usage if done else record.billed)
     if done:
         _answer(found, done)
+    if done and record.intended_at is not None:
+        _since(found, done, record.intended_at)
+    if record.gaps_s is not None:
+        found["gaps_s"] = orjson.dumps([round(gap, 6) for gap in record.gaps_s]).decode()
     # What is null need not be said: half of a line.
     found = {name: value for name, value in found.items() if value is not None}
     _scores(found, record, metrics)
@@ -61,6 +67,13 @@ def _answer(found: dict[str, Any], done: Completion) -> None:
     found["latency_s"] = done.latency_s
     found["ttft_s"] = done.ttft_s
     found["tokens_per_s"] = done.tokens_per_s
+
+
+def _since(found: dict[str, Any], done: Completion, intended_at: float) -> None:
+    """The times of a load test: whoever wanted an answer then has waited since then, whatever the reason was."""
+    last = done.attempts[-1]
+    found["latency_s"] = last.ended_at - intended_at
+    found["ttft_s"] = None if last.first_token_at is None else last.first_token_at - intended_at
 
 
 def _scores(found: dict[str, Any], record: Record, metrics: Sequence[str]) -> None:

@@ -252,6 +252,12 @@ class Record:
     scores: Mapping[str, Score] = field(default_factory=dict)
     cached_at: float | None = None
     """When it was really answered, if the answer was taken over from an earlier evaluation; None: asked now."""
+    intended_at: float | None = None
+    """When a load test wanted it to be sent, from which its times then count; None outside of load tests."""
+    offered_rate: float | None = None
+    """Requests a second that a load test offered then; None where the next one waited for an answer."""
+    gaps_s: tuple[float, ...] | None = None
+    """Between the pieces of a stream, in seconds; None where nobody measured them."""
 
 
 class Decision(StrEnum):

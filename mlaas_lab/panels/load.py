@@ -1,0 +1,210 @@
+"""A load test: times by target, and over rising rates the load curve with its knee.
+
+Times count from when a request was wanted, so one that we ourselves kept waiting has waited.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from mlaas_lab import panels, records
+from mlaas_lab.panels.latency import panel as latency
+from mlaas_lab.store.folder import JobFolder, read_json
+from mlaas_lab.traffic.conclusion import said
+from mlaas_lab.traffic.figures import Figures, Times, figures, with_times
+from mlaas_lab.traffic.knee import Knee, curve, knee, objective
+from mlaas_lab.view import Column, Ecdf, Line, Mark, Series, Sorted, Table, View
+from mlaas_lab.view.formats import count, number, percent, seconds, usd
+
+NOTE = (
+    "Times count from the moment a request was wanted, our own delay included, to what is said; failed requests have "
+    "none and are never good. A 95 % interval stands behind each percentile; one that so few requests cannot bound is "
+    "left out."
+)
+STAIRS = 200
+"""Of a curve; more is not seen."""
+NEEDS = (
+    *("target", "error", "intended_at", "offered_rate", "started_at", "ended_at", "latency_s", "ttft_s", "gaps_s"),
+    *("tokens_per_s", "input_tokens", "output_tokens", "cost_usd"),
+)
+TIMES = {"ttft_s": "First token", "itl_s": "Gap", "tpot_s": "Per token", "latency_s": "Latency"}
+
+
+def views(folder: JobFolder) -> list[View]:
+    """The results of a load test, from its folder; nothing while it still sends."""
+    if not folder.records.exists():
+        return []
+    frame = records.read(folder.records)
+    if frame.is_empty():
+        return []
+    outcome = read_json(folder.outcome) or {}
+    spec: Mapping[str, Any] = (read_json(folder.job) or {}).get("spec") or {}
+    drawn = built(frame, spec.get("slo") or {}, notes=outcome.get("result", {}).get("notes", ()))
+    return [panels.labelled(view, frame) for view in (drawn, latency.build(frame)) if view is not None]
+
+
+def built(frame: pl.DataFrame, slo: Mapping[str, float], *, notes: Sequence[str] = ()) -> View:
+    """What `frame`, the records of load tests, says; `slo` is what makes an answer good."""
+    rates = frame["offered_rate"].drop_nulls().n_unique()
+    bounds = objective(frame, slo) if rates > 1 else dict(slo)
+    steps = curve(frame, bounds) if rates > 1 else []
+    targets = {name: figures(part, bounds) for name, part in _by_target(frame).items()}
+    found = knee(steps)
+    sentences = [] if found is None else [said(found)]
+    by_rate = [(number(step.offered_per_s), step) for step in steps]
+    by_target = list(targets.items())
+    children = [_percentiles(by_rate or by_target, "Rate" if by_rate else "Target")]
+    if by_rate and len(by_target) > 1:
+        children.append(View(title="Load by target", table=_table(by_target, "Target")))
+    return View(
+        title="Load",
+        summary=" ".join([*sentences, *(_said(name, one) for name, one in by_target)]),
+        marks=[*_curves(steps, found), *_first_tokens(frame)],
+        table=_table(by_rate or by_target, "Offered/s" if by_rate else "Target"),
+        notes=[*notes, *_good(bounds), NOTE],
+        children=children,
+    )
+
+
+def _build(frame: pl.DataFrame | pl.LazyFrame) -> View | None:
+    # Most tables have none, and may have ten million rows.
+    loads = frame.lazy().select(NEEDS).filter(pl.col("intended_at").is_not_null()).collect()
+    return None if loads.is_empty() else built(loads, {})
+
+
+def _by_target(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    parts = frame.partition_by("target", maintain_order=True, as_dict=True)
+    return {str(name): part for (name,), part in parts.items()}
+
+
+def _said(name: str, one: Figures) -> str:
+    failed = f", {count(one.failed.n)} failed" if one.failed.n else ""
+    half = f", half within {seconds(one.latency_s.p50)}" if one.latency_s.p50 is not None else ""
+    last = f", 99 % within {seconds(one.latency_s.p99)}" if one.latency_s.p99 is not None else ""
+    return f"{name}: {count(one.n)} requests{failed}{half}{last}."
+
+
+def _good(bounds: Mapping[str, float]) -> list[str]:
+    words = " and ".join(f"{TIMES[name].lower()} within {seconds(bound)}" for name, bound in bounds.items())
+    return [f"Good: {words}."] if words else []
+
+
+def _curves(steps: Sequence[Figures], found: Knee | None) -> list[Mark]:
+    """Latency and goodput over the rate that was offered."""
+    if not steps:
+        return []
+    x = [step.offered_per_s or 0.0 for step in steps]
+    tails = {name: [getattr(step.latency_s, name) for step in steps] for name in ("p50", "p95", "p99")}
+    slow = [Series(name=name, x=x, y=y, points=True) for name, y in tails.items() if any(v is not None for v in y)]
+    highest = max((v for y in tails.values() for v in y if v is not None), default=0.0)
+    good = Series(name="good answers", x=x, y=[step.good_per_s for step in steps], points=True)
+    answered = Series(name="answers", x=x, y=[step.requests_per_s for step in steps], points=True)
+    drawn = {
+        "Latency over the offered rate": (slow, highest, seconds),
+        "Answers a second over the offered rate": ([good, answered], max(x), number),
+    }
+    return [
+        Line(
+            title=title,
+            series=[*series, *_upright(found, top)],
+            x_title="requests a second offered",
+            x_format=number,
+            y_format=form,
+        )
+        for title, (series, top, form) in drawn.items()
+        if series
+    ]
+
+
+def _upright(found: Knee | None, top: float) -> list[Series]:
+    """The knee as a line; and the ends of its interval, where they are known."""
+    if found is None or found.rate is None:
+        return []
+    lines = {"knee": found.rate}
+    return [Series(name=name, x=[rate, rate], y=[0.0, top]) for name, rate in lines.items()]
+
+
+def _first_tokens(frame: pl.DataFrame) -> list[Mark]:
+    """How long the first token took, and the gaps after it, by target."""
+    rows = with_times(frame.filter(pl.col("error").is_null()))
+    found: list[Mark] = []
+    parts = _by_target(rows)
+    for title, values in {
+        "Share of answers whose first token took no longer": {n: part["ttft_s"] for n, part in parts.items()},
+        "Share of gaps between pieces that were no longer": {n: part["gaps"].explode() for n, part in parts.items()},
+    }.items():
+        samples = [_stairs(name, column.drop_nulls().sort()) for name, column in values.items()]
+        if any(sample.values for sample in samples):
+            x_title = "time to first token" if "first" in title else "gap"
+            found.append(Ecdf(title=title, samples=samples, x_title=x_title, x_format=seconds))
+    return found
+
+
+def _stairs(name: str, ordered: pl.Series) -> Sorted:
+    n = len(ordered)
+    if n <= STAIRS:
+        return Sorted(name=name, values=ordered.to_list())
+    places = sorted({round(i * (n - 1) / (STAIRS - 1)) for i in range(STAIRS)})
+    return Sorted(name=name, values=ordered.gather(places).to_list(), shares=[(place + 1) / n for place in places])
+
+
+def _table(lines: Sequence[tuple[str, Figures]], first: str) -> Table:
+    """One line a load."""
+    objective_known = any(one.good is not None for _, one in lines)
+    columns: list[Column | str] = [
+        Column(title=first, align="right" if first != "Target" else "left"),
+        Column(title="Sent/s", align="right", format=number),
+        Column(title="Requests", align="right", format=count),
+        Column(title="Failed", align="right"),
+        Column(title="429", align="right", format=count),
+        Column(title="Answers/s", align="right", format=number),
+        Column(title="Tokens/s", align="right", format=number),
+        *(
+            [Column(title="Good", align="right"), Column(title="Good/s", align="right", format=number)]
+            * objective_known
+        ),
+        Column(title="Late p99", align="right", format=seconds),
+        Column(title="Cost", align="right", format=usd),
+    ]
+    return Table(columns=columns, rows=[_row(name, one, objective_known=objective_known) for name, one in lines])
+
+
+def _row(name: str, one: Figures, *, objective_known: bool) -> tuple[Any, ...]:
+    good = one.good
+    interval = "" if good is None else f"{percent(good.share)} ({percent(good.ci_low)} to {percent(good.ci_high)})"
+    return (
+        name,
+        one.sent_per_s,
+        one.n,
+        f"{count(one.failed.n)} ({percent(one.failed.share)})" if one.failed.n else "0",
+        one.limited.n,
+        one.requests_per_s,
+        one.output_tokens_per_s,
+        *((interval, one.good_per_s) if objective_known else ()),
+        one.late_p99_s,
+        one.cost_usd,
+    )
+
+
+def _percentiles(lines: Sequence[tuple[str, Figures]], first: str) -> View:
+    """Every percentile with its interval."""
+    columns: list[Column | str] = [first, "Time", *(Column(title=q, align="right") for q in ("p50", "p95", "p99"))]
+    rows = [
+        (name, title, *(_percentile(times, q) for q in ("p50", "p95", "p99")))
+        for name, one in lines
+        for field, title in TIMES.items()
+        if (times := getattr(one, field)) is not None
+    ]
+    return View(title="Percentiles under load", table=Table(columns=columns, rows=rows))
+
+
+def _percentile(times: Times, q: str) -> str | None:
+    value = getattr(times, q)
+    if value is None:
+        return None
+    low, high = times.intervals[q]
+    return f"{seconds(value)} ({seconds(low)} to {seconds(high)})"
+
+
+panel = panels.Panel(needs=frozenset(NEEDS), build=_build, place=38)
