@@ -238,7 +238,9 @@ def _option(name: str, info: FieldInfo) -> Option:
     refers = next((m.to for m in _marks(info) if isinstance(m, Refers)), None)
     extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
     positional = bool(extra.get("positional"))
-    metavar = name.upper() if positional else refers.upper() if refers else _type_name(inner)
+    metavar = str(
+        extra.get("metavar") or (name.upper() if positional else refers.upper() if refers else _type_name(inner))
+    )
     return Option(
         name=name,
         kind=kind,

@@ -10,6 +10,7 @@ from pathlib import Path
 import mlaas_lab
 from mlaas_lab.commands import _dispatch
 from mlaas_lab.spec import Option, options
+from mlaas_lab.tasks.eval import MARGIN
 
 PATH = Path(mlaas_lab.__file__).parent / "api.pyi"
 HEAD = '''"""Made by `python tests/api_stub.py`; do not edit."""
@@ -51,9 +52,8 @@ def function(name: str, every: tuple[Option, ...], result: str) -> str:
 def parameter(option: Option) -> str:
     """A name with the widest type that is understood."""
     kinds = {"flag": "bool", "list": "str | Sequence[str]", "map": "str | Mapping[str, str]"}
-    kind = kinds.get(option.kind) or {"N": "int", "X": "float", "PATH": "str | PathLike[str]"}.get(
-        option.metavar, "str"
-    )
+    texts = {"N": "int", "X": "float", "PATH": "str | PathLike[str]", MARGIN: "float | str | Mapping[str, float]"}
+    kind = kinds.get(option.kind) or texts.get(option.metavar, "str")
     if option.refers == "data":
         kind = "Any"
     if option.refers == "job":

@@ -13,16 +13,18 @@ from pydantic import Field
 
 from mlaas_lab import __version__
 from mlaas_lab.commands import Command, _sources
-from mlaas_lab.errors import DataError
+from mlaas_lab.errors import DataError, UsageError
 from mlaas_lab.lab import Lab
 from mlaas_lab.schema import JSON, Job
 from mlaas_lab.spec import Arg, Refers, Spec
+from mlaas_lab.tasks.eval import MARGIN, Margin, margins, metric_named
 from mlaas_lab.view import Shown, View
 from mlaas_lab.widgets.links import links, run_link
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from mlaas_lab.evaluation.margins import Margins
     from mlaas_lab.panels._picking import Pick
     from mlaas_lab.widgets.kernel import Compared
 
@@ -34,8 +36,9 @@ class Compare(Spec):
     """Evaluations: jobs by id or name, MLflow runs, or `records.parquet` files."""
     html: Path | None = None
     """Write all of it as one self-contained page."""
-    margin: float | None = Field(None, gt=0)
-    """Targets whose difference surely lies within ± margin are `equivalent`; by default as in the evaluation."""
+    margin: Margin = Field(None, json_schema_extra={"metavar": MARGIN})
+    """The loss you would just not bear, as `0.01` or `exact_match=0.01`: tells whether the second of two targets is not
+    worse by that; if neither is, they are `equivalent`. By default as in the evaluation."""
     seed: int | None = None
     """Of the bootstrap and the permutations; by default as in the evaluation."""
     static: bool = False
@@ -62,7 +65,7 @@ class Comparison(Shown):
     """What records say of their targets."""
 
     def __init__(
-        self, frame: "pl.DataFrame", *, seed: int = 0, margin: float | None = None, notes: Sequence[str] = ()
+        self, frame: "pl.DataFrame", *, seed: int = 0, margin: "Margins" = None, notes: Sequence[str] = ()
     ) -> None:
         """`frame` holds records of one or several runs."""
         from mlaas_lab.evaluation.summary import summarize, told_apart
@@ -157,7 +160,7 @@ def _run(args: Compare, lab: Lab) -> Comparison:
     made = Comparison(
         frame,
         seed=args.seed if args.seed is not None else int(_agreed(specs, "seed") or 0),
-        margin=args.margin if args.margin is not None else _agreed(specs, "margin"),
+        margin=_margin(args, frame) if args.margin is not None else margins(_agreed(specs, "margin")),
         notes=[
             f"{source.word} is {source.state}: its {len(part):,} records so far are compared."
             for source, part in zip(sources, frames, strict=True)
@@ -192,14 +195,31 @@ def _asked(source: "_sources.Source", known: "Sequence[Job]") -> list[Mapping[st
 
 def _again(args: Compare) -> tuple[str, ...]:
     """The command, word by word, that shows the same."""
-    margin = ["--margin", f"{args.margin:g}"] if args.margin is not None else []
+    margin = ["--margin", args.margin] if args.margin is not None else []
     seed = ["--seed", str(args.seed)] if args.seed is not None else []
     return ("compare", *args.runs, *margin, *seed)
 
 
+def _margin(args: Compare, frame: "pl.DataFrame") -> float | dict[str, float] | None:
+    """What `--margin` says of the metrics that these records have.
+
+    Raises:
+        UsageError: if it names another.
+    """
+    from mlaas_lab.records import metrics_of
+
+    said, metrics = margins(args.margin), metrics_of(frame.columns)
+    if not isinstance(said, dict):
+        return said
+    try:
+        return {metric_named(name, metrics): value for name, value in said.items()}
+    except ValueError as error:
+        raise UsageError(f"--margin {args.margin}: {error}.") from None
+
+
 def _agreed(specs: Sequence[Any], name: str) -> Any:
     """The value that all evaluations were asked with; None if they differ."""
-    values = {spec.get(name) for spec in specs}
+    values = {None if spec.get(name) is None else str(spec[name]) for spec in specs}
     return values.pop() if len(values) == 1 else None
 
 

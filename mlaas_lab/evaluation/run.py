@@ -27,7 +27,7 @@ from mlaas_lab.evaluation.summary import Summary, summarize
 from mlaas_lab.inference import on_loop
 from mlaas_lab.records import Writer
 from mlaas_lab.schema import Decision, Record
-from mlaas_lab.tasks.eval import Eval
+from mlaas_lab.tasks.eval import Eval, margins
 from mlaas_lab.view.formats import usd
 
 CAPPED = snake(CapReached.__name__)
@@ -52,7 +52,7 @@ def run(spec: Eval, context: Context) -> Outcome:
     wall_s = time.perf_counter() - began
     context.check()
     records = found.records
-    summary, verdicts = summarize(records, seed=spec.seed, margin=spec.margin)
+    summary, verdicts = summarize(records, seed=spec.seed, margin=margins(spec.margin))
     stopped = {} if rule is None else {"until_decided": {**asdict(rule), **_stop(found)}}
     notes = [*_notes(records, budget), *(stopping.said(rule, **_stop(found)) if rule else ())]
     for note in notes:
@@ -203,8 +203,8 @@ def _rule(spec: Eval, plan: Plan) -> Rule | None:
     """
     if spec.until_decided is None:
         return None
-    n = len(plan.routes)
-    return stopping.planned(spec.until_decided, plan.metrics, plan.samples, targets=n, margin=spec.margin)
+    n, margin = len(plan.routes), margins(spec.margin)
+    return stopping.planned(spec.until_decided, plan.metrics, plan.samples, targets=n, margin=margin)
 
 
 def _warnings(spec: Eval, plan: Plan) -> Iterator[str]:

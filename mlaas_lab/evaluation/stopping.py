@@ -15,6 +15,7 @@ import orjson
 import polars as pl
 
 from mlaas_lab.errors import UsageError
+from mlaas_lab.evaluation.margins import Margins, margin_of
 from mlaas_lab.evaluation.metrics import Metric
 from mlaas_lab.evaluation.verdict import ALPHA, Comparison, decide
 from mlaas_lab.schema import Decision, Sample, Verdict
@@ -39,8 +40,8 @@ class Rule:
     """Samples, if nothing is decided before."""
     comparisons: int
     """Made together by that metric: each may raise its part of the false alarms (Bonferroni)."""
-    margin: float | None = None
-    """A difference that surely stays within ± margin is decided too: `equivalent`."""
+    margin: Margins = None
+    """A difference that surely stays within ± that of its metric is decided too: `equivalent`."""
 
     @property
     def alpha(self) -> float:
@@ -54,7 +55,7 @@ class Rule:
 
 
 def planned(
-    name: str, metrics: Mapping[str, Metric], samples: Sequence[Sample], *, targets: int, margin: float | None
+    name: str, metrics: Mapping[str, Metric], samples: Sequence[Sample], *, targets: int, margin: Margins
 ) -> Rule:
     """The rule that stops by metric `name`.
 
@@ -79,7 +80,7 @@ def planned(
 
 
 def verdicts(
-    records: pl.DataFrame, comparisons: Sequence[Comparison], *, seed: int = 0, margin: float | None = None
+    records: pl.DataFrame, comparisons: Sequence[Comparison], *, seed: int = 0, margin: Margins = None
 ) -> list[Verdict]:
     """A verdict for each comparison of `records`: by their rule if they have one, else as `decide` does."""
     rules = records[COLUMN].drop_nulls().unique().to_list() if COLUMN in records.columns else []
@@ -87,32 +88,37 @@ def verdicts(
         return decide(comparisons, seed=seed, margin=margin)
     runs = records["run_id"].n_unique() if "run_id" in records.columns else 1
     if len(rules) > 1 or records[COLUMN].null_count() or runs > 1:
-        return [_beside(one) for one in decide(comparisons, seed=seed)]
+        return [_beside(one) for one in decide(comparisons, seed=seed, margin=margin)]
     rule = Rule(**orjson.loads(rules[0]))
+    # What the intervals say of a margin holds whoever names it, and when.
+    rule = rule if rule.margin is not None else replace(rule, margin=margin)
     return judged(comparisons, rule, n_asked(records))
 
 
 def _beside(found: Verdict) -> Verdict:
     """A difference from another run: shown, but no fixed sample's interval or p holds for it."""
     why = "a run that stopped when it was decided says nothing beside another run"
-    none: dict[str, Any] = {"ci_low": None, "ci_high": None, "p_value": None, "p_adjusted": None, "more_samples": None}
-    return replace(found, verdict=Decision.UNDECIDED, test=TEST, reason=why, **none)
+    unknown = ("ci_low", "ci_high", "p_value", "p_adjusted", "p_not_worse", "more_samples")
+    none: dict[str, Any] = dict.fromkeys(unknown)
+    shown = None if found.not_worse is None else False
+    return replace(found, verdict=Decision.UNDECIDED, test=TEST, reason=why, not_worse=shown, **none)
 
 
 def judged(comparisons: Sequence[Comparison], rule: Rule, asked: int) -> list[Verdict]:
     """A verdict for each comparison, `asked` samples being there of those that `rule` plans.
 
-    The rule's metric comes first. The others are tested in their order, each only where all before it are decided for
-    that pair: then all together raise no more false alarms than the first alone (Maurer & Bretz 2013, section 3).
+    The rule's metric comes first. The others are tested in their order, each only where all before it differ for that
+    pair: then all together raise no more false alarms than the first alone (Maurer & Bretz 2013, section 3). Where one
+    is equivalent, nothing was rejected whose chance of a false alarm the next could have.
     """
     found: dict[int, Verdict] = {}
     first = sorted(range(len(comparisons)), key=lambda i: (_pair(comparisons[i]), comparisons[i].metric != rule.metric))
     for _, places in groupby(first, key=lambda i: _pair(comparisons[i])):
-        undecided = ""
+        waits = ""
         for i in places:
-            found[i] = _verdict(comparisons[i], rule, asked, after=undecided)
-            if found[i].verdict is Decision.UNDECIDED and comparisons[i].higher_is_better is not None:
-                undecided = undecided or comparisons[i].metric
+            found[i] = _borne(_verdict(comparisons[i], rule, asked, waits=waits), comparisons[i], counts=not waits)
+            if not waits and comparisons[i].higher_is_better is not None:
+                waits = _waits(found[i])
     return [found[i] for i in range(len(comparisons))]
 
 
@@ -120,8 +126,28 @@ def _pair(comparison: Comparison) -> tuple[str, str]:
     return comparison.a, comparison.b
 
 
-def _verdict(comparison: Comparison, rule: Rule, asked: int, *, after: str) -> Verdict:
-    n = len(comparison.scores_a)
+def _waits(found: Verdict) -> str:
+    """Why the metrics after this one do not count; empty if they do."""
+    match found.verdict:
+        case Decision.A_BETTER | Decision.B_BETTER:
+            return ""
+        case Decision.EQUIVALENT:
+            return f"it counts only where {found.metric} tells them apart"
+        case Decision.UNDECIDED:
+            return f"it counts only once {found.metric} is decided"
+
+
+def _borne(found: Verdict, comparison: Comparison, *, counts: bool) -> Verdict:
+    """With whether b is shown not to be worse by the margin: the interval says so, whenever one stops."""
+    if found.margin is None or comparison.higher_is_better is None:
+        return found
+    least = found.ci_low if comparison.higher_is_better else None if found.ci_high is None else -found.ci_high
+    within = least is not None and least > -found.margin
+    return replace(found, not_worse=(counts and within) or found.verdict is Decision.B_BETTER)
+
+
+def _verdict(comparison: Comparison, rule: Rule, asked: int, *, waits: str) -> Verdict:
+    n, margin = len(comparison.scores_a), margin_of(rule.margin, comparison.metric)
     none = Verdict(
         a=comparison.a,
         b=comparison.b,
@@ -134,6 +160,7 @@ def _verdict(comparison: Comparison, rule: Rule, asked: int, *, after: str) -> V
         verdict=Decision.UNDECIDED,
         n=n,
         test="none",
+        margin=margin,
     )
     if not n:
         return replace(none, reason="no sample has a score from both")
@@ -144,13 +171,12 @@ def _verdict(comparison: Comparison, rule: Rule, asked: int, *, after: str) -> V
     shown = replace(none, difference=look.difference, ci_low=low, ci_high=high, test=TEST)
     if comparison.higher_is_better is None:
         return replace(shown, reason=f"nothing says which way is better by {comparison.metric!r}")
-    if after:
-        return replace(shown, reason=f"it counts only once {after} is decided")
+    if waits:
+        return replace(shown, reason=waits)
     if look.decided:
         b_wins = (look.z > 0) == comparison.higher_is_better
         return replace(shown, verdict=Decision.B_BETTER if b_wins else Decision.A_BETTER)
-    within = rule.margin is not None and low is not None and high is not None
-    if within and -(rule.margin or 0) < (low or 0) and (high or 0) < (rule.margin or 0):
+    if margin is not None and low is not None and high is not None and -margin < low and high < margin:
         return replace(shown, verdict=Decision.EQUIVALENT)
     return replace(shown, reason=f"the differences do not stand out enough at look {look.number} of five")
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from mlaas_lab.evaluation import stopping
 from mlaas_lab.evaluation.aggregating import Facts, facts, is_aggregate, is_share, known
 from mlaas_lab.evaluation.layout import Grid, grid, key_of, keyed, narrowed
+from mlaas_lab.evaluation.margins import Margins
 from mlaas_lab.evaluation.verdict import Comparison
 from mlaas_lab.records import metrics_of
 from mlaas_lab.schema import Verdict
@@ -68,14 +69,14 @@ class _Scored:
 
 
 def summarize(
-    frame: pl.DataFrame | pl.LazyFrame, *, seed: int = 0, margin: float | None = None, grouped: bool | None = None
+    frame: pl.DataFrame | pl.LazyFrame, *, seed: int = 0, margin: Margins = None, grouped: bool | None = None
 ) -> tuple[list[Summary], list[Verdict]]:
     """Means and verdicts of all targets and metrics in `frame`, targets in the order they were named.
 
     Args:
         frame: records, of several runs too: a target that stands in more than one is then named `target @ run_id`.
         seed: of the bootstrap and the permutations.
-        margin: a difference that surely stays within ± margin is `equivalent`; None: nothing ever is.
+        margin: the loss that is just not borne, as for `decide`; None: nothing is `equivalent`.
         grouped: whether samples of one group scatter together; None: where groups look drawn (`clusters.are_draws`).
     """
     columns = frame.lazy().collect_schema().names()

@@ -8,12 +8,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from mlaas_lab.evaluation import margins
+from mlaas_lab.evaluation.margins import NOTHING, Margins, Tails, adjusted, margin_of
 from mlaas_lab.schema import Decision, Verdict
 from mlaas_lab.stats import clusters
 from mlaas_lab.stats.aggregates import Measured
 from mlaas_lab.stats.clusters import FEWEST_GROUPS, Groups
 from mlaas_lab.stats.intervals import Floats, Limits, is_binary, is_share
-from mlaas_lab.stats.paired import difference_limits, holm, mcnemar, pairs_needed, sign_flip
+from mlaas_lab.stats.paired import difference_limits, mcnemar, pairs_needed, sign_flip
 
 ALPHA = 0.05
 """How often a family of comparisons may see a difference where there is none."""
@@ -52,18 +54,45 @@ class Comparison:
         return clusters.contributions(self.differences, self.groups)
 
 
-def decide(comparisons: Sequence[Comparison], *, seed: int = 0, margin: float | None = None) -> list[Verdict]:
+def decide(comparisons: Sequence[Comparison], *, seed: int = 0, margin: Margins = None) -> list[Verdict]:
     """A verdict for each comparison; all of them are one family for Holm.
 
     Args:
         comparisons: what was compared together.
         seed: of the bootstrap and the permutations.
-        margin: a difference whose interval lies within ± margin is `equivalent`; None: nothing ever is.
+        margin: of each metric, the loss that is just not borne. Then it is told whether b is not worse, and where
+            neither is worse and the interval lies within ± margin, they are `equivalent`; None: nothing ever is.
     """
     measured = [_measured(comparison, seed) for comparison in comparisons]
-    adjusted = iter(holm([found.p_value for found in measured if found.p_value is not None]))
-    family = [found if found.p_value is None else replace(found, p_adjusted=next(adjusted)) for found in measured]
-    return [_decided(comparison, found, margin) for comparison, found in zip(comparisons, family, strict=True)]
+    p_values = adjusted([found.p_value for found in measured])
+    borne = [margin_of(margin, comparison.metric) for comparison in comparisons]
+    tested = [_tails(comparison, one) for comparison, one in zip(comparisons, borne, strict=True)]
+    worse = adjusted([tails.worse(one.higher_is_better) for tails, one in zip(tested, comparisons, strict=True)])
+    both = adjusted([tails.both for tails in tested])
+    family = [
+        replace(found, p_adjusted=p_value, margin=one, p_not_worse=p_worse)
+        for found, p_value, one, p_worse in zip(measured, p_values, borne, worse, strict=True)
+    ]
+    decided = [_decided(*each) for each in zip(comparisons, family, both, strict=True)]
+    return [_borne(comparison, found) for comparison, found in zip(comparisons, decided, strict=True)]
+
+
+def _tails(comparison: Comparison, margin: float | None) -> Tails:
+    """The comparison against its margin."""
+    if margin is None:
+        return NOTHING
+    if comparison.together is not None:
+        return margins.tails_of(comparison.together, margin)
+    scores = comparison.scores_a, comparison.scores_b
+    return margins.tails(scores, margin, comparison.groups, share=comparison.share)
+
+
+def _borne(comparison: Comparison, found: Verdict) -> Verdict:
+    """With what is known of b being worse: who is better, or equivalent, is not."""
+    if found.margin is None or comparison.higher_is_better is None:
+        return found
+    shown = found.p_not_worse is not None and found.p_not_worse < margins.ALPHA
+    return replace(found, not_worse=shown or found.verdict in (Decision.B_BETTER, Decision.EQUIVALENT))
 
 
 def _measured(comparison: Comparison, seed: int) -> Verdict:
@@ -120,17 +149,22 @@ def _tested(comparison: Comparison, seed: int) -> tuple[float | None, str]:
     return sign_flip(differences, seed=seed), "sign_flip"
 
 
-def _decided(comparison: Comparison, found: Verdict, margin: float | None) -> Verdict:
-    """The verdict that interval and adjusted p allow; an interval nobody knows spans everything."""
+def _decided(comparison: Comparison, found: Verdict, p_apart: float | None) -> Verdict:
+    """The verdict that interval and adjusted p allow; an interval nobody knows spans everything.
+
+    `p_apart` is that of lying apart by the margin.
+    """
     low = -math.inf if found.ci_low is None else found.ci_low
     high = math.inf if found.ci_high is None else found.ci_high
-    if margin is not None and -margin < low and high < margin:
+    margin = found.margin
+    near = p_apart is not None and p_apart < margins.ALPHA
+    if margin is not None and near and -margin < low and high < margin:
         return replace(found, verdict=Decision.EQUIVALENT)
     significant = found.p_adjusted is not None and found.p_adjusted < ALPHA
     if significant and (low > 0 or high < 0) and comparison.higher_is_better is not None:
         b_wins = (low > 0) == comparison.higher_is_better
         return replace(found, verdict=Decision.B_BETTER if b_wins else Decision.A_BETTER)
-    return replace(found, reason=_reason(comparison, found), more_samples=_more(comparison, found, margin))
+    return replace(found, reason=_reason(comparison, found), more_samples=_more(comparison, found))
 
 
 def _reason(comparison: Comparison, found: Verdict) -> str:
@@ -151,9 +185,9 @@ def _reason(comparison: Comparison, found: Verdict) -> str:
     return "the interval includes 0"
 
 
-def _more(comparison: Comparison, found: Verdict, margin: float | None) -> int | None:
+def _more(comparison: Comparison, found: Verdict) -> int | None:
     """About how many more pairs would settle it, in two digits, if later ones are like these."""
-    units, difference = comparison.units, found.difference
+    units, difference, margin = comparison.units, found.difference, found.margin
     if difference is None or comparison.higher_is_better is None:
         return None
     alpha = ALPHA * found.p_value / found.p_adjusted if found.p_value and found.p_adjusted else ALPHA

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def ranked(summary: "Sequence[Summary]", verdicts: Sequence[Verdict]) -> list[str]:
-    """A sentence for each metric of which one way is better, targets by their mean."""
+    """A sentence for each metric of which one way is better, targets by their mean; one more where it has a margin."""
     metrics = dict.fromkeys(line.metric for line in summary)
-    told = [
-        _told([line for line in summary if line.metric == metric], [v for v in verdicts if v.metric == metric], up)
-        for metric in metrics
-        if (up := words.higher_is_better(metric)) is not None
-    ]
+    told: list[str] = []
+    for metric in metrics:
+        lines, own = [line for line in summary if line.metric == metric], [v for v in verdicts if v.metric == metric]
+        if (up := words.higher_is_better(metric)) is not None:
+            told += [_told(lines, own, up), _borne(own)]
     return [sentence for sentence in told if sentence]
 
 
@@ -46,6 +46,18 @@ def _told(lines: "Sequence[Summary]", verdicts: Sequence[Verdict], up: bool) -> 
         parts.append(f"not told apart from {_listed(near)}{_lacking(about[near[0]], first)}")
     shown = words.value_format(lines[0].metric)(mean)
     return f"By {lines[0].metric}, {first} has the best mean, {shown}: {'; '.join(parts)}." if parts else ""
+
+
+def _borne(verdicts: Sequence[Verdict]) -> str:
+    """Which targets are not worse than the first one by the margin, and of which that is not shown."""
+    about = [found for found in verdicts if found.a == verdicts[0].a and found.not_worse is not None]
+    if not about:
+        return ""
+    by = f"worse than {about[0].a} by {words.margin(about[0])} or more in {about[0].metric}"
+    shown = [found.b for found in about if found.not_worse]
+    left = [found.b for found in about if not found.not_worse]
+    parts = [f"Not {by}: {_listed(shown)}."] if shown else [f"Of none it is shown that it is not {by}."]
+    return " ".join([*parts, *([f"Not shown for {_listed(left)}."] if shown and left else [])])
 
 
 def _other(verdict: Verdict, name: str) -> str:

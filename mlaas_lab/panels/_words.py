@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlaas_lab import registry
 from mlaas_lab.schema import Decision, Verdict
-from mlaas_lab.view.formats import DASH, count, number, percent, points
+from mlaas_lab.view.formats import DASH, count, number, p_value, percent, points
 
 if TYPE_CHECKING:
     from mlaas_lab.evaluation.metrics import Metric
@@ -27,7 +27,11 @@ def said(summary: "Sequence[Summary]", verdicts: Sequence[Verdict], *, most: int
 
 
 def sentence(found: Verdict, means: "dict[tuple[str, str], float | None]") -> str:
-    """One verdict as a sentence that can be quoted."""
+    """One verdict as a sentence that can be quoted, and one more on the margin where the first does not say it."""
+    return f"{_sentence(found, means)}{_borne(found)}"
+
+
+def _sentence(found: Verdict, means: "dict[tuple[str, str], float | None]") -> str:
     if not found.n:
         return f"{found.metric} cannot compare {found.a} and {found.b}: {found.reason or 'there are no pairs'}."
     value = value_format(found.metric)
@@ -39,10 +43,19 @@ def sentence(found: Verdict, means: "dict[tuple[str, str], float | None]") -> st
         case Decision.A_BETTER:
             return f"{found.a} is better than {found.b} by {found.metric}: {a} against {b} ({shown})."
         case Decision.EQUIVALENT:
-            return f"{found.a} and {found.b} are equivalent by {found.metric}: {a} and {b} ({shown})."
+            within = "" if found.margin is None else f" within {margin(found)}"
+            return f"{found.a} and {found.b} are equivalent by {found.metric}{within}: {a} and {b} ({shown})."
         case Decision.UNDECIDED:
             pair = f"{found.a} and {found.b}: {a} and {b} ({shown})"
             return f"{found.metric} does not decide between {pair}; {_lacks(found)}."
+
+
+def margin(found: Verdict) -> str:
+    """The loss that is just not borne: shares in points."""
+    if not is_share(found.metric):
+        return number(found.margin)
+    shown = points(found.margin).removeprefix("+")
+    return f"{shown} point{'' if shown == '1' else 's'}"
 
 
 def interval(low: float | None, high: float | None, form: Callable[[Any], str]) -> str:
@@ -102,6 +115,22 @@ def spread(line: "Summary") -> str | None:
     if line.spread is None:
         return None
     return f"{points(line.spread).removeprefix('+')} points" if is_share(line.metric) else number(line.spread)
+
+
+def _borne(found: Verdict) -> str:
+    """Whether b is not worse than a by the margin."""
+    if found.not_worse is None or found.verdict in (Decision.B_BETTER, Decision.EQUIVALENT):
+        return ""
+    limit = f"{found.metric} by {margin(found)} or more"
+    if not found.not_worse:
+        return f" Not shown: that {found.b} is not worse than {found.a} in {limit}."
+    sure = "" if found.p_not_worse is None else f" (p {_small(found.p_not_worse)})"
+    return f" {found.b} is not worse than {found.a} in {limit}{sure}."
+
+
+def _small(p: float) -> str:
+    shown = p_value(p)
+    return shown if shown.startswith("<") else f"= {shown}"
 
 
 def _lacks(found: Verdict) -> str:

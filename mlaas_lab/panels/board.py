@@ -26,6 +26,13 @@ GROUPED = (
     "Samples come in {} groups that look drawn from many (documents, users): intervals and tests stand on groups, "
     "since samples of one group are alike."
 )
+BORNE = (
+    "Not worse: B loses less than the margin (--margin), tested one-sided at 2.5 % by Tango's score test where every "
+    "score is 0 or 1, else by Student's t; its p is Holm's over all rows with a margin, a family of its own beside "
+    "that of better. Equivalent: neither loses as much, and the interval lies within the margin. Not shown is no "
+    "verdict against anybody."
+)
+BORNE_STOPPED = "Not worse: the interval lies above a loss of the margin (--margin), which holds whenever one stops."
 SPREAD = "Spread: standard deviation between the repeats of one sample, pooled over samples."
 STOPPED = (
     "Asking was to stop once it was decided (--until-decided): verdicts are paired and stand on repeated confidence "
@@ -155,8 +162,22 @@ def _verdicts(verdicts: Sequence[Verdict]) -> View:
         Column(title="More needed", align="right", format=count),
     ]
     rows = [_verdict(verdict) for verdict in verdicts]
-    note = STOPPED if any(found.test == "group_sequential" for found in verdicts) else NOTE
-    return View(title="Verdicts", table=Table(columns=columns, rows=rows), notes=[note])
+    stopped = any(found.test == "group_sequential" for found in verdicts)
+    notes = [STOPPED if stopped else NOTE]
+    if any(found.not_worse is not None for found in verdicts):
+        columns += ["Not worse", Column(title="p, not worse", align="right", format=p_value)]
+        rows = [(*row, _borne(found), found.p_not_worse) for row, found in zip(rows, verdicts, strict=True)]
+        notes.append(BORNE_STOPPED if stopped else BORNE)
+    return View(title="Verdicts", table=Table(columns=columns, rows=rows), notes=notes)
+
+
+def _borne(found: Verdict) -> Badge | None:
+    """Whether b is not worse than a by the margin."""
+    if found.not_worse is None:
+        return None
+    if found.not_worse:
+        return Badge(text=f"by {words.margin(found)}", tone=Tone.GOOD)
+    return Badge(text=f"by {words.margin(found)}: not shown", tone=Tone.MILD)
 
 
 def _verdict(found: Verdict) -> tuple[Any, ...]:

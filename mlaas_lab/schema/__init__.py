@@ -13,6 +13,7 @@ from typing import Literal, Self
 from urllib.parse import parse_qsl, quote
 
 from mlaas_lab.schema._jobs import JSON, Endpoint, EndpointState, Job, JobState, Progress
+from mlaas_lab.schema._verdicts import Decision, Verdict
 
 __all__ = [
     "JSON",
@@ -258,38 +259,3 @@ class Record:
     """Requests a second that a load test offered then; None where the next one waited for an answer."""
     gaps_s: tuple[float, ...] | None = None
     """Between the pieces of a stream, in seconds; None where nobody measured them."""
-
-
-class Decision(StrEnum):
-    """What a paired comparison says."""
-
-    A_BETTER = "a_better"
-    B_BETTER = "b_better"
-    EQUIVALENT = "equivalent"
-    UNDECIDED = "undecided"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """A paired comparison of two targets on the samples both answered; `difference` is mean(b) - mean(a)."""
-
-    a: str
-    b: str
-    metric: str
-    difference: float | None
-    ci_low: float | None
-    ci_high: float | None
-    p_value: float | None
-    p_adjusted: float | None
-    """Holm's over metric × pair."""
-    verdict: Decision
-    n: int
-    """Pairs behind it."""
-    test: str
-    """`mcnemar`, `sign_flip`, `exchange` (of a number of all answers), `_groups` where whole groups are; or `none`.
-
-    `group_sequential` where asking was to stop once it was decided: a look, which has no p."""
-    more_samples: int | None = None
-    """About how many more pairs would settle it; None when decided or unknown."""
-    reason: str | None = None
-    """Why it is undecided, in a few words; None when decided."""

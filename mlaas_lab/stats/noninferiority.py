@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlaas_lab.stats.clusters import FEWEST_GROUPS, Groups, contributions, effective
 from mlaas_lab.stats.intervals import Floats, is_binary, is_share
 from mlaas_lab.stats.student import NORMAL, t_cdf, t_quantile
 
@@ -32,7 +33,7 @@ class NotWorse:
     n: int
     """Pairs."""
     test: str
-    """`tango` for scores of 0 and 1, `t` for others, `none` when there is too little to test."""
+    """`tango` for scores of 0 and 1, `t` for others, `t_groups` over groups; `none` if there is too little to test."""
 
 
 def not_worse(
@@ -65,6 +66,31 @@ def not_worse(
     return NotWorse(holds=p_value < alpha, gain=gain, bound=bound, p_value=p_value, n=n, test=test)
 
 
+def not_worse_in_groups(gains: Floats, groups: Groups, *, margin: float, share: bool, alpha: float = 0.025) -> NotWorse:
+    """The same of `gains` (n,), how much better b is on each sample, that come in `groups` (n,).
+
+    Student's t over what each group adds, with fewer degrees of freedom where sizes differ. What lies above the loss
+    that is just not borne is what scatters, so that groups of different sizes add nothing to it.
+
+    Args:
+        gains: of b over a.
+        groups: the group of each sample, as a number from 0.
+        margin: as for `not_worse`.
+        share: both scores lie between 0 and 1.
+        alpha: one-sided.
+    """
+    n = len(gains)
+    gain = float(gains.mean()) if n else None
+    none = NotWorse(holds=False, gain=gain, bound=None, p_value=None, n=n, test="none")
+    if n < FEWEST_PAIRS or effective(groups) < FEWEST_GROUPS - 1e-9:
+        return none
+    units = contributions(gains + margin, groups) - margin
+    if not share and np.ptp(units) == 0:
+        return none
+    p_value, bound = _by_t(units, margin, alpha, share=share, freedom=effective(groups) - 1)
+    return NotWorse(holds=p_value < alpha, gain=gain, bound=bound, p_value=p_value, n=n, test="t_groups")
+
+
 def tango(wins: int, losses: int, n: int, *, difference: float) -> float:
     """Score statistic of `wins - losses` among `n` pairs, were the true difference of shares `difference` (Tango 1998).
 
@@ -93,14 +119,17 @@ def _by_counts(gains: Floats, margin: float, alpha: float) -> tuple[float, float
     return p_value, _last(lambda d: tango(wins, losses, n, difference=d) >= wanted, lowest, (wins - losses) / n)
 
 
-def _by_t(gains: Floats, margin: float, alpha: float, *, share: bool) -> tuple[float, float]:
+def _by_t(
+    gains: Floats, margin: float, alpha: float, *, share: bool, freedom: float | None = None
+) -> tuple[float, float]:
     """Student's t; of shares half a pair is added to each cell of the 2 × 2 table, so equal scores are no certainty."""
     n, more = len(gains), 0.5 if share else 0.0
+    freedom = n - 1 if freedom is None else freedom
     mean = float(gains.sum()) / (n + 4 * more)
     variance = (float((gains**2).sum()) + 2 * more) / (n + 4 * more) - mean**2
     error = math.sqrt(variance / (n - 1))
-    p_value = t_cdf(-(mean + margin) / error, n - 1)
-    return p_value, mean - t_quantile(1 - alpha, n - 1) * error
+    p_value = t_cdf(-(mean + margin) / error, freedom)
+    return p_value, mean - t_quantile(1 - alpha, freedom) * error
 
 
 def _last(excluded: Callable[[float], bool], low: float, high: float) -> float:

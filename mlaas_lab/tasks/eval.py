@@ -1,15 +1,73 @@
 """`%mlaas eval`: ask targets the same questions, score the answers, and tell whether one is better."""
 
+import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from mlaas_lab.spec import DataFile, Folder, MetricName, Spec, TargetName
 from mlaas_lab.tasks import Task
 
 NAMES_FILES = re.compile(r"[?&](prompt|shots|retrieve)=")
 """In a target that is told more than the question."""
+MARGIN = "X|METRIC=X"
+"""How help shows a margin."""
+
+
+def margins(said: Any) -> float | dict[str, float] | None:
+    """What a margin says: one number for all metrics, or metric → number.
+
+    Args:
+        said: `0.01`, `exact_match=0.01,token_f1=0.02`, a number, or names with numbers; None or nothing for none.
+
+    Raises:
+        ValueError: if it says anything else.
+    """
+    if said is None or said in ("", {}):
+        return None
+    if isinstance(said, str) and "=" in said:
+        # A metric's options have such a sign too, before the last one.
+        said = {name.strip(): value for name, _, value in (part.rpartition("=") for part in said.split(","))}
+    if isinstance(said, Mapping):
+        return {str(name): _above_zero(value) for name, value in said.items()}
+    return _above_zero(said)
+
+
+def _above_zero(said: Any) -> float:
+    try:
+        value = float(said)
+    except (TypeError, ValueError):
+        value = math.nan
+    if not 0 < value < math.inf or isinstance(said, bool):
+        raise ValueError("expected a number above 0 as 0.01, or one for each metric as exact_match=0.01,token_f1=0.02")
+    return value
+
+
+def _margin_text(said: Any) -> str | None:
+    """A margin in one spelling."""
+    found = margins(said)
+    if isinstance(found, dict):
+        return ",".join(f"{name}={value:.15g}" for name, value in found.items())
+    return None if found is None else f"{found:.15g}"
+
+
+Margin = Annotated[str | None, BeforeValidator(_margin_text)]
+"""The loss that is just not borne, as `margins` reads it."""
+
+
+def metric_named(name: str, metrics: Any) -> str:
+    """The one of `metrics` that is meant by its whole name or by the part before its options.
+
+    Raises:
+        ValueError: if that is none, or more than one.
+    """
+    found = [metric for metric in metrics if name in (metric, metric.partition("?")[0])]
+    if len(found) != 1:
+        raise ValueError(f"{name!r} is not one of the metrics: {', '.join(metrics)}")
+    return str(found[0])
 
 
 class Eval(Spec):
@@ -51,8 +109,9 @@ class Eval(Spec):
     """Take over answers of temperature 0 that the same weights gave before; `--no-cache` asks everything anew."""
     exchanges: bool = True
     """Keep what the targets really sent, bodies and headers, in the job's folder; `--no-exchanges` does not."""
-    margin: float | None = Field(None, gt=0)
-    """Targets whose difference surely lies within ± margin are `equivalent`; by default none ever are."""
+    margin: Margin = Field(None, json_schema_extra={"metavar": MARGIN})
+    """The loss you would just not bear, as `0.01` or `exact_match=0.01`: tells whether the second of two targets is not
+    worse by that; if neither is, they are `equivalent`. By default nobody asks."""
     seed: int = 0
     """Of the order of questions, the bootstrap and the permutations."""
     folder: Folder | None = Field(None, validate_default=True)
@@ -69,10 +128,16 @@ class Eval(Spec):
             return None
         if named in (True, "first"):
             return metrics[0]
-        found = [metric for metric in metrics if named in (metric, metric.partition("?")[0])]
-        if len(found) != 1:
-            raise ValueError(f"it is not one of --metrics: {', '.join(metrics)}")
-        return found[0]
+        return metric_named(str(named), metrics)
+
+    @field_validator("margin")
+    @classmethod
+    def _known_metrics(cls, margin: str | None, info: ValidationInfo) -> str | None:
+        """A metric's margin by the name that is written in `metrics`."""
+        said, metrics = margins(margin), info.data.get("metrics", ())
+        if not isinstance(said, dict):
+            return margin
+        return _margin_text({metric_named(name, metrics): value for name, value in said.items()})
 
     @field_validator("folder")
     @classmethod

@@ -36,7 +36,7 @@ class Fetched:
     state: str | None
     """How its job stood when it was last told: `succeeded`, `cancelled` and so on."""
     seed: int | None
-    margin: float | None
+    margin: str | None
     """As the evaluation was asked; None for the default."""
 
 
@@ -125,7 +125,7 @@ def _made(place: Path, said: Mapping[str, JSON]) -> Fetched:
         path=place,
         state=said.get("state"),
         seed=None if seed is None else int(seed),
-        margin=None if margin is None else float(margin),
+        margin=None if margin is None else str(margin),
     )
 
 

@@ -16,7 +16,7 @@ from mlaas_lab.schema import Decision
 from mlaas_lab.stats.clusters import are_draws
 from mlaas_lab.stats.intervals import mean_limits, wilson
 from mlaas_lab.stats.monitoring import always_valid, monitored, price
-from mlaas_lab.stats.noninferiority import not_worse
+from mlaas_lab.stats.noninferiority import not_worse, not_worse_in_groups
 from mlaas_lab.stats.paired import mcnemar, pairs_needed, sign_flip
 from mlaas_lab.stats.sequential import allowed, looks
 from mlaas_lab.stats.standardized import standardized
@@ -105,6 +105,39 @@ def not_worse_by_t(generator):
     return not_worse(a, a + MARGIN + generator.normal(0, 1, 60), margin=MARGIN, higher_is_better=False).holds
 
 
+def verdict_not_worse(generator):
+    """Two metrics that go together lose exactly the margin; Holm over both."""
+    gains = generator.choice([1.0, -1.0, 0.0], p=[0.08, 0.08 + MARGIN, 0.84 - MARGIN], size=200)
+    scores = np.where(gains < 0, 1.0, 0.0), np.where(gains > 0, 1.0, 0.0)
+    pairs = [_comparison(*scores, metric="x"), _comparison(*(3 * each for each in scores), metric="y")]
+    return any(found.not_worse for found in decide(pairs, margin={"x": MARGIN, "y": 3 * MARGIN}))
+
+
+def verdict_equivalent(generator):
+    """b gains exactly the margin, which is no loss, and not equivalent either."""
+    gains = generator.choice([1.0, -1.0, 0.0], p=[0.02 + MARGIN, 0.02, 0.96 - MARGIN], size=400)
+    found = decide([_comparison(np.where(gains < 0, 1.0, 0.0), np.where(gains > 0, 1.0, 0.0))], margin=MARGIN)
+    return found[0].verdict is Decision.EQUIVALENT
+
+
+def not_worse_in_documents(generator):
+    gains, groups = _losing(generator)
+    return not_worse_in_groups(gains, groups, margin=MARGIN, share=True).holds
+
+
+def not_worse_without_documents(generator):
+    gains, _ = _losing(generator)
+    return not_worse_in_groups(gains, np.arange(len(gains)), margin=MARGIN, share=True).holds
+
+
+def until_not_worse(generator):
+    """300 pairs that lose exactly the margin, looked at five times: shown at any of them."""
+    gains = generator.choice([1.0, -1.0, 0.0], p=[0.08, 0.08 + MARGIN, 0.84 - MARGIN], size=300)
+    a, b = np.where(gains < 0, 1.0, 0.0), np.where(gains > 0, 1.0, 0.0)
+    rule = Rule(metric="m", planned=300, comparisons=1, margin=MARGIN)
+    return any(judged([_comparison(a[:n], b[:n])], rule, n)[0].not_worse for n in looks(300))
+
+
 def stops(generator):
     """300 pairs, 14 % won and 14 % lost, five looks."""
     return _stopped(_pairs(generator, 300, 0.0))[0]
@@ -165,6 +198,17 @@ MODES = [
     Mode(name="the same data without its groups", alarm=verdict_without_groups, times=1000, control=True),
     Mode(name="not worse, scores of 0 and 1, 200 pairs", alarm=not_worse_by_counts, times=20_000, nominal=HALF),
     Mode(name="not worse, numbers, 60 pairs", alarm=not_worse_by_t, times=20_000, nominal=HALF),
+    Mode(name="not worse in groups, 30 × 8 pairs", alarm=not_worse_in_documents, times=10_000, nominal=HALF),
+    Mode(
+        name="the same losses without their groups",
+        alarm=not_worse_without_documents,
+        times=10_000,
+        nominal=HALF,
+        control=True,
+    ),
+    Mode(name="verdict not worse by two metrics (Holm), 200 pairs", alarm=verdict_not_worse, times=2000, nominal=HALF),
+    Mode(name="verdict equivalent at the margin, 400 pairs", alarm=verdict_equivalent, times=2000, nominal=HALF),
+    Mode(name="not worse at any of five looks, 300 pairs", alarm=until_not_worse, times=5000, nominal=HALF),
     Mode(name="group-sequential with stopping, 300 pairs", alarm=stops, times=20_000),
     Mode(name="group-sequential with stopping, numbers, 200 pairs", alarm=stops_on_numbers, times=20_000),
     Mode(name="asked until decided, three targets, two metrics, 300 samples", alarm=until_decided, times=5000),
@@ -213,6 +257,15 @@ def grouped(generator):
     right = (generator.random((2, len(groups))) < chance).astype(float)
     assert are_draws(groups)
     return right[0], right[1], groups
+
+
+def _losing(generator):
+    """Gains of -1, 0 and 1 on 30 documents with 8 questions each, which lose the margin on the whole; their groups."""
+    groups = np.repeat(np.arange(30), 8)
+    won = generator.uniform(0, 0.4, 30)
+    lost = 0.4 + MARGIN - won
+    drawn = generator.random(len(groups))
+    return np.where(drawn < won[groups], 1.0, np.where(drawn < (won + lost)[groups], -1.0, 0.0)), groups
 
 
 def _alike(generator, n, metric):

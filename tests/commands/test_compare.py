@@ -211,6 +211,47 @@ def test_margin_makes_small_differences_equivalent(lab, tmp_path):
     assert compare(lab, path, "--margin", "0.05").verdicts[0].verdict == "equivalent"
 
 
+def lost(tmp_path):
+    """Of 300 samples b has 20 right where a is wrong, and a 14 where b is."""
+    wrong = {"a": range(20), "b": range(20, 34)}
+    rows = [record(t, i, "no" if i in wrong[t] else "yes", "yes") for t in "ab" for i in range(300)]
+    return file_of(tmp_path / "lost.parquet", rows)
+
+
+def test_a_margin_of_one_metric_is_told_everywhere_alike(lab, tmp_path):
+    """In JSON, in text, on the page and in the live view."""
+    from mlaas_lab.widgets.content import sections
+    from mlaas_lab.widgets.which import Choices
+
+    for margin, shown, badge, said in (
+        ("0.03", True, "by 3 points", "b is not worse than a in exact_match by 3 points or more"),
+        ("0.01", False, "by 1 point: not shown", "Not shown: that b is not worse than a in exact_match by 1 point"),
+    ):
+        found = compare(lab, lost(tmp_path), "--margin", f"exact_match={margin}", "--html", tmp_path / "r.html")
+        (verdict,) = json.loads(json.dumps(found.as_json()))["verdicts"]
+        assert (verdict["not_worse"], verdict["margin"], verdict["verdict"]) == (shown, float(margin), "undecided")
+        live = sections(found.compared().views, Choices.of(found.frame))
+        for text in (str(found), Page(found.page.read_text()).text, json.dumps(live, ensure_ascii=False)):
+            words = " ".join(text.split())
+            assert said in words
+            # On a terminal there is no room for it.
+            assert badge in words or text == str(found)
+        assert ["--margin", f"exact_match={margin}"] == list(found.words[-2:])
+
+
+def test_a_margin_of_a_metric_that_is_not_there_is_refused(lab, tmp_path):
+    with pytest.raises(UsageError, match="'exact_macth' is not one of the metrics: exact_match"):
+        compare(lab, lost(tmp_path), "--margin", "exact_macth=0.05")
+
+
+def test_the_evaluations_own_margin_is_used_and_one_without_has_none(lab, tmp_path):
+    assert compare(lab, lost(tmp_path)).verdicts[0].not_worse is None
+    spec = Eval(data=tmp_path / "q.jsonl", targets=("a", "b"), margin={"exact_match": 0.03})
+    own = job(lab, "eval", spec, name="own", created_at=1)
+    JobFolder(own.folder).records.write_bytes(lost(tmp_path).read_bytes())
+    assert compare(lab, own.id).verdicts[0].not_worse is True
+
+
 def test_it_is_quick_without_mlflow(records_file, tmp_path):
     import subprocess
     import sys

@@ -1,6 +1,7 @@
 """Stopping when it is decided: what is alike runs to the end, what differs ends early, and neither is an error."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -110,6 +111,24 @@ class TestDecision:
         assert judged([second, compared(*won, metric="first")], rule, 100)[0].verdict is Decision.B_BETTER
         late = judged([second, compared(*alike, metric="first")], rule, 100)[0]
         assert (late.verdict, late.reason) == (Decision.UNDECIDED, "it counts only once first is decided")
+
+    def test_after_an_equivalence_the_next_metric_has_no_chance_of_a_false_alarm_to_use(self):
+        rule = Rule(metric="first", planned=400, comparisons=1, margin={"first": 0.1})
+        same, won = ([0, 1] * 200, [0, 1] * 200), ([0] * 400, [1] * 400)
+        found = judged([compared(*same, metric="first"), compared(*won, metric="second")], rule, 400)
+        assert [one.verdict for one in found] == [Decision.EQUIVALENT, Decision.UNDECIDED]
+        assert found[1].reason == "it counts only where first tells them apart"
+
+    def test_not_worse_whenever_one_stops(self):
+        """The interval of the look decides, at whatever look, and one way alone."""
+        a, b = [1] * 60 + [0] * 340, [0] * 30 + [1] * 30 + [1] * 35 + [0] * 305
+        rule = Rule(metric="exact_match", planned=400, comparisons=1, margin=0.08)
+        (late,) = judged([compared(a, b)], rule, 400)
+        (early,) = judged([compared(a[::5], b[::5])], rule, 80)
+        assert (late.verdict, late.not_worse, late.margin, late.p_not_worse) == (Decision.EQUIVALENT, True, 0.08, None)
+        assert (early.verdict, early.not_worse) == (Decision.UNDECIDED, False)
+        (lower,) = judged([compared(a, b, higher_is_better=False)], replace(rule, margin=0.05), 400)
+        assert lower.not_worse == (lower.ci_high < 0.05)
 
     def test_lower_may_be_better(self):
         rule = Rule(metric="edit_distance", planned=100, comparisons=1)
@@ -227,7 +246,7 @@ class TestEvaluation:
             ({"metrics": ("many",)}, "many is known only when all answers are there"),
             ({"metrics": ("length_words",)}, "nothing says which way is better by length_words"),
             ({"targets": ("echo/a",)}, "compares targets, and there is one"),
-            ({"until_decided": "rouge_l"}, "it is not one of --metrics: exact_match, token_f1"),
+            ({"until_decided": "rouge_l"}, "'rouge_l' is not one of the metrics: exact_match, token_f1"),
         ],
     )
     def test_what_cannot_be_looked_at_is_refused(self, evaluated, metric, options, said):

@@ -44,8 +44,14 @@ def test_where_less_is_better_the_least_leads():
 
 
 def test_equivalent_is_said():
-    (sentence,) = told({"a": 0.9, "b": 0.9, "c": 0.1}, margin=0.05)
+    sentence, borne = told({"a": 0.9, "b": 0.9, "c": 0.1}, margin=0.05)
     assert "equivalent to" in sentence
+    assert borne == "Not worse than a by 5 points or more in exact_match: b. Not shown for c."
+
+
+def test_a_margin_that_nobody_keeps_is_said():
+    *_, borne = told({"a": 0.9, "b": 0.5, "c": 0.1}, margin=0.05)
+    assert borne == "Of none it is shown that it is not worse than a by 5 points or more in exact_match."
 
 
 def test_a_metric_that_only_describes_ranks_nobody():

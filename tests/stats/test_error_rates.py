@@ -4,7 +4,7 @@ import pytest
 from benchmarks import simulation
 from scipy import stats as scipy
 
-SLOW = {"verdict on numbers", "verdict on two", "verdict in groups", "the same data", "sign flips", "asked until"}
+SLOW = {"verdict", "the same data", "sign flips", "asked until"}
 
 
 def times(mode):
