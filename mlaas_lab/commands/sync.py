@@ -78,19 +78,21 @@ def _run(args: Sync, lab: Lab) -> Synced:
     jobs = [lab.store.find(args.job)] if args.job else lab.store.jobs()
     if args.again:
         tracking.forget(JobFolder(jobs[0].folder))
-    open_jobs = [job for job in jobs if args.job or _waits(job)]
+    open_jobs = [job for job in jobs if args.job or _waits(job, lab.settings)]
     away = tracking.trouble(lab.settings) if open_jobs else None
     return Synced(rows=[_deliver(job, lab.settings, away) for job in open_jobs])
 
 
-def _waits(job: Job) -> bool:
+def _waits(job: Job, settings: Settings) -> bool:
     """Whether MLflow lacks something of `job`; one that runs has a supervisor that sends for it."""
     folder = JobFolder(job.folder)
     if not folder.job.exists() or not registry.load("task", job.task).tracked:
         return False
     state = tracking.delivered(folder)
     complete = state.finished and state.attempt >= job.attempt
-    return not complete if job.state.ended else tracking.undelivered(folder) > 0
+    if not job.state.ended:
+        return tracking.undelivered(folder) > 0
+    return not complete or tracking.lacks_traces(folder, settings)
 
 
 def _deliver(job: Job, settings: Settings, away: str | None) -> Row:

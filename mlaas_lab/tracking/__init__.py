@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlaas_lab import registry
 from mlaas_lab.environment import silence
 from mlaas_lab.tracking.outbox import Delivered, delivered, forget, undelivered
-from mlaas_lab.tracking.waiting import waits, warning, words
+from mlaas_lab.tracking.waiting import lacks_traces, waits, warning, words
 
 if TYPE_CHECKING:
     from mlaas_lab.tracking.delivery import Delivery
@@ -26,6 +26,7 @@ __all__ = [
     "delivered",
     "fetched",
     "forget",
+    "lacks_traces",
     "records",
     "registered",
     "run_info",

@@ -20,7 +20,7 @@ from mlaas_lab.schema import JSON, JobState
 from mlaas_lab.settings import Settings
 from mlaas_lab.store.folder import JobFolder, read_json
 from mlaas_lab.tracking import ending, opening
-from mlaas_lab.tracking.outbox import Delivered, Parked, Point, batches, settle
+from mlaas_lab.tracking.outbox import LOCK, Delivered, Parked, Point, batches, settle
 from mlaas_lab.tracking.params import flat, redacted, short
 from mlaas_lab.tracking.part import Part
 from mlaas_lab.tracking.server import Refused, Slow, asking, connect
@@ -265,7 +265,7 @@ class Delivery:
     @contextmanager
     def _turn(self) -> Iterator[Delivered]:
         try:
-            with FileLock(self._folder.path / ".delivery.lock", timeout=1):
+            with FileLock(self._folder.path / LOCK, timeout=1):
                 yield self._state()
         except Timeout:
             raise TrackingError(f"job {self._job['id']} is being delivered by another process.") from None

@@ -15,7 +15,7 @@ from mlflow.entities import DatasetInput, Metric
 from mlaas_lab.schema import JSON
 from mlaas_lab.settings import Settings
 from mlaas_lab.store.folder import JobFolder, read_json
-from mlaas_lab.tracking.outbox import Delivered
+from mlaas_lab.tracking.outbox import TRACES, Delivered
 from mlaas_lab.tracking.params import metric_name, redacted
 from mlaas_lab.tracking.part import Part
 from mlaas_lab.tracking.prompts import prompts, register
@@ -50,7 +50,7 @@ def late(folder: JobFolder, settings: Settings) -> list[Part]:
     """What follows once the run is closed: it only illustrates, and no number waits for it."""
     if not settings.traces or not _summary(folder):
         return []
-    return [Part(name="traces", send=partial(_traces, folder, settings.traces))]
+    return [Part(name=TRACES, send=partial(_traces, folder, settings.traces))]
 
 
 def files(folder: JobFolder) -> list[str]:

@@ -14,6 +14,11 @@ from mlaas_lab.durable import settle as flush
 from mlaas_lab.schema import JSON
 from mlaas_lab.store.folder import JobFolder, read_json, write_json
 
+TRACES = "traces"
+"""The part of an evaluation's end that follows when its run is closed."""
+LOCK = ".delivery.lock"
+"""In a job's folder, held by whoever delivers it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Parked:

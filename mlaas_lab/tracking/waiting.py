@@ -2,10 +2,13 @@
 
 import time
 
+from filelock import FileLock, Timeout
+
 from mlaas_lab import registry
 from mlaas_lab.schema import Job
-from mlaas_lab.store.folder import JobFolder
-from mlaas_lab.tracking.outbox import Delivered, undelivered
+from mlaas_lab.settings import Settings
+from mlaas_lab.store.folder import JobFolder, read_json
+from mlaas_lab.tracking.outbox import LOCK, TRACES, Delivered, undelivered
 
 LATE_S = 30.0
 """What a running job wrote so recently is on its way and waits for nobody."""
@@ -22,6 +25,21 @@ def waits(job: Job, *, most: int | None = None) -> int:
     if not job.state.ended and not _late(folder):
         return 0
     return undelivered(folder, most=most)
+
+
+def lacks_traces(folder: JobFolder, settings: Settings) -> bool:
+    """Whether the run in `folder` is closed without the traces it was to have, and nobody is sending them now."""
+    state = Delivered.read(folder)
+    if not settings.traces or not state.finished or state.run_id is None or state.refused or TRACES in state.done:
+        return False
+    result = (read_json(folder.outcome) or {}).get("result") or {}
+    if not result.get("summary") or not folder.records.exists():
+        return False
+    try:
+        with FileLock(folder.path / LOCK, timeout=0):
+            return True
+    except Timeout:
+        return False
 
 
 def warning(job: Job) -> str | None:

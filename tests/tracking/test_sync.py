@@ -4,6 +4,8 @@ import json
 import time
 
 import pytest
+from filelock import FileLock
+from made_evaluation import fill
 
 from mlaas_lab import tracking
 from mlaas_lab.commands.sync import command
@@ -12,6 +14,8 @@ from mlaas_lab.lab import Lab
 from mlaas_lab.schema import Job, JobState
 from mlaas_lab.settings import Preferences
 from mlaas_lab.spec import read
+from mlaas_lab.tracking.delivery import Delivery
+from mlaas_lab.tracking.outbox import LOCK, TRACES
 from mlaas_lab.tracking.server import connect
 
 AWAY = "http://127.0.0.1:9"
@@ -96,3 +100,46 @@ def test_a_deleted_run_is_shown_each_time(left, local):
 def test_again_needs_a_job(settings):
     with pytest.raises(UsageError, match="--again needs a job"):
         _sync(_lab(settings), "--again")
+
+
+@pytest.fixture
+def broke_off(job, local):
+    """An evaluation whose run is closed, and whose traces nobody sent."""
+    folder = fill(job("broke"))
+    assert Delivery(folder, local).finish(JobState.SUCCEEDED).finished
+    lab = _lab(local)
+    row = Job(
+        id="broke",
+        task="eval",
+        name="broke",
+        spec={},
+        spec_hash="broke",
+        state=JobState.QUEUED,
+        attempt=1,
+        executor="process",
+        folder=str(folder.path),
+        created_at=time.time(),
+    )
+    lab.store.add(row)
+    lab.store.move("broke", JobState.RUNNING, attempt=1)
+    lab.store.move("broke", JobState.SUCCEEDED, attempt=1)
+    return folder
+
+
+def test_traces_whose_sending_broke_off_are_sent(broke_off, local):
+    assert TRACES not in tracking.delivered(broke_off).done
+    (row,) = _sync(_lab(local)).rows
+    assert (row.job_id, row.error, row.waiting) == ("broke", None, 0)
+    state = tracking.delivered(broke_off)
+    assert TRACES in state.done
+    client = connect(local)
+    place = client.get_run(state.run_id).info.experiment_id
+    assert client.search_traces(locations=[place])
+    assert not _sync(_lab(local)).rows, "nothing is left"
+
+
+def test_traces_that_nobody_wants_or_somebody_sends_wait_for_nobody(broke_off, local):
+    assert not _sync(_lab(local, traces=0)).rows
+    with FileLock(broke_off.path / LOCK):
+        assert not _sync(_lab(local)).rows
+    assert TRACES not in tracking.delivered(broke_off).done
