@@ -36,7 +36,9 @@ def shared(function: Callable[[Any], Found]) -> Callable[[Any], Found]:
         kept = _kept.get()
         if kept is None:
             return function(frame)
-        key = function, id(frame)
+        # A table and its query are one and the same.
+        table = lazily(frame) if isinstance(frame, pl.DataFrame) and once is not lazily else frame
+        key = function, id(table)
         if key not in kept:
             # The table is held too, so that no other one takes its id.
             kept[key] = frame, function(frame)

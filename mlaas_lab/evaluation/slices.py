@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from mlaas_lab import registry
 from mlaas_lab.evaluation.aggregating import is_aggregate
+from mlaas_lab.evaluation.gridded import Gridded, gridded, value_of
 from mlaas_lab.records import metrics_of
 from mlaas_lab.stats.fairness import Slice, gap_limits, slices
 from mlaas_lab.stats.intervals import Moments
@@ -53,6 +55,8 @@ def groups_of(frame: pl.DataFrame | pl.LazyFrame) -> list[str]:
     """The groups that samples have, in their order."""
     if "group" not in frame.lazy().collect_schema().names():
         return []
+    if (across := gridded(frame)) is not None:
+        return [] if across.groups is None else across.groups.drop_nulls().unique(maintain_order=True).to_list()
     names = pl.col("group").cast(pl.String).drop_nulls().unique(maintain_order=True)
     found: list[str] = frame.lazy().select(names).collect().to_series().to_list()
     return found
@@ -65,32 +69,46 @@ def sliced(frame: pl.DataFrame | pl.LazyFrame) -> list[Sliced]:
         return []
     # A number of all answers is no mean of a slice's scores.
     metrics = [metric for metric in metrics_of(frame.lazy().collect_schema().names()) if not is_aggregate(metric)]
+    across = gridded(frame)
+    if across is not None:
+        return _across(across, metrics, groups)
     rows = _scores(frame.lazy(), metrics).to_dicts()
     targets = list(dict.fromkeys(row["target"] for row in rows))
     return [
-        _of(str(target), metric, [row for row in rows if row["target"] == target], groups)
+        _of(str(target), metric, _known([row for row in rows if row["target"] == target], metric), groups)
         for metric in metrics
         for target in targets
     ]
+
+
+def _across(across: Gridded, metrics: Sequence[str], groups: list[str]) -> list[Sliced]:
+    """The same of a table whose targets stand beside each other: samples are put in the order of their groups once."""
+    names = pl.Series([], dtype=pl.String) if across.groups is None else across.groups
+    places = names.cast(pl.Enum(groups)).to_physical().cast(pl.Int16).fill_null(len(groups)).to_numpy()
+    order = np.argsort(places, kind="stable")
+    ends = np.cumsum(np.bincount(places, minlength=len(groups) + 1))
+    found = []
+    for metric in metrics:
+        for target, values in across.scores[metric].items():
+            parts = np.split(values[order], ends[:-1])
+            scored = [part[~np.isnan(part)] for part in parts]
+            known = {name: Moments.of(part) for name, part in zip([*groups, None], scored, strict=True) if len(part)}
+            found.append(_of(target, metric, known, groups))
+    return found
 
 
 def _scores(records: pl.LazyFrame, metrics: Sequence[str]) -> pl.DataFrame:
     """What is left of each target's scores in each group, repeats averaged first."""
     columns = records.collect_schema().names()
     key = [name for name in ("target", "sample_id", "reference", "group") if name in columns]
-    scores = [_score(metric).alias(metric) for metric in metrics]
+    scores = [value_of(metric).alias(metric) for metric in metrics]
     last = pl.col("repeat").max() if "repeat" in columns else pl.lit(None, pl.Int32)
-    if records.select(last.alias("last")).collect().item() == 0:
+    if records.select(last.alias("last")).collect(engine="streaming").item() == 0:
         rows = records.select("target", "group", *scores)
     else:
         rows = records.select(*key, *scores).group_by(key, maintain_order=True).agg(pl.col(*metrics).mean())
     found = rows.group_by("target", pl.col("group").cast(pl.String), maintain_order=True)
     return found.agg(part for metric in metrics for part in _moments_of(metric)).collect(engine="streaming")
-
-
-def _score(metric: str) -> pl.Expr:
-    score = pl.col(metric).cast(pl.Float64)
-    return pl.when((pl.col(f"{metric}_status") == "ok") & score.is_finite()).then(score)
 
 
 def _moments_of(metric: str) -> list[pl.Expr]:
@@ -117,8 +135,11 @@ def _moments(row: Mapping[str, Any], metric: str) -> Moments:
     )
 
 
-def _of(target: str, metric: str, rows: Sequence[Mapping[str, Any]], groups: list[str]) -> Sliced:
-    known = {row["group"]: _moments(row, metric) for row in rows if row[f"{metric} n"]}
+def _known(rows: Sequence[Mapping[str, Any]], metric: str) -> dict[str | None, Moments]:
+    return {row["group"]: _moments(row, metric) for row in rows if row[f"{metric} n"]}
+
+
+def _of(target: str, metric: str, known: Mapping[str | None, Moments], groups: list[str]) -> Sliced:
     several = {name: known[name] for name in groups if name in known and known[name].n > 1}
     higher = _higher_is_better(metric)
     lines = slices(several, higher_is_better=higher is not False, alpha=ALPHA)

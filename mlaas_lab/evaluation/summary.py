@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from mlaas_lab.evaluation import stopping
 from mlaas_lab.evaluation.aggregating import Facts, facts, is_aggregate, is_share, known
-from mlaas_lab.evaluation.layout import Grid, grid, key_of, keyed, narrowed
+from mlaas_lab.evaluation.gridded import Gridded, gridded, value_of
+from mlaas_lab.evaluation.layout import Grid, grid, key_of, narrowed
 from mlaas_lab.evaluation.margins import Margins
 from mlaas_lab.evaluation.verdict import Comparison
 from mlaas_lab.records import metrics_of
@@ -65,7 +66,7 @@ class _Scored:
 
     def among(self, chosen: NDArray[np.bool_]) -> Groups | None:
         """The groups of some samples, numbered anew without gaps."""
-        return None if self.groups is None else np.unique(self.groups[chosen], return_inverse=True)[1]
+        return None if self.groups is None else _anew(self.groups[chosen])
 
 
 def summarize(
@@ -83,11 +84,13 @@ def summarize(
     metrics = metrics_of(columns)
     reasons = [f"{metric}_reason" for metric in metrics if is_aggregate(metric)]
     more = [stopping.COLUMN, "error", *reasons] if stopping.COLUMN in columns else reasons
-    records = told_apart(narrowed(frame, {metric: _value(metric) for metric in metrics}, more))
-    own = keyed(frame)
+    across = gridded(frame)
+    read = metrics if across is None else [metric for metric in metrics if is_aggregate(metric)]
+    more = [*more, "group"] if across is None else more
+    records = told_apart(narrowed(frame, {metric: value_of(metric) for metric in read}, more))
     # Two runs of one target are two targets, which the keys do not know.
-    whole = own.grid if records["target"].equals(own.rows["target"]) else grid(records)
-    groups = None if grouped is False else _groups(records, grouped, whole)
+    whole = across.grid if across else grid(records)
+    groups = None if grouped is False else _groups(records, across, grouped)
     # Words are most of a large table's memory, and these were read.
     records = records.drop("group", strict=False)
     targets = whole.targets if whole else records["target"].unique(maintain_order=True).to_list()
@@ -95,16 +98,16 @@ def summarize(
     comparisons: list[Comparison] = []
     for metric in metrics:
         scores = _Scored(
-            by_target=_by_target(records, metric, targets, whole),
+            by_target=across.scores[metric] if across else _by_target(records, metric, targets, whole),
             groups=groups,
-            facts=facts(records, metric, _value(metric), key_of(records.columns), whole),
+            facts=facts(records, metric, value_of(metric), key_of(records.columns), whole),
             seed=seed,
         )
         missing, spread = _unscored(records, metric, scores, whole), _spread(records, metric)
         lines = [_summary(target, metric, scores, missing.get(target, 0)) for target in targets]
         summary += [replace(line, spread=spread.get(line.target)) for line in lines]
         comparisons += [_comparison(a, b, metric, scores) for a, b in combinations(targets, 2)]
-        records = records.drop(metric, f"{metric}_status")
+        records = records.drop(metric, f"{metric}_status", strict=False)
     return summary, stopping.verdicts(records, comparisons, seed=seed, margin=margin)
 
 
@@ -117,44 +120,45 @@ def told_apart(records: pl.DataFrame) -> pl.DataFrame:
     return records.with_columns(target=pl.when(several).then(named).otherwise("target"))
 
 
-def _value(metric: str) -> pl.Expr:
-    """The score where there is one; what is no finite number is none."""
-    score = pl.col(metric).cast(pl.Float64)
-    return pl.when((pl.col(f"{metric}_status") == "ok") & score.is_finite()).then(score)
-
-
 def _by_target(records: pl.DataFrame, metric: str, targets: Sequence[str], whole: Grid | None) -> dict[str, Floats]:
     """Score per sample, the mean of its repeats; samples in one order for all targets (samples,), NaN for none."""
     if whole is not None:
-        parts = whole.parts(records.select(_value(metric).fill_null(math.nan)).to_series())
+        parts = whole.parts(records.select(value_of(metric).fill_null(math.nan)).to_series())
         return {target: part.to_numpy() for target, part in parts.items()}
-    means = [_value(metric).filter(pl.col("target") == target).mean().alias(target) for target in targets]
+    means = [value_of(metric).filter(pl.col("target") == target).mean().alias(target) for target in targets]
     table = records.group_by(key_of(records.columns), maintain_order=True).agg(means)
     return {target: table[target].cast(pl.Float64).fill_null(math.nan).to_numpy() for target in targets}
 
 
-def _groups(records: pl.DataFrame, grouped: bool | None, whole: Grid | None) -> Groups | None:
+def _groups(records: pl.DataFrame, across: Gridded | None, grouped: bool | None) -> Groups | None:
     """The group of each sample (samples,) as a number; one without a group is a group of its own."""
-    if "group" not in records.columns or records["group"].null_count() == len(records):
-        return None
-    parts = list(whole.parts(records["group"]).values()) if whole else []
-    if parts and all(part.equals(parts[0]) for part in parts):
-        names = parts[0]
-    else:
+    if across is not None:
+        names = across.groups
+    elif "group" in records.columns and records["group"].null_count() < len(records):
         first = pl.col("group").drop_nulls().first()
         names = records.group_by(key_of(records.columns), maintain_order=True).agg(first)["group"]
-    codes = names.cast(pl.String).cast(pl.Categorical).to_physical().cast(pl.Int64)
+    else:
+        names = None
+    if names is None:
+        return None
+    codes = names.cast(pl.Categorical).to_physical().cast(pl.Int64)
     alone = names.is_null().to_numpy()
     numbers = codes.fill_null(0).to_numpy() + len(names)
     numbers[alone] = np.arange(int(alone.sum()))
-    found: Groups = np.unique(numbers, return_inverse=True)[1]
+    found = _anew(numbers)
     return found if grouped or clusters.are_draws(found) else None
+
+
+def _anew(numbers: Groups) -> Groups:
+    """The same groups, numbered without gaps."""
+    places: Groups = np.cumsum(np.bincount(numbers) > 0) - 1
+    return places[numbers]
 
 
 def _unscored(records: pl.DataFrame, metric: str, scores: _Scored, whole: Grid | None) -> dict[str, int]:
     if whole is not None:
         return {target: int(np.isnan(values).sum()) for target, values in scores.by_target.items()}
-    counts = records.group_by("target").agg(n=_value(metric).is_null().sum())
+    counts = records.group_by("target").agg(n=value_of(metric).is_null().sum())
     return dict(counts.iter_rows())
 
 
@@ -167,7 +171,7 @@ def _spread(records: pl.DataFrame, metric: str) -> dict[str, float]:
     if is_aggregate(metric) or "repeat" not in records.columns or not records["repeat"].max():
         return {}
     several = records.group_by("target", *key_of(records.columns)).agg(
-        n=_value(metric).count(), var=_value(metric).var()
+        n=value_of(metric).count(), var=value_of(metric).var()
     )
     several = several.filter(pl.col("n") > 1)
     pooled = ((pl.col("n") - 1) * pl.col("var")).sum() / (pl.col("n") - 1).sum()

@@ -10,6 +10,8 @@ from typing import Any
 
 import polars as pl
 
+from mlaas_lab.evaluation.gridded import Gridded, gridded
+from mlaas_lab.evaluation.layout import by_target, spans
 from mlaas_lab.evaluation.sharing import shared
 from mlaas_lab.stats.ratios import Pairs
 
@@ -32,23 +34,52 @@ def tally(
         not_billed: errors after which there is no bill.
     """
     columns = set(records.collect_schema().names())
-    # Repeats are no more samples: what they cost and gave is added up before it is squared.
-    unit = ["target", "sample_id"] if _repeated(records, columns) else ["target"]
-    rows = records.select(
-        *unit,
-        *_calls(columns, not_billed),
-        *(expr for metric, higher in metrics.items() for expr in _right(metric, higher=higher)),
-        *(expr for metric in judged for expr in _judged(metric)),
-    )
-    if len(unit) > 1:
-        rows = rows.group_by(unit, maintain_order=True).agg(pl.all().cast(pl.Int64).sum())
-    counts = [name for name in rows.collect_schema().names() if name not in unit]
+    judging = [expr for metric in judged for expr in _judged(metric)]
     weighed = ["answered", *(f"{kind}_{metric}" for metric in metrics for kind in ("full", "half"))]
-    sums = [pl.col(name).sum().cast(pl.Int64) for name in counts]
-    once = len(unit) == 1
+    across = gridded(records)
+    once = across is not None or not _repeated(records, columns)
     products = [part for name in weighed for part in _products(name, once=once)]
-    found = rows.group_by("target", maintain_order=True).agg(pl.len().alias("units"), *sums, *_spent(), *products)
-    return _with_tried(found.collect(engine="streaming"), records, columns, not_billed)
+    if across is not None:
+        found = _beside(records, across, metrics, [*_calls(columns, not_billed), *judging], products)
+    else:
+        answered = pl.col("error").is_null()
+        scored = [e for name, higher in metrics.items() for e in _right(name, score_of(name), answered, higher=higher)]
+        # Repeats are no more samples: what they cost and gave is added up before it is squared.
+        unit = ["target"] if once else ["target", "sample_id"]
+        rows = records.select(*unit, *_calls(columns, not_billed), *scored, *judging)
+        if not once:
+            rows = rows.group_by(unit, maintain_order=True).agg(pl.all().cast(pl.Int64).sum())
+        names = [name for name in rows.collect_schema().names() if name not in unit]
+        found = by_target(rows, _sums(names, products), spans(records) if once else None)
+    return _with_tried(found, records, columns, not_billed)
+
+
+def _sums(names: Sequence[str], products: Sequence[pl.Expr]) -> list[pl.Expr]:
+    sums = [pl.col(name).sum().cast(pl.Int64) for name in names]
+    return [pl.len().alias("units"), *sums, *_spent(), *products]
+
+
+def _beside(
+    records: pl.LazyFrame,
+    across: Gridded,
+    metrics: Mapping[str, bool],
+    calls: Sequence[pl.Expr],
+    products: Sequence[pl.Expr],
+) -> pl.DataFrame:
+    """The sums of a table whose targets stand beside each other: their scores are there already."""
+    right = [
+        expr
+        for name, higher in metrics.items()
+        for expr in _right(name, pl.col(f"score {name}"), pl.col("answered"), higher=higher)
+    ]
+    found = []
+    for i, target in enumerate(across.grid.targets):
+        part = records.slice(i * across.grid.n, across.grid.n).select(calls).collect(engine="streaming")
+        scores = {f"score {name}": pl.Series(across.scores[name][target]).fill_nan(None) for name in metrics}
+        rows = part.lazy().with_columns(**scores).with_columns(right).drop(scores)
+        names = rows.collect_schema().names()
+        found.append(rows.select(pl.lit(target).alias("target"), *_sums(names, products)).collect())
+    return pl.concat(found)
 
 
 def _with_tried(
@@ -168,15 +199,14 @@ def _doubtful(columns: AbstractSet[str], ended_billed: pl.Expr, not_billed: Sequ
     return counts[0] - counts[1] - counts[2]
 
 
-def _right(metric: str, *, higher: bool) -> list[pl.Expr]:
+def _right(metric: str, score: pl.Expr, answered: pl.Expr, *, higher: bool) -> list[pl.Expr]:
     """Right answers if only full marks count, or if half of them do; answers between the two, and without a score."""
-    score = score_of(metric)
     full, half = (score == 1, score >= HALF) if higher else (score == 0, score <= HALF)
     return [
         full.fill_null(value=False).alias(f"full_{metric}"),
         half.fill_null(value=False).alias(f"half_{metric}"),
         ((score > 0) & (score < 1)).fill_null(value=False).alias(f"graded_{metric}"),
-        (pl.col("error").is_null() & score.is_null()).alias(f"unscored_{metric}"),
+        (answered & score.is_null()).alias(f"unscored_{metric}"),
     ]
 
 

@@ -97,14 +97,14 @@ def _borne(comparison: Comparison, found: Verdict) -> Verdict:
 
 def _measured(comparison: Comparison, seed: int) -> Verdict:
     """Difference, interval and p-value, nothing decided yet."""
-    n = len(comparison.scores_a)
-    low, high = _limits(comparison, seed)
-    p_value, test = _tested(comparison, seed)
+    n, differences = len(comparison.scores_a), comparison.differences
+    low, high = _limits(comparison, differences, seed)
+    p_value, test = _tested(comparison, differences, seed)
     return Verdict(
         a=comparison.a,
         b=comparison.b,
         metric=comparison.metric,
-        difference=_difference(comparison),
+        difference=_difference(comparison, differences),
         ci_low=low,
         ci_high=high,
         p_value=p_value,
@@ -115,27 +115,27 @@ def _measured(comparison: Comparison, seed: int) -> Verdict:
     )
 
 
-def _difference(comparison: Comparison) -> float | None:
+def _difference(comparison: Comparison, differences: Floats) -> float | None:
     if comparison.together is None:
-        return float(comparison.differences.mean()) if len(comparison.scores_a) else None
+        return float(differences.mean()) if len(differences) else None
     a, b = comparison.together.values
     return b - a if math.isfinite(b - a) else None
 
 
-def _limits(comparison: Comparison, seed: int) -> Limits:
+def _limits(comparison: Comparison, differences: Floats, seed: int) -> Limits:
     if comparison.together is not None:
         few = comparison.groups is not None and clusters.effective(comparison.groups) < FEWEST_GROUPS - 1e-9
         return (None, None) if few else comparison.together.difference_limits(seed=seed)
-    differences, groups = comparison.differences, comparison.groups
+    groups = comparison.groups
     share = comparison.share is not False and is_share(comparison.scores_a) and is_share(comparison.scores_b)
     if groups is None:
         return difference_limits(differences, share=share, seed=seed)
     return clusters.difference_limits(differences, groups, share=share, seed=seed)
 
 
-def _tested(comparison: Comparison, seed: int) -> tuple[float | None, str]:
+def _tested(comparison: Comparison, differences: Floats, seed: int) -> tuple[float | None, str]:
     """The p-value and the test it is from."""
-    differences, units, together = comparison.differences, comparison.units, comparison.together
+    units, together = differences if comparison.groups is None else comparison.units, comparison.together
     if together is not None:
         p_value = together.exchange(seed=seed) if len(units) >= FEWEST_PAIRS else None
         grouped = "exchange" if comparison.groups is None else "exchange_groups"

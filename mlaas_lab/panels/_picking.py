@@ -3,13 +3,14 @@
 Of a large table few columns are read, answers as hashes, and the rows that are shown are fetched last.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import polars as pl
 
+from mlaas_lab.evaluation.gridded import Gridded, gridded, value_of
 from mlaas_lab.evaluation.layout import Grid, key_of, keyed
 
 MANY = 20_000
@@ -46,56 +47,65 @@ class Picked:
     targets: int
 
 
-def picked(frame: pl.DataFrame | pl.LazyFrame, metric: str | None, pick: Pick, most: int) -> Picked:
-    """At most `most` samples of the kind `pick`, the first repeat of each; scores are told apart by `metric`."""
+def picked(
+    frame: pl.DataFrame | pl.LazyFrame, metric: str | None, pick: Pick, most: int, columns: Collection[str]
+) -> Picked:
+    """At most `most` samples of the kind `pick`, the first repeat of each; scores are told apart by `metric`.
+
+    Of the records those of `columns` are fetched that there are.
+    """
     records = frame.lazy()
-    known = keyed(frame)
-    narrow = _narrow(records, known.rows, metric)
-    # A grid has no repeats, so that none of its rows is left out.
-    whole = known.grid
-    samples = _across(narrow, whole) if whole else _grouped(narrow)
+    kept = [name for name in records.collect_schema().names() if name in columns]
+    across = gridded(frame)
+    narrow = _narrow(frame, metric) if across is None else pl.DataFrame()
+    samples = _grouped(narrow) if across is None else _across(records, across, metric)
     chosen = _kept(samples, pick)
     order = _ordered(_likely(chosen, most), pick).head(most)
     return Picked(
-        rows=_rows(records, order, narrow, whole),
+        rows=_rows(records, _together(order, narrow) if across is None else _beside(order, across.grid), kept),
         n=len(chosen),
         apart=int(chosen["apart"].sum()),
         worded=int((chosen["differs"] & ~chosen["apart"]).sum()),
-        targets=narrow["target"].n_unique(),
+        targets=narrow["target"].n_unique() if across is None else len(across.grid.targets),
     )
 
 
-def _narrow(records: pl.LazyFrame, own: pl.DataFrame, metric: str | None) -> pl.DataFrame:
+SAID = {"answered": pl.col("error").is_null(), "said": pl.col("output").hash()}
+"""Whether there is an answer, and what stands for its words."""
+
+
+def _narrow(frame: pl.DataFrame | pl.LazyFrame, metric: str | None) -> pl.DataFrame:
     """Keys, score, whether there is an answer, and its hash; the first repeat of each sample."""
-    score = pl.when(pl.col(f"{metric}_status") == "ok").then(pl.col(metric)) if metric else pl.lit(None, pl.Float64)
-    values = records.select(
-        score=score.cast(pl.Float64), answered=pl.col("error").is_null(), said=pl.col("output").hash()
-    )
-    found = pl.concat([own, values.collect(engine="streaming")], how="horizontal").with_row_index("row")
+    score = value_of(metric) if metric else pl.lit(None, pl.Float64)
+    values = frame.lazy().select(score=score, **SAID).collect(engine="streaming")
+    found = pl.concat([keyed(frame), values], how="horizontal").with_row_index("row")
     if found["repeat"].max() in (0, None):
         return found
     return found.filter(pl.col("repeat") == pl.col("repeat").min().over("target", *key_of(found.columns)))
 
 
-def _across(narrow: pl.DataFrame, whole: Grid) -> pl.DataFrame:
+def _across(records: pl.LazyFrame, across: Gridded, metric: str | None) -> pl.DataFrame:
     """A row per sample, from a table in which all targets stand beside each other."""
-    names = [str(i) for i in range(len(whole.targets))]
-    wide = {
-        f"{column}{name}": part
-        for column in ("score", "answered", "said")
-        for name, part in zip(names, whole.parts(narrow[column]).values(), strict=True)
-    }
+    n, names = across.grid.n, [str(i) for i in range(len(across.grid.targets))]
+    wide: dict[str, pl.Series] = {}
+    for i, target in enumerate(across.grid.targets):
+        part = records.slice(i * n, n).select(**SAID).collect(engine="streaming")
+        wide |= {f"answered{i}": part["answered"], f"said{i}": part["said"]}
+        scored = (
+            pl.Series(across.scores[metric][target]).fill_nan(None) if metric else pl.Series([None], dtype=pl.Float64)
+        )
+        wide[f"score{i}"] = scored if metric else scored.new_from_index(0, n)
     first, last = names[0], names[-1]
     other = [
         pl.col(f"said{name}").ne_missing(pl.col(f"said{first}"))
         | (pl.col(f"answered{name}") != pl.col(f"answered{first}"))
-        for name in names
+        for name in names[1:]
     ]
     scores = [f"score{name}" for name in names]
     answered = [f"answered{name}" for name in names]
     return pl.DataFrame(wide).select(
         row=pl.int_range(pl.len()),
-        differs=pl.any_horizontal(other),
+        differs=pl.any_horizontal(other) if other else pl.lit(value=False),
         spread=(pl.max_horizontal(scores) - pl.min_horizontal(scores)).fill_null(0.0),
         gain=(pl.col(f"score{last}") - pl.col(f"score{first}")).fill_null(0.0).sign(),
         mean=pl.mean_horizontal(scores),
@@ -169,24 +179,26 @@ def _ordered(samples: pl.DataFrame, pick: Pick) -> pl.DataFrame:
     )
 
 
-def _rows(
-    records: pl.LazyFrame, order: pl.DataFrame, narrow: pl.DataFrame, whole: Grid | None
-) -> list[list[dict[str, Any]]]:
-    """The whole records of the chosen samples, in their order."""
-    if whole:
-        places = [[row + i * whole.n for i in range(len(whole.targets))] for row in order["row"]]
-        own = narrow["row"]
-        wanted = [[int(own[place]) for place in several] for several in places]
-    else:
-        key = key_of(narrow.columns)
-        shown = order.select(key).with_row_index("place")
-        found = narrow.join(shown, on=key, nulls_equal=True, maintain_order="left").sort("place", maintain_order=True)
-        wanted = [part["row"].to_list() for _, part in found.group_by("place", maintain_order=True)]
-    fetched = _fetched(records, sorted({row for several in wanted for row in several}))
+def _beside(order: pl.DataFrame, grid: Grid) -> list[list[int]]:
+    """The rows of the chosen samples, of each those of all targets."""
+    return [[row + i * grid.n for i in range(len(grid.targets))] for row in order["row"]]
+
+
+def _together(order: pl.DataFrame, narrow: pl.DataFrame) -> list[list[int]]:
+    """The same of a table in which they have to be looked up."""
+    key = key_of(narrow.columns)
+    shown = order.select(key).with_row_index("place")
+    found = narrow.join(shown, on=key, nulls_equal=True, maintain_order="left").sort("place", maintain_order=True)
+    return [part["row"].to_list() for _, part in found.group_by("place", maintain_order=True)]
+
+
+def _rows(records: pl.LazyFrame, wanted: Sequence[Sequence[int]], columns: Sequence[str]) -> list[list[dict[str, Any]]]:
+    """What stands in some rows."""
+    fetched = _fetched(records, sorted({row for several in wanted for row in several}), columns)
     return [[fetched[row] for row in several] for several in wanted]
 
 
-def _fetched(records: pl.LazyFrame, rows: Sequence[int]) -> dict[int, dict[str, Any]]:
+def _fetched(records: pl.LazyFrame, rows: Sequence[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
     """Records by their place, those that lie near each other read together."""
     spans: list[list[int]] = []
     for row in rows:
@@ -194,7 +206,9 @@ def _fetched(records: pl.LazyFrame, rows: Sequence[int]) -> dict[int, dict[str, 
             spans[-1].append(row)
         else:
             spans.append([row])
-    parts = pl.collect_all([records.slice(span[0], span[-1] - span[0] + 1) for span in spans])
+    # In this order: columns that are chosen first are read whole.
+    several = [records.slice(span[0], span[-1] - span[0] + 1).select(columns) for span in spans]
+    parts = pl.collect_all(several, engine="streaming")
     found: dict[int, dict[str, Any]] = {}
     for span, part in zip(spans, parts, strict=True):
         chosen = part[[row - span[0] for row in span]].to_dicts()

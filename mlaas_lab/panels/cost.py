@@ -7,6 +7,8 @@ from typing import Any
 
 import polars as pl
 
+from mlaas_lab.evaluation.layout import by_target, spans
+from mlaas_lab.evaluation.sharing import lazily
 from mlaas_lab.panels import Panel
 from mlaas_lab.panels._earlier import earlier
 from mlaas_lab.stats.intervals import Limits
@@ -52,7 +54,7 @@ class Spent:
 
 def spending(frame: pl.DataFrame | pl.LazyFrame) -> list[Spent]:
     """One line per target, in their order."""
-    records = frame.lazy()
+    records = lazily(frame)
     columns = set(records.collect_schema().names())
     micro = (pl.col("cost_usd").cast(pl.Float64).fill_nan(None) * MICRO).round().cast(pl.Int64)
     now = pl.col("cached_at").is_null() if "cached_at" in columns else pl.lit(value=True)
@@ -67,8 +69,23 @@ def spending(frame: pl.DataFrame | pl.LazyFrame) -> list[Spent]:
     calls = records.select(
         "target", _paid=paid, _new=pl.when(now).then(paid), _n=answered, _now=answered & now, **tokens, **said
     )
-    found = calls.group_by("target", maintain_order=True).agg(*_sums(tokens, said)).collect(engine="streaming")
-    return [_of(row) for row in found.to_dicts()]
+    where = spans(records)
+    rows = by_target(calls, _sums(tokens, () if where else said), where).to_dicts()
+    words = [_once(calls.slice(first, n), said) for _, first, n in where or ()]
+    return [_of({**row, **own}) for row, own in zip(rows, words or [{}] * len(rows), strict=True)]
+
+
+def _once(calls: pl.LazyFrame, columns: Iterable[str]) -> dict[str, list[str]]:
+    """What stands in some columns, each word once; most often it is one."""
+    found: dict[str, list[str]] = {}
+    for name in columns:
+        column = pl.col(name)
+        first = calls.select(name).filter(column.is_not_null()).head(1).collect(engine="streaming")[name].to_list()
+        other = calls.select((column != pl.lit(*first)).any()) if first else None
+        if other is not None and other.collect(engine="streaming").item():
+            first = calls.select(column.drop_nulls().unique()).collect(engine="streaming")[name].to_list()
+        found[name] = first
+    return found
 
 
 def _sums(tokens: Iterable[str], said: Iterable[str]) -> list[pl.Expr]:
@@ -84,7 +101,7 @@ def _sums(tokens: Iterable[str], said: Iterable[str]) -> list[pl.Expr]:
         pl.col("_paid").std().alias("scatter"),
         *(pl.col(name).sum() for name in tokens),
         *(pl.col(name).count().alias(f"{name}_known") for name in tokens),
-        *(pl.col(name).drop_nulls().unique() for name in said),
+        *(pl.col(name).drop_nulls().unique().implode() for name in said),
     ]
 
 

@@ -1,15 +1,14 @@
 """How long each target took, with the number of requests behind every percentile and the interval it lies in."""
 
-import itertools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
-from mlaas_lab.evaluation.sharing import shared
+from mlaas_lab.evaluation.timings import TIMES, Timed, merged, timed
 from mlaas_lab.panels import Panel
 from mlaas_lab.panels._earlier import earlier
 from mlaas_lab.stats.intervals import Floats, quantile_limits_of
@@ -17,10 +16,6 @@ from mlaas_lab.view import Column, Ecdf, Sorted, Table, View
 from mlaas_lab.view.formats import count, number, seconds
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
-TIMES = ("latency_s", "ttft_s", "tokens_per_s")
-WHERE = ("target", "provider", "region", "emulated")
-MANY = 1_000
-"""Stretches of rows from which on a table is put in order first."""
 STAIRS = 200
 """Of a curve; more is not seen."""
 OURS = "ours"
@@ -29,10 +24,6 @@ NOTE = (
     "A percentile's 95 % interval stands behind it; ? is a side that so few requests cannot bound. Latency is that of "
     "the answered attempt, while other requests ran beside it; retries and back-off are not in it."
 )
-
-
-Part = dict[str, Any]
-"""What one target did in one place."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,20 +75,25 @@ class Place:
 
 def latencies(frame: pl.DataFrame | pl.LazyFrame) -> list[Latency]:
     """One line per target, in their order."""
-    parts = _parts(frame)
-    targets = dict.fromkeys(part["target"] for part in parts)
-    return [_of(str(target), [part for part in parts if part["target"] == target]) for target in targets]
+    return [_of(target, own) for target, own in _by_target(timed(frame)).items()]
 
 
 def places(frame: pl.DataFrame | pl.LazyFrame) -> list[Place]:
     """One line per provider and region, in the order in which they were asked; empty where no vendor was."""
-    return _places(_parts(frame))
+    return _places(timed(frame))
 
 
-def _places(parts: Sequence[Part]) -> list[Place]:
-    several: dict[tuple[Any, ...], list[Part]] = {}
+def _by_target(parts: Sequence[Timed]) -> dict[str, list[Timed]]:
+    own: dict[str, list[Timed]] = {}
     for part in parts:
-        several.setdefault((part["provider"], part["region"], bool(part["emulated"])), []).append(part)
+        own.setdefault(part.target, []).append(part)
+    return own
+
+
+def _places(parts: Sequence[Timed]) -> list[Place]:
+    several: dict[tuple[str | None, str | None, bool], list[Timed]] = {}
+    for part in parts:
+        several.setdefault((part.provider, part.region, part.emulated), []).append(part)
     if all(provider is None and region is None for provider, region, _ in several):
         return []
     return [
@@ -105,86 +101,27 @@ def _places(parts: Sequence[Part]) -> list[Place]:
             provider=provider,
             region=region,
             emulated=emulated,
-            targets=tuple(dict.fromkeys(str(part["target"]) for part in own)),
-            n=sum(len(part["latency_s"]) for part in own),
-            latency_s=_quantiles(_merged(own, "latency_s")),
+            targets=tuple(dict.fromkeys(part.target for part in own)),
+            n=sum(len(part.times["latency_s"]) for part in own),
+            latency_s=_quantiles(merged(own, "latency_s")),
         )
         for (provider, region, emulated), own in several.items()
     ]
 
 
-@shared
-def _parts(frame: pl.DataFrame | pl.LazyFrame) -> list[Part]:
-    """What each target did in each place, in one pass: counts, and times in ascending order."""
-    records = frame.lazy()
-    columns = set(records.collect_schema().names())
-    keys, starts = _stretches(records, columns)
-    if len(keys) > MANY:
-        first = pl.int_range(pl.len()).min().over([name for name in WHERE if name in columns])
-        records = records.sort(first, maintain_order=True).collect().lazy()
-        keys, starts = _stretches(records, columns)
-    if not keys:
-        return []
-    attempts = pl.col("attempts").cast(pl.Int64) if "attempts" in columns else pl.lit(None, pl.Int64)
-    cached = pl.col("cached_at").is_not_null() if "cached_at" in columns else pl.lit(value=False)
-    times = [
-        pl.col(name).cast(pl.Float64) if name in columns else pl.lit(None, pl.Float64).alias(name) for name in TIMES
-    ]
-    counts = {"n_error": pl.col("error").is_not_null(), "n_cached": cached, "uncounted": attempts.is_null()}
-    retries = (attempts - 1).clip(lower_bound=0).fill_null(0)
-    rows = records.select(*times, retries=retries, **counts).collect(engine="streaming")
-    sums = {name: np.add.reduceat(rows[name].cast(pl.Int64).to_numpy(), starts) for name in (*counts, "retries")}
-    ends = [*starts[1:], len(rows)]
-    parts: dict[tuple[Any, ...], list[int]] = {}
-    for i, key in enumerate(keys):
-        parts.setdefault(key, []).append(i)
-    return [
-        dict(zip(WHERE, key, strict=True))
-        | {name: int(sums[name][own].sum()) for name in sums}
-        | {name: _known(rows[name], [(starts[i], ends[i]) for i in own]) for name in TIMES}
-        for key, own in parts.items()
-    ]
-
-
-def _stretches(records: pl.LazyFrame, columns: Collection[str]) -> tuple[list[tuple[Any, ...]], list[int]]:
-    """Where target and place change from one row to the next: both, and the first row of each stretch.
-
-    A table is written target by target, so there are few; looking rows up by their words would take far longer.
-    """
-    known = [name for name in WHERE if name in columns]
-    ids = pl.sum_horizontal(pl.col(name).rle_id().cast(pl.Int64) for name in known)
-    runs = records.select(ids.rle().struct.field("len").alias("n")).collect()["n"].to_list()
-    starts = [0, *itertools.accumulate(runs)][:-1]
-    first = records.select(pl.col(name).gather(starts) for name in known).collect()
-    return [tuple(row.get(name) for name in WHERE) for row in first.to_dicts()], starts
-
-
-def _known(times: pl.Series, stretches: Sequence[tuple[int, int]]) -> Floats:
-    """What is known of some stretches, in ascending order."""
-    several = [times.slice(start, end - start).fill_nan(None).drop_nulls().to_numpy() for start, end in stretches]
-    return np.sort(np.concatenate(several))
-
-
-def _merged(parts: Sequence[Part], name: str) -> Floats:
-    """Times of several parts in ascending order."""
-    if len(parts) == 1:
-        found: Floats = parts[0][name]
-        return found
-    return np.sort(np.concatenate([part[name] for part in parts]))
-
-
-def _of(target: str, parts: Sequence[Part]) -> Latency:
-    values, ttft, pace = (_merged(parts, name) for name in TIMES)
+def _of(target: str, parts: Sequence[Timed]) -> Latency:
+    values, ttft, pace = (merged(parts, name) for name in TIMES)
+    retries = [part.retries for part in parts]
     return Latency(
         target=target,
         n=len(values),
-        n_error=sum(part["n_error"] for part in parts),
-        n_cached=sum(part["n_cached"] for part in parts),
+        n_error=sum(part.n_error for part in parts),
+        n_cached=sum(part.n_cached for part in parts),
         n_streamed=len(ttft),
-        retries=None if any(part["uncounted"] for part in parts) else sum(part["retries"] for part in parts),
+        retries=None if None in retries else sum(n or 0 for n in retries),
         latency_s=_quantiles(values),
         ttft_s=_quantiles(ttft) if len(ttft) else None,
-        tokens_per_s=float(np.median(pace)) if len(pace) else None,
+        tokens_per_s=_quantile(pace, 0.5) if len(pace) else None,
     )
 
 
@@ -207,13 +144,12 @@ def _quantile(ordered: Floats, q: float) -> float:
 
 
 def _build(frame: pl.DataFrame | pl.LazyFrame) -> View | None:
-    parts = _parts(frame)
-    targets = dict.fromkeys(part["target"] for part in parts)
-    own = {str(target): [part for part in parts if part["target"] == target] for target in targets}
+    parts = timed(frame)
+    own = _by_target(parts)
     lines = [_of(target, several) for target, several in own.items()]
     if not any(line.n for line in lines):
         return None
-    curves = [_curve(target, _merged(several, "latency_s")) for target, several in own.items()]
+    curves = [_curve(target, merged(several, "latency_s")) for target, several in own.items()]
     where = _places(parts)
     children = [_by_place(where)] if len(where) > 1 or any(len(place.targets) > 1 for place in where) else []
     return View(

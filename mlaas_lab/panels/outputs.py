@@ -17,6 +17,7 @@ from mlaas_lab.view.formats import count, number, seconds
 SHOWN = 10
 """Samples; an evaluation may have thousands, and nobody reads them."""
 NEEDS = frozenset({"target", "sample_id", "repeat", "output", "error"})
+FETCHED = NEEDS | {"messages", "reference", "error_message", "latency_s"}
 NONE = {
     Pick.DISAGREEMENTS: "No answered sample is scored or said differently by two targets.",
     Pick.ERRORS: "Every target answered every sample.",
@@ -33,7 +34,8 @@ def shown(frame: pl.DataFrame | pl.LazyFrame, *, pick: Pick = Pick.ANY, samples:
         samples: how many.
     """
     metrics = metrics_of(frame.lazy().collect_schema().names())
-    found = picked(frame, metrics[0] if metrics else None, pick, samples)
+    scored = (f"{metric}{ending}" for metric in metrics for ending in ("", "_status"))
+    found = picked(frame, metrics[0] if metrics else None, pick, samples, {*FETCHED, *scored})
     if not found.n:
         return None if pick is Pick.ANY else View(title="Outputs", summary=NONE[pick])
     marks: list[Mark] = [_answers(rows, metrics) for rows in found.rows]

@@ -4,6 +4,7 @@ import polars as pl
 
 from mlaas_lab.evaluation.sharing import lazily
 from mlaas_lab.evaluation.tally import looked_at, tried
+from mlaas_lab.evaluation.timings import placed
 from mlaas_lab.panels import Panel
 from mlaas_lab.view import Column, Table, View
 from mlaas_lab.view.formats import count, percent
@@ -51,11 +52,25 @@ def _counted(records: pl.LazyFrame) -> pl.DataFrame:
         limited=lines.count_matches(r'"error":\s*"rate_limited"').cast(pl.Int64),
     )
     if "attempts" in columns:
-        plain = records.filter(now & ~looked_at(columns)).group_by("provider", "region")
-        once = plain.agg(requests=pl.col("attempts").cast(pl.Int64).sum(), limited=pl.lit(0, pl.Int64))
-        looked = pl.concat([once, looked])
+        looked = pl.concat([looked, _plain(records, now & ~looked_at(columns)).lazy()])
     by_place = looked.group_by("provider", "region").agg(pl.col("requests", "limited").sum())
     return by_place.collect(engine="streaming")
+
+
+def _plain(records: pl.LazyFrame, chosen: pl.Expr) -> pl.DataFrame:
+    """Requests of the calls whose timeline says nothing more."""
+    requests = pl.when(chosen).then(pl.col("attempts").cast(pl.Int64)).sum().alias("requests")
+    none = pl.lit(0, pl.Int64).alias("limited")
+    where = placed(records)
+    if where is None:
+        return records.group_by("provider", "region").agg(requests, none).collect(engine="streaming")
+    parts = [
+        records.slice(first, n).select(
+            pl.lit(provider, pl.String).alias("provider"), pl.lit(region, pl.String).alias("region"), requests, none
+        )
+        for (_, provider, region, _), first, n in where
+    ]
+    return pl.concat(pl.collect_all(parts, engine="streaming"))
 
 
 panel = Panel(needs=frozenset({"provider", "region", "timeline", "error"}), build=_build, place=45)

@@ -10,6 +10,8 @@ from typing import Any
 
 import polars as pl
 
+from mlaas_lab.evaluation.layout import by_target, spans
+from mlaas_lab.evaluation.sharing import lazily
 from mlaas_lab.panels import Panel
 from mlaas_lab.records import metrics_of
 from mlaas_lab.schema import ScoreStatus
@@ -45,7 +47,7 @@ class Account:
 
 def accounts(frame: pl.DataFrame | pl.LazyFrame) -> list[Account]:
     """A line per metric without a judge and target, targets in their order."""
-    records = frame.lazy()
+    records = lazily(frame)
     columns = records.collect_schema().names()
     metrics = [metric for metric in metrics_of(columns) if f"{metric}_judge" not in columns]
     answered = records.filter(pl.col("error").is_null())
@@ -55,8 +57,8 @@ def accounts(frame: pl.DataFrame | pl.LazyFrame) -> list[Account]:
     )
     # Few rows, as a rule: what is scored needs no counting by reason.
     lacking = answered.filter(~scored).group_by("target", *statuses).len()
-    totals = records.group_by("target", maintain_order=True).agg(n=pl.col("error").is_null().sum())
-    found, counts = pl.collect_all([lacking, totals])
+    found = lacking.collect(engine="streaming")
+    counts = by_target(records, [pl.col("error").is_null().sum().alias("n")], spans(records))
     lines = found.to_dicts()
     return [_of(str(target), metric, n, lines) for metric in metrics for target, n in counts.iter_rows()]
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mlaas_lab.stats.intervals import Floats, Limits, is_share
 from mlaas_lab.stats.paired import FEW_KINDS, MANY, RESAMPLES, is_even
 from mlaas_lab.stats.student import NORMAL, t_quantile
+from mlaas_lab.stats.sums import Sums
 
 Groups = NDArray[np.int64]
 """The group of each value (n,), as a number from 0; every number up to the highest occurs."""
@@ -135,8 +136,10 @@ def _around(values: Floats, groups: Groups, quantile: float) -> tuple[float, flo
 def _limiting_error(sums: Floats, sizes: Floats, count: int) -> float | None:
     """Of the mean over `count` groups drawn from these; None where few groups carry all the weight."""
     residuals = sums - sums.sum() / sizes.sum() * sizes
-    squares = residuals * residuals
-    return math.sqrt(float(squares.mean()) / count) / float(sizes.mean()) if is_even(squares) else None
+    found = Sums.of(residuals)
+    if not is_even(found.square, found.fourth):
+        return None
+    return math.sqrt(found.square / found.n / count) / float(sizes.mean())
 
 
 def _resampled(sums: Floats, sizes: Floats, count: int, generator: np.random.Generator) -> Floats:

@@ -5,12 +5,15 @@ numbers say nothing about the spread and no bound helps, the limits are None.
 """
 
 import math
+import operator
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlaas_lab.stats.student import NORMAL, t_quantile
+from mlaas_lab.stats.sums import blocks
 
 Floats = NDArray[np.float64]
 Limits = tuple[float | None, float | None]
@@ -37,6 +40,10 @@ class Moments:
     @classmethod
     def of(cls, values: Floats) -> "Moments":
         """Those of `values` (n,), of which there is at least one."""
+        return reduce(operator.add, map(cls._of, blocks(values)))
+
+    @classmethod
+    def _of(cls, values: Floats) -> "Moments":
         mean = float(values.mean())
         square = float(((values - mean) ** 2).sum())
         ends = float(values.min()), float(values.max())
@@ -183,12 +190,12 @@ def _likely(n: int, p: float) -> tuple[int, Floats]:
 
 def is_binary(values: Floats) -> bool:
     """Every value is 0 or 1."""
-    return bool(((values == 0) | (values == 1)).all())
+    return all(bool(((block == 0) | (block == 1)).all()) for block in blocks(values))
 
 
 def is_share(values: Floats) -> bool:
     """Every value lies within 0 and 1."""
-    return bool(((values >= 0) & (values <= 1)).all())
+    return all(bool(((block >= 0) & (block <= 1)).all()) for block in blocks(values))
 
 
 def _student(values: Moments, confidence: float) -> tuple[float, float]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from mlaas_lab.stats.intervals import Floats, Limits, binomial
 from mlaas_lab.stats.student import NORMAL, incomplete_beta, t_quantile
+from mlaas_lab.stats.sums import Sums
 
 RESAMPLES = 10_000
 """Draws of a bootstrap or permutation: the 2.5 % limits then move by about 1 % of their width between seeds."""
@@ -48,11 +49,10 @@ def sign_flip(differences: Floats, *, seed: int = 0, draws: int = RESAMPLES) -> 
     10,000 differences and more, its normal limit (Lehmann & Romano 2005, section 15.2), taken from the middle between
     the sum and the next smaller one: whole numbers come in steps.
     """
+    if len(differences) >= MANY and (limit := _limiting_p(Sums.of(differences))) is not None:
+        return limit
     sizes = np.abs(differences[differences != 0])
     observed = abs(float(differences.sum()))
-    if len(sizes) >= MANY and is_even(sizes * sizes):
-        steps = max(0.0, observed - float(sizes.min())) / math.sqrt(float((sizes * sizes).sum()))
-        return max(sys.float_info.min, math.erfc(steps / math.sqrt(2)))
     reached = observed - 1e-9 * float(sizes.sum())  # sums in another order differ in the last bits
     if len(sizes) <= EXACT_UP_TO:
         return float((np.abs(_all_sums(sizes)) >= reached).mean())
@@ -74,7 +74,7 @@ def difference_limits(differences: Floats, *, share: bool, seed: int = 0, confid
     if n < 2 or (not share and np.ptp(differences) == 0):
         return None, None
     tail = 0.5 - confidence / 2
-    if n >= MANY and (limits := _limiting(differences, tail, share=share)) is not None:
+    if n >= MANY and (limits := _limiting(Sums.of(differences), tail, share=share)) is not None:
         return limits
     if share:
         # Twice each pair, so that half a pair more is one entry.
@@ -102,27 +102,32 @@ def pairs_needed(differences: Floats, *, effect: float, alpha: float = 0.05, pow
     """
     if not len(differences) or effect == 0:
         return None
-    square = float((differences**2).mean())
-    spread = max(0.0, square - float(differences.mean()) ** 2)
+    sums = Sums.of(differences)
+    square = sums.square / sums.n
+    spread = max(0.0, square - (sums.total / sums.n) ** 2)
     scaled = NORMAL.inv_cdf(1 - alpha / 2) * math.sqrt(square) + NORMAL.inv_cdf(power) * math.sqrt(spread)
     needed = (scaled / effect) ** 2
     return math.ceil(needed) if needed <= 1e9 else None
 
 
-def is_even(squares: Floats) -> bool:
-    """Whether no few of the numbers with these squares carry all the weight."""
-    fourth = float((squares * squares).sum())
-    return fourth > 0 and float(squares.sum()) ** 2 / fourth >= EVEN
+def is_even(square: float, fourth: float) -> bool:
+    """Whether no few of the numbers with these sums Σx² and Σx⁴ carry all the weight."""
+    return fourth > 0 and square**2 / fourth >= EVEN
 
 
-def _limiting(differences: Floats, tail: float, *, share: bool) -> tuple[float, float] | None:
-    """What the percentiles of resampled means tend to; None where few differences carry all the weight."""
-    n, mean = len(differences), float(differences.mean())
-    apart = differences - mean
-    squares = apart * apart
-    if not is_even(squares):
+def _limiting_p(differences: Sums) -> float | None:
+    """The normal limit of a sign-flip's p; None where few differences carry all the weight."""
+    if differences.n_other < MANY or not is_even(differences.square, differences.fourth):
         return None
-    spread = float(squares.mean())
+    steps = max(0.0, abs(differences.total) - differences.least) / math.sqrt(differences.square)
+    return max(sys.float_info.min, math.erfc(steps / math.sqrt(2)))
+
+
+def _limiting(differences: Sums, tail: float, *, share: bool) -> tuple[float, float] | None:
+    """What the percentiles of resampled means tend to; None where few differences carry all the weight."""
+    n, mean, spread = differences.n, differences.total / differences.n, differences.around / differences.n
+    if not is_even(differences.around, differences.around_fourth):
+        return None
     if share:
         # As if half a pair were added to each cell: -1, 0, 0 and 1 to twice the pairs.
         middle = n * mean / (n + 2)

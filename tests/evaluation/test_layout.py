@@ -48,11 +48,11 @@ def test_a_table_in_any_order_says_the_same(table):
 def test_a_large_table_says_what_a_small_one_does(table, monkeypatch):
     expected = summarize(table)
     monkeypatch.setattr(layout, "LARGE", 1)
-    assert keyed(table).rows["sample_id"].dtype == pl.Int32
+    assert keyed(table)["sample_id"].dtype == pl.Int32
     assert summarize(table) == expected
     assert summarize(table.lazy()) == expected
     for without in (table.drop("sample_index"), table.with_columns(sample_index=pl.lit(None, pl.Int32))):
-        assert keyed(without).rows["sample_id"].dtype == pl.UInt64
+        assert keyed(without)["sample_id"].dtype == pl.UInt64
         assert summarize(without) == expected
 
 

@@ -130,7 +130,7 @@ def test_of_a_large_table_the_same_samples_come_first(tmp_path, pick, monkeypatc
 def test_rows_are_fetched_where_they_lie(tmp_path, monkeypatch):
     monkeypatch.setattr(_picking, "NEAR", 3)
     frame = mixed(tmp_path)
-    found = _picking._fetched(frame.lazy(), [0, 1, 7, 16])
+    found = _picking._fetched(frame.lazy(), [0, 1, 7, 16], frame.columns)
     assert {row: one["sample_id"] for row, one in found.items()} == dict(
         zip([0, 1, 7, 16], frame["sample_id"].gather([0, 1, 7, 16]), strict=True)
     )
