@@ -151,6 +151,7 @@ def eval(
     timeout_s: float = ...,
     max_usd: float | None = ...,
     until_decided: str | None = ...,
+    any_time: bool = ...,
     cache: bool = ...,
     exchanges: bool = ...,
     margin: float | str | Mapping[str, float] | None = ...,

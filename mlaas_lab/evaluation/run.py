@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -25,7 +25,7 @@ from mlaas_lab.evaluation.scoring import with_late_scores
 from mlaas_lab.evaluation.stopping import Rule
 from mlaas_lab.evaluation.summary import Summary, summarize
 from mlaas_lab.inference import on_loop
-from mlaas_lab.records import Writer
+from mlaas_lab.records import METRIC_COLUMNS, Writer, metrics_of
 from mlaas_lab.schema import Decision, Record
 from mlaas_lab.tasks.eval import Eval, margins
 from mlaas_lab.view.formats import usd
@@ -43,7 +43,7 @@ def run(spec: Eval, context: Context) -> Outcome:
     context.progress(0, None, unit="samples", phase="waiting for the targets")
     plan = prepare(spec, context.settings)
     budget, rule = _budget(spec, plan, context), _rule(spec, plan)
-    for warning in _warnings(spec, plan):
+    for warning in (*_warnings(spec, plan), *(stopping.told(rule, _ends(plan, rule)) if rule else ())):
         context.note(warning)
     path = data.resolve(held_out(spec.data)).absolute()
     sha256 = data.sha256(path)
@@ -53,7 +53,7 @@ def run(spec: Eval, context: Context) -> Outcome:
     context.check()
     records = found.records
     summary, verdicts = summarize(records, seed=spec.seed, margin=margins(spec.margin))
-    stopped = {} if rule is None else {"until_decided": {**asdict(rule), **_stop(found)}}
+    stopped = {} if rule is None else {"until_decided": {**asdict(rule), **_stop(found), **_price(rule)}}
     notes = [*_notes(records, budget), *(stopping.said(rule, **_stop(found)) if rule else ())]
     for note in notes:
         context.note(note)
@@ -136,7 +136,7 @@ def answers(plan: Plan, context: Context, budget: Budget | None = None, rule: Ru
             stopping=lambda: context.stopping,
             done=left.done,
             budget=budget,
-            ends=stopping.ends(rule, len(plan.samples)),
+            ends=_ends(plan, rule),
             enough=lambda asked: rule is not None and _decided(_among(writer.frame(), asked), rule, plan.seed),
         )
         try:
@@ -161,8 +161,20 @@ def _among(frame: pl.DataFrame, places: Collection[int]) -> pl.DataFrame:
 
 def _decided(frame: pl.DataFrame, rule: Rule, seed: int) -> bool:
     """Whether every comparison that `rule` waits for is decided by the records so far."""
-    _, verdicts = summarize(frame, seed=seed)
+    others = [metric for metric in metrics_of(frame.columns) if metric != rule.metric]
+    _, verdicts = summarize(frame.drop(*(m + ending for m in others for ending in METRIC_COLUMNS)), seed=seed)
     return all(one.verdict is not Decision.UNDECIDED for one in verdicts if one.metric == rule.metric)
+
+
+def _ends(plan: Plan, rule: Rule | None) -> list[int]:
+    """After how many samples somebody looks: at any time, of as many as are asked at once."""
+    at_once = max(plan.limits.concurrency or route.concurrency for route in plan.routes.values())
+    return stopping.ends(rule, len(plan.samples), at_once=-(-at_once // plan.repeats))
+
+
+def _price(rule: Rule) -> dict[str, int]:
+    """How many samples more it may take, where that is known not to be 0."""
+    return {"more_samples": rule.more_samples} if rule.any_time else {}
 
 
 def _text(rule: Rule | None) -> str | None:
@@ -203,8 +215,8 @@ def _rule(spec: Eval, plan: Plan) -> Rule | None:
     """
     if spec.until_decided is None:
         return None
-    n, margin = len(plan.routes), margins(spec.margin)
-    return stopping.planned(spec.until_decided, plan.metrics, plan.samples, targets=n, margin=margin)
+    rule = stopping.planned(spec.until_decided, plan.metrics, plan.samples, targets=len(plan.routes))
+    return replace(rule, margin=margins(spec.margin), any_time=spec.any_time)
 
 
 def _warnings(spec: Eval, plan: Plan) -> Iterator[str]:

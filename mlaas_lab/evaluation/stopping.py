@@ -1,10 +1,12 @@
-"""May an evaluation stop paying? At five planned looks: as soon as every comparison by one metric is decided.
+"""May an evaluation stop paying? As soon as every comparison by one metric is decided, at five looks or at any time.
 
 A sample that was stopped when it looked good is no fixed sample, and its tests would be wrong too often. So every
-record carries the rule, and whoever compares records that have one gets verdicts by repeated confidence intervals,
-which hold whenever one stops. This file knows comparisons and frames of records; it asks nobody.
+record carries the rule, and whoever compares records that have one gets verdicts by repeated confidence intervals, or
+by a confidence sequence, which hold whenever one stops. This file knows comparisons and frames of records; it asks
+nobody.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
@@ -17,15 +19,19 @@ import polars as pl
 from mlaas_lab.errors import UsageError
 from mlaas_lab.evaluation.margins import Margins, margin_of
 from mlaas_lab.evaluation.metrics import Metric
-from mlaas_lab.evaluation.verdict import ALPHA, Comparison, decide
+from mlaas_lab.evaluation.verdict import ALPHA, Comparison, decide, two_digits
 from mlaas_lab.schema import Decision, Sample, Verdict
 from mlaas_lab.stats.clusters import are_draws
 from mlaas_lab.stats.intervals import Limits, is_share
-from mlaas_lab.stats.sequential import Look, allowed, looks
-from mlaas_lab.stats.standardized import limits_at
+from mlaas_lab.stats.monitoring import bound, price_over_looks
+from mlaas_lab.stats.sequential import allowed, looks
+from mlaas_lab.stats.standardized import limits_at, standardized
 
 COLUMN = "until_decided"
 TEST = "group_sequential"
+ANY_TIME = "always_valid"
+MOST_LOOKS = 200
+"""At any time: each costs a reading of all records, and more would stop a few samples earlier."""
 UNASKED = ("cancelled", "cap_reached")
 """Errors of samples that nobody was asked."""
 
@@ -42,6 +48,8 @@ class Rule:
     """Made together by that metric: each may raise its part of the false alarms (Bonferroni)."""
     margin: Margins = None
     """A difference that surely stays within ± that of its metric is decided too: `equivalent`."""
+    any_time: bool = False
+    """Somebody may look whenever he likes, not five times."""
 
     @property
     def alpha(self) -> float:
@@ -53,11 +61,37 @@ class Rule:
         """What stands in records."""
         return orjson.dumps(asdict(self)).decode()
 
+    @property
+    def more_samples(self) -> int:
+        """How many samples more than five looks it may take to find what they find, in two digits."""
+        if not self.any_time:
+            return 0
+        return two_digits(math.ceil(self.planned * (price_over_looks(self.planned, alpha=self.alpha) - 1)))
 
-def planned(
-    name: str, metrics: Mapping[str, Metric], samples: Sequence[Sample], *, targets: int, margin: Margins
-) -> Rule:
-    """The rule that stops by metric `name`.
+
+@dataclass(frozen=True, kw_only=True)
+class Stand:
+    """Where a comparison stands when somebody looks."""
+
+    z: float
+    """How far the differences stand out."""
+    boundary: float
+    """What |z| must reach."""
+    difference: float
+    ci_low: float | None
+    """Of an interval that holds whenever one stops."""
+    ci_high: float | None
+    open: str
+    """Why it is not decided, if it is not."""
+
+    @property
+    def decided(self) -> bool:
+        """There is a difference, and asking may stop."""
+        return abs(self.z) >= self.boundary
+
+
+def planned(name: str, metrics: Mapping[str, Metric], samples: Sequence[Sample], *, targets: int) -> Rule:
+    """The rule that stops by metric `name`, at five looks and without a margin.
 
     Raises:
         UsageError: if nobody could look before the end, or looking would be wrong too often.
@@ -76,7 +110,7 @@ def planned(
             "--until-decided: the samples come in groups that look drawn from many, and looks take each for itself.",
             next="Leave --until-decided out.",
         )
-    return Rule(metric=name, planned=len(samples), comparisons=targets * (targets - 1) // 2, margin=margin)
+    return Rule(metric=name, planned=len(samples), comparisons=targets * (targets - 1) // 2)
 
 
 def verdicts(
@@ -168,7 +202,8 @@ def _verdict(comparison: Comparison, rule: Rule, asked: int, *, waits: str) -> V
         return replace(none, reason="it is made of all answers together, and looks take each for itself")
     look = looked(comparison, rule, asked)
     low, high = _limits(comparison, look)
-    shown = replace(none, difference=look.difference, ci_low=low, ci_high=high, test=TEST)
+    test = ANY_TIME if rule.any_time else TEST
+    shown = replace(none, difference=look.difference, ci_low=low, ci_high=high, test=test)
     if comparison.higher_is_better is None:
         return replace(shown, reason=f"nothing says which way is better by {comparison.metric!r}")
     if waits:
@@ -178,16 +213,27 @@ def _verdict(comparison: Comparison, rule: Rule, asked: int, *, waits: str) -> V
         return replace(shown, verdict=Decision.B_BETTER if b_wins else Decision.A_BETTER)
     if margin is not None and low is not None and high is not None and -margin < low and high < margin:
         return replace(shown, verdict=Decision.EQUIVALENT)
-    return replace(shown, reason=f"the differences do not stand out enough at look {look.number} of five")
+    return replace(shown, reason=look.open)
 
 
-def looked(comparison: Comparison, rule: Rule, asked: int) -> Look:
-    """The look at `comparison` that is due when `asked` samples are there; earlier ones were made when planned."""
+def looked(comparison: Comparison, rule: Rule, asked: int) -> Stand:
+    """Where `comparison` stands when `asked` samples are there; earlier looks were made when the rule allows them."""
+    differences = comparison.differences
+    difference, z = float(differences.mean()), standardized(differences)
+    if rule.any_time:
+        boundary = bound(len(differences), planned=rule.planned, alpha=rule.alpha)
+        low, high = limits_at(differences, boundary)
+        why = (
+            f"the differences do not stand out enough to stop at any time, after {asked:,} of {rule.planned:,} samples"
+        )
+        return Stand(z=z, boundary=boundary, difference=difference, ci_low=low, ci_high=high, open=why)
     done = sum(at < asked for at in looks(rule.planned))
-    return allowed(done, asked, rule.planned, comparison.differences, alpha=rule.alpha)
+    look = allowed(done, asked, rule.planned, differences, alpha=rule.alpha)
+    why = f"the differences do not stand out enough at look {look.number} of five"
+    return Stand(z=z, boundary=look.boundary, difference=difference, ci_low=look.ci_low, ci_high=look.ci_high, open=why)
 
 
-def _limits(comparison: Comparison, look: Look) -> Limits:
+def _limits(comparison: Comparison, look: Stand) -> Limits:
     """Of the difference; where all pairs of shares differ alike, one pair more of each kind leaves room for others."""
     low, high = look.ci_low, look.ci_high
     if not (is_share(comparison.scores_a) and is_share(comparison.scores_b)):
@@ -205,17 +251,36 @@ def n_asked(records: pl.DataFrame) -> int:
     return found if isinstance(found, int) else 0
 
 
-def ends(rule: Rule | None, samples: int) -> list[int]:
-    """After how many samples somebody looks."""
-    return [samples] if rule is None else looks(samples)
+def ends(rule: Rule | None, samples: int, *, at_once: int = 1) -> list[int]:
+    """After how many samples somebody looks; at any time: whenever `at_once` more are there that could decide."""
+    if rule is None:
+        return [samples]
+    if not rule.any_time:
+        return looks(samples)
+    step = max(1, at_once, -(-samples // MOST_LOOKS))
+    early = range(step, samples, step)
+    return [*(n for n in early if bound(n, planned=rule.planned, alpha=rule.alpha) ** 2 <= n), samples]
+
+
+def told(rule: Rule, places: Sequence[int]) -> Iterator[str]:
+    """What a user should know before an evaluation begins that looks after so many samples each."""
+    if rule.any_time:
+        step = places[1] - places[0] if len(places) > 2 else rule.planned
+        each = "sample" if step == 1 else f"{step:,} samples"
+        yield (
+            f"looks after every {each} whether {rule.metric} is decided, {len(places):,} times at most. The price: to"
+            f" find what five looks at {rule.planned:,} samples find, it may take {rule.more_samples:,} samples more"
+        )
 
 
 def said(rule: Rule, asked: int, *, early: bool) -> Iterator[str]:
-    """What a user should know of an evaluation that may stop."""
+    """What a user should know of an evaluation that could stop."""
     if early and asked < rule.planned:
+        price = f"; it might have taken {rule.more_samples:,} more than five looks do" if rule.any_time else ""
         yield (
-            f"decided after {asked:,} of {rule.planned:,} samples;"
+            f"decided after {asked:,} of {rule.planned:,} samples{price};"
             " the estimate of a stopped test is too large on average"
         )
     elif asked == rule.planned:
-        yield f"all {rule.planned:,} samples were asked: {rule.metric} was not decided before"
+        price = f"; about {rule.more_samples:,} more would find what five looks find" if rule.any_time else ""
+        yield f"all {rule.planned:,} samples were asked: {rule.metric} was not decided before{price}"

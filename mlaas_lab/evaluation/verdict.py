@@ -199,10 +199,10 @@ def _more(comparison: Comparison, found: Verdict) -> int | None:
     if total is None:
         return None
     more = max(total, FEWEST_PAIRS, len(units) + 1) - len(units)
-    return _two_digits(math.ceil(more * found.n / len(units)))
+    return two_digits(math.ceil(more * found.n / len(units)))
 
 
-def _two_digits(n: int) -> int:
+def two_digits(n: int) -> int:
     """`n` rounded up to two significant digits."""
     unit = int(10 ** max(0, len(str(n)) - 2))
     return -(-n // unit) * unit

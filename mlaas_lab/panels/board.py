@@ -39,6 +39,12 @@ STOPPED = (
     "intervals at five looks (O'Brien–Fleming-type), which hold whenever one stops. After an early stop the difference "
     "is too large on average. Further metrics count once the one before is decided."
 )
+ANY_TIME = (
+    "Asking was to stop once it was decided, at whatever time (--until-decided, --any-time): verdicts are paired and "
+    "stand on a confidence sequence (a mixture sequential test), which holds whenever one stops and asks for more than "
+    "five looks do. After an early stop the difference is too large on average. Further metrics count once the one "
+    "before is decided."
+)
 MORE = "`compare` shows cost, latency and the answers side by side."
 LONGEST_NAME = 18
 MOST_SAID = 4
@@ -162,8 +168,9 @@ def _verdicts(verdicts: Sequence[Verdict]) -> View:
         Column(title="More needed", align="right", format=count),
     ]
     rows = [_verdict(verdict) for verdict in verdicts]
-    stopped = any(found.test == "group_sequential" for found in verdicts)
-    notes = [STOPPED if stopped else NOTE]
+    tests = {found.test for found in verdicts}
+    stopped = not tests.isdisjoint({"group_sequential", "always_valid"})
+    notes = [ANY_TIME if "always_valid" in tests else STOPPED if stopped else NOTE]
     if any(found.not_worse is not None for found in verdicts):
         columns += ["Not worse", Column(title="p, not worse", align="right", format=p_value)]
         rows = [(*row, _borne(found), found.p_not_worse) for row, found in zip(rows, verdicts, strict=True)]

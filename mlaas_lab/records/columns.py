@@ -68,7 +68,7 @@ COLUMNS: dict[str, tuple[Any, str]] = {
     "price_date": (pl.String, "the day the price was valid, YYYY-MM-DD"),
     "until_decided": (
         pl.String,
-        "rule by which fewer samples may be asked than planned, as JSON `{metric, planned, comparisons, margin}`",
+        "rule by which fewer samples may be asked than planned: `{metric, planned, comparisons, margin, any_time}`",
     ),
 }
 """Column → its type, and its meaning with the unit."""

@@ -32,7 +32,8 @@ class Verdict:
     test: str
     """`mcnemar`, `sign_flip`, `exchange` (of a number of all answers), `_groups` where whole groups are; or `none`.
 
-    `group_sequential` where asking was to stop once it was decided: a look, which has no p."""
+    `group_sequential` where asking was to stop once it was decided: a look, which has no p; `always_valid`
+    where one might look at any time."""
     more_samples: int | None = None
     """About how many more pairs would settle it; None when decided or unknown."""
     reason: str | None = None

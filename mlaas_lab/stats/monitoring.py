@@ -10,8 +10,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from mlaas_lab.stats.boundaries import crossing
+from mlaas_lab.stats.boundaries import boundaries, crossing
 from mlaas_lab.stats.intervals import Floats
+from mlaas_lab.stats.sequential import looks
 from mlaas_lab.stats.standardized import limits_at
 from mlaas_lab.stats.student import NORMAL
 
@@ -85,7 +86,26 @@ def price(planned: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
     With equal power. It is the most, not the mean: a monitor often stops earlier, a fixed test never does. Integrated
     over 40 even looks, which many more would hardly lower.
     """
-    drift = NORMAL.inv_cdf(1 - alpha / 2) + NORMAL.inv_cdf(power)
+    return _most(planned, alpha, power, drift=NORMAL.inv_cdf(1 - alpha / 2) + NORMAL.inv_cdf(power))
+
+
+@lru_cache(maxsize=64)
+def price_over_looks(planned: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
+    """The same against five looks (`sequential`) at `planned` samples, which take 2 or 3 % more than a fixed test.
+
+    For a difference that those looks find with `power`.
+    """
+    times = tuple(n / planned for n in looks(planned))
+    limits = boundaries(times, alpha)
+    low, high = 0.0, 16.0
+    while high - low > 1e-4:
+        drift = (low + high) / 2
+        low, high = (low, drift) if sum(crossing(times, limits, drift=drift).above) >= power else (drift, high)
+    return _most(planned, alpha, power, drift=high)
+
+
+def _most(planned: int, alpha: float, power: float, *, drift: float) -> float:
+    """How many times the planned samples give that power, `drift` being the expected z after `planned`."""
     low, high = 1.0, 16.0
     while high - low > 0.005:
         times = (low + high) / 2

@@ -105,6 +105,8 @@ class Eval(Spec):
     """Spend no more than so many dollars on calls, those in flight included; what is left then is not asked."""
     until_decided: str | None = Field(None, json_schema_extra={"bare": "first"})
     """Ask in five steps and stop once every comparison by the first metric, or by the one named, is decided."""
+    any_time: bool = False
+    """With --until-decided: look every few samples, not five times. It may take more samples, and says how many."""
     cache: bool = True
     """Take over answers of temperature 0 that the same weights gave before; `--no-cache` asks everything anew."""
     exchanges: bool = True
@@ -129,6 +131,14 @@ class Eval(Spec):
         if named in (True, "first"):
             return metrics[0]
         return metric_named(str(named), metrics)
+
+    @field_validator("any_time")
+    @classmethod
+    def _decided_by_something(cls, any_time: bool, info: ValidationInfo) -> bool:
+        """With what is to be decided."""
+        if any_time and info.data.get("until_decided") is None:
+            raise ValueError("it says how to look, and needs --until-decided, which says what for")
+        return any_time
 
     @field_validator("margin")
     @classmethod

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mlaas_lab.evaluation.stopping import Rule, judged
+from mlaas_lab.evaluation.stopping import Rule, ends, judged
 from mlaas_lab.evaluation.verdict import Comparison, decide
 from mlaas_lab.schema import Decision
 from mlaas_lab.stats.clusters import are_draws
@@ -160,11 +160,31 @@ def peeks_after_each(generator):
 
 def until_decided(generator):
     """Three targets that are alike, 300 samples, two metrics that go together; asked until it is decided."""
-    rule = Rule(metric="exact_match", planned=300, comparisons=3)
+    return _asked(generator, Rule(metric="exact_match", planned=300, comparisons=3))
+
+
+def until_decided_at_any_time(generator):
+    """The same, looked at after every twelve samples."""
+    return _asked(generator, Rule(metric="exact_match", planned=300, comparisons=3, any_time=True))
+
+
+def until_decided_with_a_margin(generator):
+    """The same within 10 points: equivalence ends it too, and lets no other metric raise alarms of its own."""
+    found = _ended(generator, Rule(metric="exact_match", planned=300, comparisons=3, margin={"exact_match": 0.1}))
+    return any(one.verdict in (Decision.A_BETTER, Decision.B_BETTER) for one in found)
+
+
+def _asked(generator, rule):
+    return any(one.verdict is not Decision.UNDECIDED for one in _ended(generator, rule))
+
+
+def _ended(generator, rule):
+    """The verdicts when it ends."""
+    found = []
     difficulty = generator.random(300)
     first = (generator.random((3, 300)) > difficulty).astype(float)
     scores = {"exact_match": first, "token_f1": np.maximum(first, generator.random((3, 300)))}
-    for n in looks(300):
+    for n in ends(rule, 300, at_once=12):
         found = judged(
             [
                 replace(_comparison(each[i, :n], each[j, :n], metric=metric), a=str(i), b=str(j))
@@ -176,7 +196,7 @@ def until_decided(generator):
         )
         if all(one.verdict is not Decision.UNDECIDED for one in found if one.metric == rule.metric):
             break
-    return any(one.verdict is not Decision.UNDECIDED for one in found)
+    return found
 
 
 def monitors(generator):
@@ -212,6 +232,8 @@ MODES = [
     Mode(name="group-sequential with stopping, 300 pairs", alarm=stops, times=20_000),
     Mode(name="group-sequential with stopping, numbers, 200 pairs", alarm=stops_on_numbers, times=20_000),
     Mode(name="asked until decided, three targets, two metrics, 300 samples", alarm=until_decided, times=5000),
+    Mode(name="the same at any time, after every twelve samples", alarm=until_decided_at_any_time, times=2000),
+    Mode(name="the same at five looks, within 10 points too", alarm=until_decided_with_a_margin, times=5000),
     Mode(name="always-valid, looked at after each of 1,000 pairs", alarm=monitors, times=10_000),
     Mode(name="always-valid, numbers, after each of 1,000", alarm=monitors_numbers, times=10_000),
     Mode(name="five looks at 1.96", alarm=peeks_five_times, times=10_000, control=True),

@@ -19,8 +19,9 @@ from mlaas_lab.evaluation.verdict import Comparison
 from mlaas_lab.gating.measuring import Sides, measure
 from mlaas_lab.gating.rules import parse
 from mlaas_lab.schema import Decision, Sample
+from mlaas_lab.stats.monitoring import bound, monitored
 from mlaas_lab.stats.paired import mcnemar
-from mlaas_lab.stats.sequential import looks
+from mlaas_lab.stats.sequential import allowed, looks
 from mlaas_lab.store.folder import JobFolder
 
 
@@ -136,6 +137,58 @@ class TestDecision:
         assert judged([pair], rule, 100)[0].verdict is Decision.B_BETTER
 
 
+class TestAnyTime:
+    RULE = Rule(metric="exact_match", planned=1000, comparisons=1, any_time=True)
+
+    def test_it_is_the_confidence_sequence(self):
+        generator = np.random.default_rng(15)
+        a, b = generator.random(400) < 0.5, generator.random(400) < 0.62
+        (found,) = judged([compared(a, b)], self.RULE, 400)
+        theirs = monitored(b.astype(float) - a, planned=1000)
+        assert (found.ci_low, found.ci_high) == (theirs.ci_low, theirs.ci_high)
+        assert (found.test, found.p_value) == ("always_valid", None)
+        assert found.verdict is (Decision.B_BETTER if theirs.ci_low > 0 else Decision.UNDECIDED)
+
+    def test_any_number_of_samples_may_be_looked_at(self):
+        won = [judged([compared([0] * n, [1] * n)], self.RULE, n)[0].verdict for n in range(1, 80)]
+        first = won.index(Decision.B_BETTER)
+        assert 20 < first < 40
+        assert set(won[first:]) == {Decision.B_BETTER}, "no look is the last"
+
+    def test_looks_are_made_where_they_could_decide(self):
+        places = stopping.ends(self.RULE, 1000, at_once=8)
+        assert (places[1] - places[0], places[-1]) == (8, 1000)
+        assert all(bound(n, planned=1000) ** 2 <= n for n in places)
+        assert len(stopping.ends(replace(self.RULE, planned=10**5), 10**5, at_once=8)) <= 200
+        assert stopping.ends(replace(self.RULE, any_time=False), 1000, at_once=8) == looks(1000)
+
+    def test_the_price_is_what_it_says(self):
+        """So many samples more have the power that five looks have, here 80 %."""
+        rng, planned = np.random.default_rng(16), 300
+        rule = Rule(metric="m", planned=planned, comparisons=1, any_time=True)
+        effect, runs, five, watched = 0.164, 400, 0, 0
+        for _ in range(runs):
+            drawn = rng.normal(effect, 1, planned + rule.more_samples)
+            five += any(allowed(i, n, planned, drawn[:n]).decided for i, n in enumerate(looks(planned)))
+            watched += monitored(drawn, planned=planned).decided_at is not None
+        assert 0.7 < five / runs < 0.9
+        assert abs(watched - five) / runs < 4 * (2 * 0.8 * 0.2 / runs) ** 0.5
+        assert 100 < rule.more_samples < 300
+        assert Rule(metric="m", planned=planned, comparisons=1).more_samples == 0
+
+    def test_before_and_after_it_says_what_it_costs(self):
+        (before,) = stopping.told(self.RULE, stopping.ends(self.RULE, 1000, at_once=8))
+        assert before.startswith("looks after every 8 samples whether exact_match is decided, ")
+        more = f"{self.RULE.more_samples:,}"
+        (early,) = stopping.said(self.RULE, 120, early=True)
+        (late,) = stopping.said(self.RULE, 1000, early=False)
+        assert all(more in line and "five looks" in line for line in (before, early, late))
+        assert not list(stopping.told(replace(self.RULE, any_time=False), [200]))
+
+    def test_a_rule_of_an_older_record_has_five_looks(self):
+        assert Rule(**json.loads('{"metric": "m", "planned": 9, "comparisons": 1, "margin": null}')).any_time is False
+
+
 class TestRecords:
     def frame(self, run_id="r", n=40, rule=True, better=1.0):
         text = Rule(metric="exact_match", planned=200, comparisons=1).text if rule else None
@@ -204,7 +257,7 @@ class TestEvaluation:
             found, frame = evaluated(("echo/a", bad), PAIRS, repeats=2)
             assert len(server.requests) == 80
         assert found["until_decided"] == {
-            "metric": "exact_match", "planned": 100, "comparisons": 1, "margin": None, "asked": 40, "early": True
+            "metric": "exact_match", "planned": 100, "comparisons": 1, "margin": None, "any_time": False, "asked": 40, "early": True
         }  # fmt: skip
         assert len(frame) == 2 * 40 * 2
         assert frame["error"].null_count() == len(frame), "what was not needed is no record, and no error"
@@ -219,6 +272,19 @@ class TestEvaluation:
         assert [one.ci_low for one in verdicts] == [one["ci_low"] for one in found["verdicts"]]
         lines = [line for _, line in JobFolder(tmp_path / "job").events_from() if line["event"] == "progress"]
         assert (lines[-1]["n"], lines[-1]["total"], lines[-1]["phase"]) == (160, 160, "scoring")
+
+    def test_at_any_time_it_ends_earlier_still(self, evaluated):
+        with Loopback(reply=lambda body: "no") as server:
+            bad = f"openai/m?base_url={server.base_url}"
+            found, frame = evaluated(("echo/a", bad), PAIRS, any_time=True, concurrency=2)
+            asked = found["until_decided"]["asked"]
+            assert len(server.requests) == asked < 20
+        assert (found["until_decided"]["early"], found["until_decided"]["any_time"]) == (True, True)
+        assert found["until_decided"]["more_samples"] > 30
+        assert [one["verdict"] for one in found["verdicts"]] == ["a_better", "a_better"]
+        _, verdicts = summarize(frame)
+        assert {one.test for one in verdicts} == {"always_valid"}
+        assert [one.ci_low for one in verdicts] == [one["ci_low"] for one in found["verdicts"]]
 
     def test_what_is_alike_is_asked_in_full(self, evaluated):
         found, frame = evaluated(("echo/a", "echo/b"), PAIRS)
@@ -263,9 +329,9 @@ class TestEvaluation:
         metrics = {"exact_match": registry.load("metric", "exact_match")}
         samples = [Sample(id=str(i), messages=(), group=f"user {i // 3}") for i in range(90)]
         with pytest.raises(UsageError, match="groups that look drawn"):
-            stopping.planned("exact_match", metrics, samples, targets=2, margin=None)
+            stopping.planned("exact_match", metrics, samples, targets=2)
         kinds = [Sample(id=str(i), messages=(), group="de" if i % 2 else "en") for i in range(90)]
-        assert stopping.planned("exact_match", metrics, kinds, targets=2, margin=None).planned == 90
+        assert stopping.planned("exact_match", metrics, kinds, targets=2).planned == 90
 
 
 def test_the_flag_alone_means_the_first_metric(spec):
@@ -277,5 +343,8 @@ def test_the_flag_alone_means_the_first_metric(spec):
     assert read(Eval, ["--until-decided", *words]).until_decided == "token_f1"
     assert read(Eval, [*words, "--until-decided", "regex"]).until_decided == "regex?pattern=a"
     assert read(Eval, words).until_decided is None
+    assert read(Eval, [*words, "--until-decided", "--any-time"]).any_time
+    with pytest.raises(UsageError, match="needs --until-decided"):
+        read(Eval, [*words, "--any-time"])
     assert read(Eval, words, given={"until_decided": True}).until_decided == "token_f1"
     assert json.loads(read(Eval, [*words, "--until-decided"]).model_dump_json())["until_decided"] == "token_f1"

@@ -4,7 +4,7 @@ import pytest
 from benchmarks import simulation
 from scipy import stats as scipy
 
-SLOW = {"verdict", "the same data", "sign flips", "asked until"}
+SLOW = {"verdict", "the same data", "the same at", "sign flips", "asked until"}
 
 
 def times(mode):
