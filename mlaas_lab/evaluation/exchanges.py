@@ -1,7 +1,7 @@
 """What every target really sent, body and headers, beside the records: proof, and help when a number looks wrong.
 
-One line of JSON a call, compressed. A thread writes several at a time, since waking it for each would cost more than
-the call; what cannot be written costs no evaluation.
+One line of JSON a call, compressed. A thread compresses and writes several at a time, since waking it for each would
+cost more than the call; what cannot be written costs no evaluation.
 """
 
 import base64
@@ -30,14 +30,15 @@ class Exchanges:
         """The file at `path` is begun; None writes nothing. `note` hears why nothing is written, if it cannot be."""
         self._path = path
         self._note = note
-        self._new: deque[Record] = deque()
+        self._new: deque[bytes] = deque()
+        """Lines: a record that waits here is one more for the garbage collector to walk through, again and again."""
         self._over = threading.Event()
         self._writing = threading.Thread(target=self._write, name="mlaas exchanges", daemon=True)
 
     def keep(self, record: Record) -> None:
         """Write what `record` stands on, if it was really asked; returns at once."""
-        if self._path is not None:
-            self._new.append(record)
+        if self._path is not None and (line := _line(record)) is not None:
+            self._new.append(line)
 
     def __enter__(self) -> Self:
         if self._path is not None:
@@ -69,8 +70,7 @@ class Exchanges:
     def _lines(self) -> Iterator[bytes]:
         """What has come since; each call is one line."""
         while self._new:
-            if (line := _line(self._new.popleft())) is not None:
-                yield line
+            yield self._new.popleft()
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:

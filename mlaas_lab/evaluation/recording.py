@@ -7,13 +7,15 @@ from mlaas_lab.evaluation.plan import Plan, Unit
 from mlaas_lab.evaluation.scoring import judged, scored, unscored
 from mlaas_lab.pricing import cost
 from mlaas_lab.schema import Completion, Cost, Record, Usage
+from mlaas_lab.variants import Shown
 
 
 def answered(plan: Plan, unit: Unit, done: Completion, paid: Cost, *, cached_at: float | None = None) -> Record:
     """What `unit` was answered, scored; `cached_at` is when, if not now."""
-    sample = judged(plan.samples[unit.place], plan.shown(unit).contexts)
+    shown = plan.shown(unit)
+    sample = judged(plan.samples[unit.place], shown.contexts)
     scores = scored(plan.metrics, done.text, sample)
-    return _record(plan, unit, completion=done, cost=paid, cached_at=cached_at, scores=scores)
+    return _record(plan, unit, shown, completion=done, cost=paid, cached_at=cached_at, scores=scores)
 
 
 def failed(plan: Plan, unit: Unit, error: str, message: str, call: CallError | None = None) -> Record:
@@ -24,6 +26,7 @@ def failed(plan: Plan, unit: Unit, error: str, message: str, call: CallError | N
     return _record(
         plan,
         unit,
+        plan.shown(unit),
         completion=None,
         error=error,
         error_message=message,
@@ -36,8 +39,8 @@ def failed(plan: Plan, unit: Unit, error: str, message: str, call: CallError | N
     )
 
 
-def _record(plan: Plan, unit: Unit, **found: Any) -> Record:
-    sample, route, shown = plan.samples[unit.place], plan.routes[unit.target], plan.shown(unit)
+def _record(plan: Plan, unit: Unit, shown: Shown, **found: Any) -> Record:
+    sample, route = plan.samples[unit.place], plan.routes[unit.target]
     return Record(
         target=unit.target,
         provider=route.target.provider,

@@ -40,7 +40,11 @@ class Speaker:
 
     def blanked(self, text: str) -> str:
         """`text` without any key that requests of this route hold."""
-        return blanked(text, (*self._keys(), *self.secrets))
+        return blanked(text, self._kept_apart())
+
+    def _kept_apart(self) -> tuple[str, ...]:
+        """All that may stand in no text."""
+        return (*self._keys(), *self.secrets)
 
     def _keys(self) -> Iterator[str]:
         sign = self.route.sign
@@ -50,10 +54,13 @@ class Speaker:
 
     def exchange(self, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> Exchange:
         """What came, as it may be kept."""
+        secrets = self._kept_apart()
         # Names of headers are a class of their own, which JSON does not take for text.
-        kept = tuple((f"{name}", self.blanked(value)) for name, value in headers if name.lower() != "set-cookie")
-        # Latin-1 gives every byte back: a body need not be text.
-        return Exchange(status=status, headers=kept, body=self.blanked(body.decode("latin-1")).encode("latin-1"))
+        kept = tuple((f"{name}", blanked(value, secrets)) for name, value in headers if name.lower() != "set-cookie")
+        if secrets:
+            # Latin-1 gives every byte back: a body need not be text.
+            body = blanked(body.decode("latin-1"), secrets).encode("latin-1")
+        return Exchange(status=status, headers=kept, body=body)
 
     def named(self, error: CallError) -> None:
         """Let an error of a wire say whose it is."""

@@ -36,7 +36,7 @@ class Journal:
             os.fsync(file.fileno())
         beside.replace(path)
         settle(path.parent)
-        self._file = path.open("ab")
+        self._file = path.open("ab", buffering=0)
         self._new = False
         self._failed: OSError | None = None
         self._over = threading.Event()
@@ -54,8 +54,9 @@ class Journal:
         Raises:
             OSError: if that cannot be done, or an earlier line did not reach the disk.
         """
-        self._file.write(line)
-        self._file.flush()
+        left = line
+        while left:
+            left = left[self._file.write(left) :]
         self._new = True
         if self._failed is not None:
             raise self._failed

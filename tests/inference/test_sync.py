@@ -150,3 +150,49 @@ def test_a_process_that_used_it_ends():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
     assert (done.stdout, done.stderr) == ("hi\n", "")
+
+
+ASK = """
+import asyncio, os, sys
+{before}
+from mlaas_lab import inference
+from mlaas_lab.inference.loop import background
+from mlaas_lab.schema import Message
+from mlaas_lab.settings import Settings
+
+def ask(who):
+    hi = [Message(role="user", content="hi")]
+    print(who, inference.complete("openai/a?base_url={base_url}", hi, settings=Settings()).text, flush=True)
+
+{asks}
+"""
+
+
+def asked_by(server, asks, before=""):
+    """What a process of its own prints that asks `server`."""
+    script = ASK.format(before=before, base_url=server.base_url, asks=asks)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    return done.stdout.split("\n")[:-1]
+
+
+def test_it_runs_on_uvloop_and_without_it_on_asyncios_own_loop():
+    """The quick loop is not there on every platform."""
+    asks = "ask('mine'); print(type(background()).__module__, isinstance(background(), asyncio.SelectorEventLoop))"
+    with Loopback() as server:
+        assert asked_by(server, asks) == ["mine hi", "uvloop False"]
+        without = asked_by(server, asks, before="sys.modules['uvloop'] = None")
+    assert without == ["mine hi", "asyncio.unix_events True"]
+
+
+def test_a_forked_child_asks_on_a_loop_of_its_own():
+    asks = """
+ask("parent")
+child = os.fork()
+if not child:
+    ask("child")
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+ask("parent")
+"""
+    with Loopback() as server:
+        assert asked_by(server, asks) == ["parent hi", "child hi", "parent hi"]
