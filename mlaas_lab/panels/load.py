@@ -3,7 +3,9 @@
 Times count from when a request was wanted, so one that we ourselves kept waiting has waited.
 """
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -11,9 +13,10 @@ import polars as pl
 from mlaas_lab import panels, records
 from mlaas_lab.panels.latency import panel as latency
 from mlaas_lab.store.folder import JobFolder, read_json
+from mlaas_lab.traffic.beside import SERVER
 from mlaas_lab.traffic.conclusion import said
-from mlaas_lab.traffic.figures import Figures, Times, figures, with_times
-from mlaas_lab.traffic.knee import Knee, curve, knee, objective
+from mlaas_lab.traffic.figures import QUANTILES, Figures, Times, figures, with_times
+from mlaas_lab.traffic.knee import Knee, curve, knee, objective, telling
 from mlaas_lab.view import Column, Ecdf, Line, Mark, Series, Sorted, Table, View
 from mlaas_lab.view.formats import count, number, percent, seconds, usd
 
@@ -40,37 +43,71 @@ def views(folder: JobFolder) -> list[View]:
         return []
     outcome = read_json(folder.outcome) or {}
     spec: Mapping[str, Any] = (read_json(folder.job) or {}).get("spec") or {}
-    drawn = built(frame, spec.get("slo") or {}, notes=outcome.get("result", {}).get("notes", ()))
-    return [panels.labelled(view, frame) for view in (drawn, latency.build(frame)) if view is not None]
+    slo = spec.get("slo") or {}
+    drawn = built(frame, slo, notes=outcome.get("result", {}).get("notes", ()))
+    at = telling(frame, knee(_steps(frame, slo)))
+    shown = (drawn, latency.build(at), _server(folder.path / SERVER))
+    return [panels.labelled(view, frame) for view in shown if view is not None]
 
 
 def built(frame: pl.DataFrame, slo: Mapping[str, float], *, notes: Sequence[str] = ()) -> View:
     """What `frame`, the records of load tests, says; `slo` is what makes an answer good."""
-    rates = frame["offered_rate"].drop_nulls().n_unique()
-    bounds = objective(frame, slo) if rates > 1 else dict(slo)
-    steps = curve(frame, bounds) if rates > 1 else []
-    targets = {name: figures(part, bounds) for name, part in _by_target(frame).items()}
+    steps = _steps(frame, slo)
     found = knee(steps)
-    sentences = [] if found is None else [said(found)]
+    at = telling(frame, found)
+    bounds = _bounds(frame, slo)
+    by_target = [(name, figures(part, bounds)) for name, part in _by_target(at).items()]
     by_rate = [(number(step.offered_per_s), step) for step in steps]
-    by_target = list(targets.items())
-    children = [_percentiles(by_rate or by_target, "Rate" if by_rate else "Target")]
-    if by_rate and len(by_target) > 1:
-        children.append(View(title="Load by target", table=_table(by_target, "Target")))
+    where = "" if found is None else f", at {number(at['offered_rate'][0])} requests a second"
+    children = [View(title=f"Load by target{where}", table=_table(by_target, "Target"))] if by_rate else []
     return View(
         title="Load",
-        summary=" ".join([*sentences, *(_said(name, one) for name, one in by_target)]),
-        marks=[*_curves(steps, found), *_first_tokens(frame)],
+        summary=" ".join([*([] if found is None else [said(found)]), *(_said(name, one) for name, one in by_target)]),
+        marks=[*_curves(steps, found), *_first_tokens(at, where)],
         table=_table(by_rate or by_target, "Offered/s" if by_rate else "Target"),
         notes=[*notes, *_good(bounds), NOTE],
-        children=children,
+        children=[*children, _percentiles(by_target, where), *([_latencies(by_rate)] if by_rate else [])],
     )
+
+
+def _steps(frame: pl.DataFrame, slo: Mapping[str, float]) -> list[Figures]:
+    """The load curve; empty where there was one rate or none."""
+    rates = frame["offered_rate"].drop_nulls().n_unique()
+    return curve(frame, _bounds(frame, slo)) if rates > 1 else []
+
+
+def _bounds(frame: pl.DataFrame, slo: Mapping[str, float]) -> dict[str, float]:
+    return objective(frame, slo) if frame["offered_rate"].drop_nulls().n_unique() > 1 else dict(slo)
 
 
 def _build(frame: pl.DataFrame | pl.LazyFrame) -> View | None:
     # Most tables have none, and may have ten million rows.
     loads = frame.lazy().select(NEEDS).filter(pl.col("intended_at").is_not_null()).collect()
     return None if loads.is_empty() else built(loads, {})
+
+
+def _server(path: Path) -> View | None:
+    """What the server said of itself meanwhile, and the GPU; None where nobody said anything."""
+    if not path.exists():
+        return None
+    samples = [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
+    charts = {
+        "Requests in the server": ({"running": "running", "waiting": "waiting"}, count),
+        "In use": ({"cache_used": "cache", "gpu_used": "GPU"}, percent),
+    }
+    marks: list[Mark] = []
+    for title, (names, form) in charts.items():
+        series = [_series(samples, key, name) for key, name in names.items() if any(key in one for one in samples)]
+        if series:
+            marks.append(
+                Line(title=title, series=series, x_title="since its first sample", x_format=seconds, y_format=form)
+            )
+    return View(title="The server meanwhile", marks=marks) if marks else None
+
+
+def _series(samples: Sequence[Mapping[str, float]], key: str, name: str) -> Series:
+    x = [one["at"] - samples[0]["at"] for one in samples]
+    return Series(name=name, x=x, y=[one.get(key) for one in samples])
 
 
 def _by_target(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
@@ -95,7 +132,7 @@ def _curves(steps: Sequence[Figures], found: Knee | None) -> list[Mark]:
     if not steps:
         return []
     x = [step.offered_per_s or 0.0 for step in steps]
-    tails = {name: [getattr(step.latency_s, name) for step in steps] for name in ("p50", "p95", "p99")}
+    tails = {name: [getattr(step.latency_s, name) for step in steps] for name in QUANTILES}
     slow = [Series(name=name, x=x, y=y, points=True) for name, y in tails.items() if any(v is not None for v in y)]
     highest = max((v for y in tails.values() for v in y if v is not None), default=0.0)
     good = Series(name="good answers", x=x, y=[step.good_per_s for step in steps], points=True)
@@ -118,14 +155,13 @@ def _curves(steps: Sequence[Figures], found: Knee | None) -> list[Mark]:
 
 
 def _upright(found: Knee | None, top: float) -> list[Series]:
-    """The knee as a line; and the ends of its interval, where they are known."""
+    """The knee as a line."""
     if found is None or found.rate is None:
         return []
-    lines = {"knee": found.rate}
-    return [Series(name=name, x=[rate, rate], y=[0.0, top]) for name, rate in lines.items()]
+    return [Series(name="knee", x=[found.rate, found.rate], y=[0.0, top])]
 
 
-def _first_tokens(frame: pl.DataFrame) -> list[Mark]:
+def _first_tokens(frame: pl.DataFrame, where: str) -> list[Mark]:
     """How long the first token took, and the gaps after it, by target."""
     rows = with_times(frame.filter(pl.col("error").is_null()))
     found: list[Mark] = []
@@ -137,7 +173,7 @@ def _first_tokens(frame: pl.DataFrame) -> list[Mark]:
         samples = [_stairs(name, column.drop_nulls().sort()) for name, column in values.items()]
         if any(sample.values for sample in samples):
             x_title = "time to first token" if "first" in title else "gap"
-            found.append(Ecdf(title=title, samples=samples, x_title=x_title, x_format=seconds))
+            found.append(Ecdf(title=title + where, samples=samples, x_title=x_title, x_format=seconds))
     return found
 
 
@@ -187,16 +223,26 @@ def _row(name: str, one: Figures, *, objective_known: bool) -> tuple[Any, ...]:
     )
 
 
-def _percentiles(lines: Sequence[tuple[str, Figures]], first: str) -> View:
-    """Every percentile with its interval."""
-    columns: list[Column | str] = [first, "Time", *(Column(title=q, align="right") for q in ("p50", "p95", "p99"))]
+def _percentiles(lines: Sequence[tuple[str, Figures]], where: str) -> View:
+    """Every time of each target."""
+    columns: list[Column | str] = ["Target", "Time", *(Column(title=q, align="right") for q in QUANTILES)]
     rows = [
-        (name, title, *(_percentile(times, q) for q in ("p50", "p95", "p99")))
+        (name, title, *(_percentile(times, q) for q in QUANTILES))
         for name, one in lines
         for field, title in TIMES.items()
         if (times := getattr(one, field)) is not None
     ]
-    return View(title="Percentiles under load", table=Table(columns=columns, rows=rows))
+    return View(title=f"Percentiles under load{where}", table=Table(columns=columns, rows=rows))
+
+
+def _latencies(lines: Sequence[tuple[str, Figures]]) -> View:
+    """The latency at each rate."""
+    columns: list[Column | str] = [
+        Column(title="Offered/s", align="right"),
+        *(Column(title=q, align="right") for q in QUANTILES),
+    ]
+    rows = [(name, *(_percentile(one.latency_s, q) for q in QUANTILES)) for name, one in lines]
+    return View(title="Latency at each rate", table=Table(columns=columns, rows=rows))
 
 
 def _percentile(times: Times, q: str) -> str | None:

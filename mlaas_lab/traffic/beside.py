@@ -18,6 +18,7 @@ import aiohttp
 
 from mlaas_lab.inference import Route
 from mlaas_lab.inference.attempt import now
+from mlaas_lab.signing import Request
 
 SERVER = "server.jsonl"
 """In a job's folder: what was sampled, a line of JSON each second."""
@@ -47,22 +48,21 @@ class Beside:
 
     async def run(self) -> None:
         """Sample until it is cancelled; returns at once where nobody says anything."""
-        places = sorted({_metrics_of(route.url) for route in self.routes if route.private and not route.emulated})
+        places = {place: _key(route, place) for route in self.routes for place in _places(route)}
         timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
         async with aiohttp.ClientSession(timeout=timeout) as http:
-            speaking = [place for place in places if await _said(http, place)]
-            gpus = shutil.which(GPU[0]) is not None
-            with self.path.open("a", encoding="utf-8") as file:
-                while speaking or gpus:
-                    found: dict[str, Any] = {"at": now()}
-                    for place in speaking:
-                        found |= await _said(http, place)
-                    if gpus:
-                        found |= await _gpus()
-                    self.samples.append(found)
+            speaking = {place: key for place, key in places.items() if await _said(http, place, key)}
+            gpus = shutil.which(GPU[0]) is not None and bool(await _gpus())
+            while speaking or gpus:
+                found: dict[str, Any] = {"at": now()}
+                for place, key in speaking.items():
+                    found |= await _said(http, place, key)
+                if gpus:
+                    found |= await _gpus()
+                self.samples.append(found)
+                with self.path.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(found) + "\n")
-                    file.flush()
-                    await asyncio.sleep(EVERY_S)
+                await asyncio.sleep(EVERY_S)
 
     def summary(self) -> dict[str, Any] | None:
         """Mean and highest of each, and the share of prompts' tokens that a prefix cache knew; None without samples."""
@@ -94,14 +94,23 @@ def read(text: str) -> dict[str, float]:
     return found
 
 
-def _metrics_of(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}/metrics"
+def _places(route: Route) -> list[str]:
+    """Where its server may say how it is: only one of this user's own network is asked."""
+    if not route.private or route.emulated:
+        return []
+    parts = urlsplit(route.url)
+    return [f"{parts.scheme}://{parts.netloc}/metrics"]
 
 
-async def _said(http: aiohttp.ClientSession, place: str) -> dict[str, float]:
+def _key(route: Route, place: str) -> dict[str, str]:
+    if route.sign is None or route.sign.exchange is not None:
+        return {}
+    return route.sign.headers(Request(url=place, headers={}, body=b"", method="GET", target=route.place), route.keys)
+
+
+async def _said(http: aiohttp.ClientSession, place: str, key: Mapping[str, str]) -> dict[str, float]:
     try:
-        async with http.get(place, allow_redirects=False) as response:
+        async with http.get(place, headers=key, allow_redirects=False) as response:
             return read(await response.text()) if response.status == 200 else {}
     except (aiohttp.ClientError, TimeoutError, UnicodeError, ValueError, OSError):
         return {}
@@ -120,4 +129,5 @@ async def _gpus() -> dict[str, float]:
         return {}
     if not used:
         return {}
-    return {"gpu_used": sum(share for share, _ in used) / len(used), "gpu_memory_bytes": sum(m for _, m in used) * 2**20}
+    memory_bytes = sum(mib for _, mib in used) * 2**20
+    return {"gpu_used": sum(share for share, _ in used) / len(used), "gpu_memory_bytes": memory_bytes}

@@ -9,13 +9,13 @@ import polars as pl
 from mlaas_lab.schema import JSON, Record
 from mlaas_lab.tasks.load import Load
 from mlaas_lab.traffic.figures import QUANTILES, Figures, Share, Times, figures
-from mlaas_lab.traffic.knee import Knee, curve, knee, objective
+from mlaas_lab.traffic.knee import Knee, curve, knee, objective, telling
 from mlaas_lab.traffic.plan import Step
 from mlaas_lab.view.formats import count, percent, seconds, usd
 
 FULL = 0.9
 """Share of one core from which on our own thread has no room left."""
-LATE_S, LATE_SHARE = 0.01, 0.05
+LATE_S, LATE_SHARE = 0.02, 0.1
 """Requests leave late if the 99th percentile of their delay is above both: so many seconds, such a share of the median
 latency."""
 OFF = 0.1
@@ -57,11 +57,12 @@ class Spent:
 def concluded(spec: Load, records: pl.DataFrame, spent: Spent) -> tuple[dict[str, Any], list[str]]:
     """The result, and what a user should know of it."""
     slo = objective(records, spec.slo) if spec.sweep else dict(spec.slo)
-    whole = figures(records, slo)
     steps = curve(records, slo) if spec.sweep else []
     found = knee(steps)
-    names = records["target"].unique(maintain_order=True).to_list()
-    several = {name: figures(records.filter(pl.col("target") == name), slo) for name in names}
+    at = telling(records, found)
+    whole = figures(at, slo)
+    names = at["target"].unique(maintain_order=True).to_list()
+    several = {name: figures(at.filter(pl.col("target") == name), slo) for name in names}
     known = {
         "slo": slo,
         **as_json(whole),
@@ -105,10 +106,10 @@ def saturated(found: Figures, spent: Spent) -> bool:
 def notes(spec: Load, whole: Figures, spent: Spent, found: Knee | None, slo: Mapping[str, float]) -> Iterator[str]:
     """What a user should know of the figures."""
     if saturated(whole, spent):
+        who = "This client was at its own limit" if spent.client_is_full else "This machine was busy with other things"
         yield (
-            f"This client was at its own limit: {percent(spent.cpu_share)} of one core, requests left up to "
-            f"{seconds(whole.late_p99_s)} late (p99), which every time includes. "
-            "Lower the rate, or load from more machines."
+            f"{who}: {percent(spent.cpu_share)} of one core, requests left up to {seconds(whole.late_p99_s)} late "
+            "(p99), which every time includes. Lower the rate, or load from another machine."
         )
     if spent.n_warm_up:
         each = " of each rate" if len(spent.steps) > 1 else ""

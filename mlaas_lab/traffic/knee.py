@@ -68,6 +68,17 @@ def knee(steps: Sequence[Figures]) -> Knee | None:
     return Knee(rate=rates[broken - 1] if broken else None, low=low, high=high)
 
 
+def telling(frame: pl.DataFrame, found: Knee | None) -> pl.DataFrame:
+    """The part of `frame` whose times say most: of a sweep the load at the knee, or the lightest where none held.
+
+    Loads below and beyond the knee together are the times of nobody.
+    """
+    if found is None:
+        return frame
+    rate = frame["offered_rate"].min() if found.rate is None else found.rate
+    return frame.filter(pl.col("offered_rate") == rate)
+
+
 def following(steps: Sequence[Figures]) -> float | None:
     """The next rate of a sweep after `steps`, in any order; None when it is over."""
     if len(steps) >= MOST:

@@ -20,6 +20,9 @@ _FREQUENT = (
     "moment air teacher"
 )
 WORDS = tuple(_FREQUENT.split())
+PHRASE_TOKENS = 8
+PHRASES = 4096
+"""Of which prompts are made: to draw each word would cost more than to send the request."""
 FRAME_TOKENS = 4
 """Of a chat template's marks around one message, at least."""
 
@@ -45,22 +48,23 @@ class Prompts(Protocol):
         """Request `n`, from 0."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class MadeUp:
-    """Words at random; the nth has the nth length, and after the last the first again."""
+    """Phrases at random; the nth prompt has the nth length, and after the last the first again."""
 
-    input_tokens: Sequence[int]
-    output_tokens: Sequence[int]
-    salt: str
-    """What makes them others than those of any other run."""
+    def __init__(self, *, input_tokens: Sequence[int], output_tokens: Sequence[int], salt: str) -> None:
+        """`salt` makes them others than those of any other run."""
+        self._input, self._output, self._salt = input_tokens, output_tokens, salt
+        drawn = random.Random(salt)  # noqa: S311 - no secret
+        self._phrases = [" ".join(drawn.choices(WORDS, k=PHRASE_TOKENS)) for _ in range(PHRASES)]
 
     def ask(self, n: int) -> Ask:
         """Request `n`, from 0."""
-        at = n % len(self.input_tokens)
-        chosen = random.Random(f"{self.salt} {n}")  # noqa: S311 - no secret
-        words = chosen.choices(WORDS, k=max(1, int(self.input_tokens[at]) - FRAME_TOKENS))
+        at = n % len(self._input)
+        most, drawn = max(1, self._input[at] - FRAME_TOKENS), random.Random(f"{self._salt} {n}")  # noqa: S311 - no secret
+        phrases, rest = divmod(most, PHRASE_TOKENS)
+        words = drawn.choices(self._phrases, k=phrases) + drawn.choices(WORDS, k=rest)
         message = Message(role="user", content=" ".join(words))
-        return Ask(sample_id=str(n), repeat=0, messages=(message,), max_tokens=int(self.output_tokens[at]), made=True)
+        return Ask(sample_id=str(n), repeat=0, messages=(message,), max_tokens=self._output[at], made=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -120,6 +120,7 @@ class Loading:
             await self._send(calls, step)
         finally:
             shown.cancel()
+            showing.show()
         # Waiting for the last answers costs little, and would hide how busy we were before.
         busy_s = min(time.perf_counter() - wall_s, step.duration_s) or 1.0
         spent.step(step, cpu_share=min(1.0, (time.thread_time() - cpu_s) / busy_s))

@@ -40,8 +40,12 @@ class Showing:
     async def run(self) -> None:
         """Say where it stands, until it is cancelled."""
         while True:
-            self.context.progress(self.n, self.total, unit="requests", phase=self._phase(), **self.budget.progress())
+            self.show()
             await asyncio.sleep(EVERY_S)
+
+    def show(self) -> None:
+        """Say where it stands."""
+        self.context.progress(self.n, self.total, unit="requests", phase=self._phase(), **self.budget.progress())
 
     def _phase(self) -> str:
         load = f"{self.step.rate:.4g}/s" if self.step.rate else "closed loop"

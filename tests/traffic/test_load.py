@@ -37,11 +37,22 @@ def spec(targets, **values):
     return build(Load, {"targets": targets, "input_tokens": 8, "output_tokens": 4, "warmup": 0.0, **values})
 
 
+METRICS = """# HELP vllm:num_requests_running Number of requests in model execution batches.
+# TYPE vllm:num_requests_running gauge
+vllm:num_requests_running{engine="0",model_name="m"} 3.0
+vllm:num_requests_running{engine="1",model_name="m"} 1.0
+vllm:num_requests_waiting{engine="0",model_name="m"} 7.0
+vllm:kv_cache_usage_perc{engine="0",model_name="m"} 0.25
+vllm:prefix_cache_queries_total{engine="0",model_name="m"} 1.2e+03
+process_open_fds 12
+"""
+
+
 class Known:
     """A server on a thread of its own that streams after known delays, and stands still once."""
 
-    def __init__(self, *, stalls_after_s=None, dies_after=None):
-        self.stalls_after_s, self.dies_after = stalls_after_s, dies_after
+    def __init__(self, *, stalls_after_s=None, dies_after=None, speaks=False):
+        self.stalls_after_s, self.dies_after, self.speaks = stalls_after_s, dies_after, speaks
         self.random = np.random.default_rng(5)
         self.loop = asyncio.new_event_loop()
         self.first_at, self.n = None, 0
@@ -61,10 +72,14 @@ class Known:
     async def _start(self):
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._answer)
+        app.router.add_get("/metrics", self._metrics)
         self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self.runner.setup()
         await web.TCPSite(self.runner, "127.0.0.1", 0).start()
         self.base_url = f"http://127.0.0.1:{self.runner.addresses[0][1]}/v1"
+
+    async def _metrics(self, _request):
+        return web.Response(text=METRICS if self.speaks else "", status=200 if self.speaks else 404)
 
     async def _answer(self, request):
         came = time.monotonic()
@@ -92,11 +107,12 @@ class Known:
         return response
 
 
-def holds(times, name, known, slack_s=0.02):
+def holds(times, name, known, slack_s):
     low, high = times["intervals"][name]
     return low - slack_s <= known <= high + slack_s
 
 
+@pytest.mark.long
 def test_a_real_server_with_known_delays_and_a_stall(context):
     with Known(stalls_after_s=0.6) as server:
         made = spec(f"openai/m?base_url={server.base_url}", rate=150.0, duration=3.0)
@@ -107,7 +123,9 @@ def test_a_real_server_with_known_delays_and_a_stall(context):
     for field, rest_s in (("ttft_s", 0.0), ("latency_s", 0.1)):
         for name, q in (("p50", 0.5), ("p99", 0.99)):
             known = truth(q, duration_s=3.0, stalls=True, rest_s=rest_s)
-            assert holds(result[field], name, known), (field, name, known, result[field])
+            # What this machine does besides is in every time.
+            slack_s = 0.02 + result["late_p99_s"]
+            assert holds(result[field], name, known, slack_s), (field, name, known, result[field])
     assert result["itl_s"]["p50"] == pytest.approx(0.1, abs=0.03)
     records = read(context.folder.records)
     assert records["sample_id"].n_unique() == 450
@@ -315,3 +333,20 @@ def test_a_job_like_any_other(lab, capsys):
     assert {"p50", "p95", "p99"} <= set(found["ttft_s"])
     assert found["ttft_s"]["p99"] is None, "there is no p99 of 45"
     assert found["n"] + found["warm_up"]["n"] == 50
+
+
+def test_what_the_server_says_of_itself_stands_beside(context):
+    with Known(speaks=True) as server:
+        result = run(spec(f"openai/m?base_url={server.base_url}", rate=20.0, duration=0.5), context).result
+    assert result["server"]["running"] == {"mean": 4.0, "max": 4.0}
+    assert result["server"]["waiting"]["max"] == 7.0
+    assert result["server"]["cache_used"]["mean"] == 0.25
+    assert [mark.title for mark in views(context.folder)[-1].marks] == ["Requests in the server", "In use"]
+
+
+def test_a_server_that_says_nothing_is_unknown(context, monkeypatch):
+    monkeypatch.setattr("mlaas_lab.traffic.beside.shutil.which", lambda _name: None)
+    with Known() as server:
+        result = run(spec(f"openai/m?base_url={server.base_url}", rate=20.0, duration=0.5), context).result
+    assert result["server"] is None
+    assert "The server meanwhile" not in [view.title for view in views(context.folder)]
