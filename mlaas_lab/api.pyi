@@ -12,6 +12,7 @@ from mlaas_lab.commands.compare import Comparison
 from mlaas_lab.commands.config import Configuration
 from mlaas_lab.commands.data_import import Imported
 from mlaas_lab.commands.doctor import Health
+from mlaas_lab.commands.front import Address
 from mlaas_lab.commands.help import HelpText
 from mlaas_lab.commands.jobs import JobList
 from mlaas_lab.commands.logs import LogTail
@@ -202,6 +203,13 @@ def finetune(
     priority: int = ...,
     ray_address: str | None = ...,
 ) -> JobHandle: ...
+
+def front(
+    *,
+    port: int = ...,
+    queue_s: float = ...,
+    token: bool = ...,
+) -> Address: ...
 
 def gate(
     run: str,

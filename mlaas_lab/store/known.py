@@ -1,0 +1,75 @@
+"""All endpoints that are known, also those whose job has ended: for who must say of one why it does not answer.
+
+Reading is all that happens here.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlaas_lab.schema import JobState
+from mlaas_lab.store.connection import Database
+
+MOST = 1_000
+"""The newest so many; what ended before them is forgotten here."""
+SQL = (
+    "select e.*, j.state as job_state, j.created_at, json_extract(j.spec, '$.idle_s') as idle_s"
+    " from endpoints e join jobs j on j.id=e.job_id where j.task=? order by j.rowid desc, e.rowid limit ?"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """One endpoint, and where its job stands."""
+
+    name: str
+    job_id: str
+    base_url: str
+    model: str
+    engine: str
+    ready: bool
+    health: str | None
+    """How it is doing, as its job says; None where nobody looks after it."""
+    job_state: JobState
+    created_at: float
+    """When the job was made, UTC seconds."""
+    idle_s: float | None
+    """Seconds without a request after which its job ends and waits to be wanted; None: never."""
+
+
+class KnownEndpoints:
+    """The endpoints of one task's jobs, looked at again and again."""
+
+    def __init__(self, path: Path, *, task: str) -> None:
+        """Open the store at `path`.
+
+        Raises:
+            StoreError: if it cannot be used.
+        """
+        self._db = Database(path)
+        self._task = task
+        self._seen: int | None = None
+
+    def changed(self) -> bool:
+        """Whether anybody wrote to the store since this was last asked; costs next to nothing."""
+        version = int(self._db.read("pragma data_version")[0][0])
+        changed, self._seen = version != self._seen, version
+        return changed
+
+    def read(self) -> list[Known]:
+        """Those of the newest job first.
+
+        Raises:
+            StoreError: if the store cannot be read.
+        """
+        return [_known(row) for row in self._db.read(SQL, self._task, MOST)]
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._db.close()
+
+
+def _known(row: sqlite3.Row) -> Known:
+    plain = {name: row[name] for name in ("name", "job_id", "base_url", "model", "engine", "created_at", "idle_s")}
+    health = row["state"] if "state" in row.keys() else None  # noqa: SIM118 - a row is no mapping
+    return Known(**plain, ready=bool(row["ready"]), health=health, job_state=JobState(row["job_state"]))
