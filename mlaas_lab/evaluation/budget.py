@@ -6,7 +6,8 @@ waits for the disk while a block lasts. It knows amounts, not who is asked or wh
 """
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
@@ -47,6 +48,8 @@ class Budget:
         self._failed: DataError | None = None
         self._settling: asyncio.Task[None] | None = None
         self._over = False
+        self._users = 0
+        """One may use it within another's use: judges at a look, while targets wait."""
 
     @property
     def spent_usd(self) -> float:
@@ -113,7 +116,19 @@ class Budget:
         self._begun = self._begun or known
         self.n_unknown += not known
 
+    @contextmanager
+    def given_out(self, room: int) -> Iterator[None]:
+        """Meanwhile what was put aside may be used; afterwards `room` of it is aside again."""
+        self._aside = 0
+        try:
+            yield
+        finally:
+            self.put_aside(room)
+
     async def __aenter__(self) -> Self:
+        self._users += 1
+        if self._users > 1:
+            return self
         if self.cap is not None:
             await self._grant()
             if self._failed is not None:
@@ -124,6 +139,9 @@ class Budget:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._users -= 1
+        if self._users:
+            return
         if self._settling is not None:
             # It may be writing, and is let finish: what is written last must be what stands.
             self._over = True

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -11,22 +11,23 @@ import polars as pl
 
 from mlaas_lab import data
 from mlaas_lab.context import Context, Dataset, Outcome
-from mlaas_lab.errors import CapReached, snake
+from mlaas_lab.errors import CapReached, UsageError, snake
 from mlaas_lab.evaluation import metering, stopping
 from mlaas_lab.evaluation.asking import Asking
 from mlaas_lab.evaluation.budget import Budget
 from mlaas_lab.evaluation.caching import Cache
 from mlaas_lab.evaluation.exchanges import Exchanges
 from mlaas_lab.evaluation.judgements import accounted
-from mlaas_lab.evaluation.judging import judged_by, with_judgements
+from mlaas_lab.evaluation.judging import judged_by
+from mlaas_lab.evaluation.looking import Looking, among
 from mlaas_lab.evaluation.plan import Plan, Unit, held_out, prepare
 from mlaas_lab.evaluation.resuming import Left
 from mlaas_lab.evaluation.scoring import with_late_scores
 from mlaas_lab.evaluation.stopping import Rule
 from mlaas_lab.evaluation.summary import Summary, summarize
 from mlaas_lab.inference import on_loop
-from mlaas_lab.records import METRIC_COLUMNS, Writer, metrics_of
-from mlaas_lab.schema import Decision, Record
+from mlaas_lab.records import Writer
+from mlaas_lab.schema import Record
 from mlaas_lab.tasks.eval import Eval, margins
 from mlaas_lab.view.formats import usd
 
@@ -130,6 +131,7 @@ def answers(plan: Plan, context: Context, budget: Budget | None = None, rule: Ru
             exchanges.keep(record)
             context.progress(writer.rows, plan.total, unit="samples", phase="asking", **budget.progress())
 
+        looking = Looking(plan=plan, context=context, budget=budget, rule=rule, writer=writer)
         asking = Asking(
             plan=plan,
             keep=keep,
@@ -137,7 +139,7 @@ def answers(plan: Plan, context: Context, budget: Budget | None = None, rule: Ru
             done=left.done,
             budget=budget,
             ends=_ends(plan, rule),
-            enough=lambda asked: rule is not None and _decided(_among(writer.frame(), asked), rule, plan.seed),
+            enough=looking.enough,
         )
         try:
             on_loop(asking.run())
@@ -146,24 +148,12 @@ def answers(plan: Plan, context: Context, budget: Budget | None = None, rule: Ru
             for record in asking.unasked():
                 writer.add(record)
         # What earlier attempts and evaluations were asked beyond the stop is in no look, and so in no result.
-        frame = _among(writer.frame(), asking.asked) if asking.decided else writer.frame()
+        frame = among(writer.frame(), asking.asked) if asking.decided else writer.frame()
         context.progress(len(frame), len(frame), unit="samples", phase="scoring", **budget.progress())
         frame = with_late_scores(frame, plan.metrics, plan.samples)
-        frame = with_judgements(frame, plan, context, budget)
+        frame = looking.ended(frame, early=asking.decided)
         writer.close(frame)
     return Answers(records=frame, asked=asked, kept=kept, cached=cached, decided=asking.decided)
-
-
-def _among(frame: pl.DataFrame, places: Collection[int]) -> pl.DataFrame:
-    """The records of the samples at `places`."""
-    return frame.filter(pl.col("sample_index").is_in(list(places)))
-
-
-def _decided(frame: pl.DataFrame, rule: Rule, seed: int) -> bool:
-    """Whether every comparison that `rule` waits for is decided by the records so far."""
-    others = [metric for metric in metrics_of(frame.columns) if metric != rule.metric]
-    _, verdicts = summarize(frame.drop(*(m + ending for m in others for ending in METRIC_COLUMNS)), seed=seed)
-    return all(one.verdict is not Decision.UNDECIDED for one in verdicts if one.metric == rule.metric)
 
 
 def _ends(plan: Plan, rule: Rule | None) -> list[int]:
@@ -215,6 +205,11 @@ def _rule(spec: Eval, plan: Plan) -> Rule | None:
     """
     if spec.until_decided is None:
         return None
+    if spec.any_time and spec.until_decided in plan.judges:
+        raise UsageError(
+            "--any-time looks after every few answers, and a judge is asked side by side between looks.",
+            next="Leave --any-time out: five looks are judged. Or choose a metric without a judge.",
+        )
     rule = stopping.planned(spec.until_decided, plan.metrics, plan.samples, targets=len(plan.routes))
     return replace(rule, margin=margins(spec.margin), any_time=spec.any_time)
 

@@ -100,7 +100,7 @@ def planned(name: str, metrics: Mapping[str, Metric], samples: Sequence[Sample],
     other = "Choose another metric, or leave --until-decided out."
     if targets < 2:
         raise UsageError("--until-decided compares targets, and there is one.", next="Name two or more --targets.")
-    if metric.score is None or metric.aggregate is not None:
+    if (metric.score is None and metric.judge is None) or metric.aggregate is not None:
         raise UsageError(f"--until-decided: {short} is known only when all answers are there.", next=other)
     if metric.higher_is_better is None:
         raise UsageError(f"--until-decided: nothing says which way is better by {short}.", next=other)
