@@ -58,6 +58,8 @@ class Settings(BaseModel):
     """Interpreter that has lm-evaluation-harness; empty means this one."""
     fi_python: str = ""
     """Interpreter that has FutureAGI's ai-evaluation; empty means this one."""
+    ragas_python: str = ""
+    """Interpreter that has ragas; empty means this one."""
     ray_address: str = ""
     """Jobs API of the Ray cluster; empty means http://127.0.0.1:8265."""
     ray_storage: Path | None = None

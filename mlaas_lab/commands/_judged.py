@@ -77,8 +77,8 @@ def _judges(words: Sequence[str], answers: Answers, lab: Lab, lists: pricing.Lis
         if judge is None:
             continue
         target, name = placed(judge.target, lab), registry.parted(word)[0]
-        # The first target is not compared with itself, and each other one in both orders.
-        each = 2 * (answers.targets - 1) if judge.pairwise else answers.targets
+        # The first target is not compared with itself.
+        each = judge.calls * (answers.targets - judge.pairwise)
         shown = Target.parse(judge.target).name
         n = len(answers.samples) * answers.repeats * each * judge.times
         why = reason(target, at, lists)

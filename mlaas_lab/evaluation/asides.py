@@ -46,7 +46,7 @@ class Asides:
             return 0
         alone = unit.target == next(iter(self._plan.routes))
         return sum(
-            judge.times * (2 if judge.pairwise else 1) * likely.most(self._asks(judge, unit))
+            judge.times * judge.calls * likely.most(self._asks(judge, unit))
             for judge, likely, _ in self._judges
             if not (judge.pairwise and alone)
         )

@@ -8,9 +8,10 @@ answer says of itself is no verdict, and neither is prose.
 import hashlib
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -22,6 +23,8 @@ MOST_TIMES = 100
 """Judgements of one answer."""
 LONGEST_REASON = 300
 """Characters."""
+TOLD = " " * 6000
+"""Stands for the prompts of a tool that has not said them yet, where only their length matters."""
 _FENCED = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.DOTALL)
 _THOUGHT = "<think>"
 _MATERIAL = """
@@ -68,6 +71,11 @@ class Judge:
         return "second" in self.shows
 
     @property
+    def calls(self) -> int:
+        """Of one judgement: a pair is shown in both orders."""
+        return 2 if self.pairwise else 1
+
+    @property
     def text(self) -> str:
         """All that it is told, with `{{name}}` where the words of a user, a sample or an answer stand."""
         parts = (f"<{name} {{{{mark}}}}>\n{{{{{name}}}}}\n</{name} {{{{mark}}}}>" for name in self.shows)
@@ -112,6 +120,52 @@ class Judge:
 
     def _task(self) -> str:
         return f"{self.prompt}{_MATERIAL}{_FORM}{self.form}"
+
+
+Ask = Callable[[Sequence[Message]], Awaitable[str]]
+"""Puts turns to a judge and gives the reply; Unanswered if there is none."""
+
+
+class Unanswered(RuntimeError):
+    """A judge gave no reply, and is not asked again about this answer."""
+
+
+class Consulting(Protocol):
+    """Somebody who puts questions of his own to a judge, as many as he wants, and says the score himself."""
+
+    async def score(self, answer: str, sample: Sample, begin: Callable[[], Ask]) -> Score:
+        """What he makes of `answer`; `begin` gives the judge's ear, anew for each try."""
+        ...
+
+
+def _unread(_said: Mapping[str, Any]) -> Score:
+    raise ValueError("the judge's replies are read by the tool that asks")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consulted(Judge):
+    """A judge whom a tool asks, in its own words and as often as it wants; the tool says the score."""
+
+    prompt: str = ""
+    """What the tool tells him, as far as it is the same for every answer; empty until the tool was asked for it."""
+    form: str = ""
+    read: Callable[[Mapping[str, Any]], Score] = _unread
+    tool: Callable[[], AbstractAsyncContextManager[Consulting]]
+    about_calls: int = 1
+    """How many calls a judgement takes, about."""
+
+    @property
+    def calls(self) -> int:
+        """Of one judgement, about."""
+        return self.about_calls
+
+    @property
+    def text(self) -> str:
+        """What the tool tells him."""
+        return self.prompt
+
+    def _task(self) -> str:
+        return self.prompt or TOLD
 
 
 def question(sample: Sample) -> str:

@@ -8,7 +8,8 @@ and how its reply is read is the metric's.
 import asyncio
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -17,21 +18,19 @@ import polars as pl
 
 from mlaas_lab import registry
 from mlaas_lab.context import Context
-from mlaas_lab.errors import CallError, one_line, snake
-from mlaas_lab.evaluation.budget import MICRO, Budget
-from mlaas_lab.evaluation.judge import MOST_TOKENS, Judge
+from mlaas_lab.evaluation.budget import Budget
+from mlaas_lab.evaluation.consulting import NO_REPLY, Hearing, unread
+from mlaas_lab.evaluation.judge import Consulted, Consulting, Judge
+from mlaas_lab.evaluation.judge_calls import Calls, judge_of
 from mlaas_lab.evaluation.judgements import HALF, LASTING, Judgement, Judgements, Said, accounts, swapped
-from mlaas_lab.evaluation.metering import Meter
 from mlaas_lab.evaluation.plan import Plan
 from mlaas_lab.evaluation.replies import Replies
-from mlaas_lab.evaluation.scoring import STATUS, Guarded, as_asked, as_score, filled, missing
+from mlaas_lab.evaluation.scoring import Guarded, as_asked, as_score, filled, missing
 from mlaas_lab.evaluation.side_by_side import side_by_side
-from mlaas_lab.inference import Client, Params, on_loop
-from mlaas_lab.pricing import cost
-from mlaas_lab.schema import JSON, Attempt, Completion, Cost, Message, Sample, Score, ScoreStatus
+from mlaas_lab.inference import Client, on_loop
+from mlaas_lab.schema import JSON, Completion, Message, Sample, Score, ScoreStatus
 from mlaas_lab.store.folder import read_json, write_json
 
-CAPPED = Score(value=None, status=ScoreStatus.JUDGE_ERROR, reason="The job may spend no more: this was not judged.")
 STOPPED = Score(value=None, status=ScoreStatus.JUDGE_ERROR, reason="The job was stopped before this was judged.")
 ALIKE = Judgement(score=Score(value=HALF, reason="both answers are the same"), usd=Decimal(0))
 ITSELF = Judgement(score=Score(value=HALF, reason="the answer that others are compared with"), usd=Decimal(0))
@@ -47,7 +46,7 @@ def with_judgements(records: pl.DataFrame, plan: Plan, context: Context, budget:
     """
     if not plan.judges:
         return records
-    told = {registry.parted(name)[0]: _judge(plan, name).text for name in plan.judges}
+    told = {_called(name): judge_of(plan, name).text for name in plan.judges}
     write_json(context.folder.prompts, {**(read_json(context.folder.prompts) or {}), **told})
     with (
         Judgements(context.folder.judgements) as judgements,
@@ -79,8 +78,9 @@ class Case:
     row: int
     names: dict[str, Any]
     """Target, sample and repeat."""
+    output: str
     asks: tuple[tuple[Message, ...], ...]
-    """What to ask; of a pair, once with this answer second and once with it first."""
+    """What to ask; of a pair, once with this answer second and once with it first. Empty where a tool asks."""
     key: str
     """SHA-256 over all that decides what is said of it, and whose answer it is."""
 
@@ -102,17 +102,16 @@ class Judging:
         self._budget = budget
         self._plan = plan
         self._records = records
-        self._judgements, self._replies = judgements, replies
+        self._judgements = judgements
         self._context = context
         self._samples = as_asked(records, plan.samples)
         self._known: dict[str, dict[int, Judgement]] = {name: {} for name in plan.judges}
         """Of rows about which nobody is asked, by metric."""
         self._cases = [case for name in plan.judges for case in self._askable(name)]
         self._done = 0
-        self._meters = {
-            name: Meter(route, _params(_judge(plan, name)), retries=plan.limits.retries, book=plan.prices)
-            for name, route in plan.judges.items()
-        }
+        self._calls = Calls(plan, replies, budget)
+        self._tools: dict[str, Consulting] = {}
+        """What asks a judge itself, by metric, while it runs."""
 
     async def run(self) -> None:
         """Ask about every answer that has no lasting judgement yet, until all are judged or somebody stops it.
@@ -123,7 +122,10 @@ class Judging:
         left = [case for case in self._cases if not self._judgements.lasts(case.key)]
         self._done = len(self._cases) - len(left)
         self._tell()
-        async with self._budget, Client(self._plan.limits) as client:
+        async with self._budget, Client(self._plan.limits) as client, AsyncExitStack() as tools:
+            for name in {case.metric for case in left}:
+                if isinstance(judge := judge_of(self._plan, name), Consulted):
+                    self._tools[name] = await tools.enter_async_context(judge.tool())
             workers: set[asyncio.Future[None]] = set()
             for name, route in self._plan.judges.items():
                 cases = [case for case in left if case.metric == name]
@@ -150,7 +152,7 @@ class Judging:
 
     def _askable(self, name: str) -> Iterator[Case]:
         """The answers that the judge of metric `name` can say something of; of the others it is known what to say."""
-        metric, judge = self._plan.metrics[name], _judge(self._plan, name)
+        metric, judge = self._plan.metrics[name], judge_of(self._plan, name)
         rows = self._records.select("target", "sample_id", "repeat", "output").rows()
         first = next(iter(self._plan.routes))
         against = {(sample, repeat): output for target, sample, repeat, output in rows if target == first}
@@ -167,17 +169,18 @@ class Judging:
             elif judge.pairwise and other == output:
                 self._known[name][row] = ALIKE
             else:
-                asks = _asks(judge, sample, output, other or "")
+                consulted = isinstance(judge, Consulted)
+                asks = () if consulted else _asks(judge, sample, output, other or "")
                 # Its name says who judges and how often; what nobody can vouch for does not count, so that what was
                 # judged once stays although a server was started anew elsewhere.
-                decides = [name, self._plan.contents.get(name), asks]
+                decides = [name, self._plan.contents.get(name), [judge.version, output, sample] if consulted else asks]
                 names = {"target": target, "sample_id": sample_id, "repeat": repeat}
                 key = hashlib.sha256(orjson.dumps([names, decides])).hexdigest()
-                yield Case(metric=name, row=row, names=names, asks=asks, key=key)
+                yield Case(metric=name, row=row, names=names, asks=asks, output=output, key=key)
 
     async def _work(self, client: Client, waiting: Iterator[Case]) -> None:
         for case in waiting:
-            times = _judge(self._plan, case.metric).times
+            times = judge_of(self._plan, case.metric).times
             said = [await self._once(client, case, nth) for nth in range(times)]
             self._judgements.add(case.key, {"metric": case.metric, **case.names}, said)
             self._done += 1
@@ -185,44 +188,30 @@ class Judging:
 
     async def _once(self, client: Client, case: Case, nth: int) -> Said:
         """The `nth` judgement of an answer, in as many calls as it takes."""
-        said = [await self._call(client, case.metric, messages, nth) for messages in case.asks]
+        if case.metric in self._tools:
+            return await self._consulted(client, case, nth)
+        said = [await self._told(client, case.metric, messages, nth) for messages in case.asks]
         return said[0] if len(said) == 1 else swapped(*said)
 
-    async def _call(self, client: Client, metric: str, messages: Sequence[Message], nth: int) -> Said:
-        meter, params = self._meters[metric], _params(_judge(self._plan, metric))
-        key = self._replies.key(metric, messages, params, nth)
-        if (kept := self._replies.find(key)) is not None:
-            return replace(self._said(metric, kept[0]), usd=kept[1].usd)
-        held = 0 if self._budget.cap is None else meter.most(messages)
-        if not await self._budget.reserve(held):
-            return Said(score=CAPPED, usd=Decimal(0))
-        said, attempts, price, done = await self._asked(client, metric, messages)
-        paid, known = meter.paid(held, attempts, price)
-        self._budget.settle(held, paid, known=known)
-        if done is not None and said.score.status in LASTING:
-            self._replies.keep(key, done, price)
-        return replace(said, usd=Decimal(paid) / MICRO if known else None)
+    async def _told(self, client: Client, metric: str, messages: Sequence[Message], nth: int) -> Said:
+        """What a judge says who is told everything at once."""
+        reply = await self._calls.make(client, metric, messages, nth)
+        if reply.done is None:
+            return Said(score=reply.failed or NO_REPLY, usd=reply.usd)
+        score = read(judge_of(self._plan, metric), reply.done)
+        if score.status in LASTING:
+            self._calls.keep(reply)
+        return Said(score=score, usd=reply.usd, judge=reply.judge, replies=(reply.done.text,))
 
-    async def _asked(
-        self, client: Client, metric: str, messages: Sequence[Message]
-    ) -> tuple[Said, Sequence[Attempt], Cost, Completion | None]:
-        """What one call said, what is known of its price, and the reply if there is one."""
-        route, book = self._plan.judges[metric], self._plan.prices
-        try:
-            done = await client.complete(route, messages, _params(_judge(self._plan, metric)))
-        except CallError as error:
-            name = snake(type(error).__name__)
-            score = Score(value=None, status=STATUS.get(name, ScoreStatus.JUDGE_ERROR), reason=one_line(error))
-            price = Cost(usd=None)
-            if error.usage is not None and error.attempts:
-                price = cost(route.place, error.usage, at=error.attempts[-1].ended_at, book=book)
-            return Said(score=score), error.attempts, price, None
-        price = cost(route.place, done.usage, at=done.attempts[-1].ended_at, book=book, answered=done.model)
-        return self._said(metric, done), done.attempts, price, done
-
-    def _said(self, metric: str, done: Completion) -> Said:
-        score = read(_judge(self._plan, metric), done)
-        return Said(score=score, judge=done.model or self._plan.judges[metric].name, replies=(done.text,))
+    async def _consulted(self, client: Client, case: Case, nth: int) -> Said:
+        """What a tool says that asks the judge itself."""
+        hearing = Hearing(lambda messages, n: self._calls.make(client, case.metric, messages, [nth, n]))
+        score = await self._tools[case.metric].score(case.output, self._samples[case.row], hearing.begin)
+        said = hearing.said(score)
+        if said.score.status in LASTING:
+            for reply in hearing.replies:
+                self._calls.keep(reply)
+        return said
 
     def _tell(self) -> None:
         n, total, spent = self._done, len(self._cases), self._budget.progress()
@@ -236,7 +225,7 @@ def read(judge: Judge, done: Completion) -> Score:
             return as_score(judge.score(done.text))
         except ValueError as error:
             cut = " (it was cut at its longest)" if done.finish_reason in ("length", "max_tokens") else ""
-            return Score(value=None, status=_unread(done.text), reason=f"{error}{cut}")
+            return Score(value=None, status=unread(done.text), reason=f"{error}{cut}")
     return guarded.score or STOPPED
 
 
@@ -246,25 +235,14 @@ def _asks(judge: Judge, sample: Sample, output: str, other: str) -> tuple[tuple[
     return judge.messages(sample, other, output), judge.messages(sample, output, other)
 
 
-def _judge(plan: Plan, name: str) -> Judge:
-    judge = plan.metrics[name].judge
-    if judge is None:
-        raise LookupError(f"{name} has no judge")
-    return judge
-
-
-def _unread(reply: str) -> ScoreStatus:
-    """Why a reply has no verdict: the judge would not, or wrote something else."""
-    declines = registry.load("metric", "refusal").score(reply, Sample(id="", messages=()))
-    return ScoreStatus.REFUSED if declines else ScoreStatus.PARSE_ERROR
+def _called(metric: str) -> str:
+    """What the prompt of `metric` is called: a tool of many metrics has one for each."""
+    short, given = registry.parted(metric)
+    return f"{short}.{given['name']}" if "name" in given else short
 
 
 def _without(reason: str) -> Judgement:
     return Judgement(score=Score(value=None, status=ScoreStatus.NOT_APPLICABLE, reason=reason), usd=Decimal(0))
-
-
-def _params(judge: Judge) -> Params:
-    return Params(max_tokens=MOST_TOKENS, temperature=judge.temperature)
 
 
 def _dollars(one: Judgement) -> float | None:

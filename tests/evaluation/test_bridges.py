@@ -66,7 +66,9 @@ def toy(tmp_path):
     """Starts bridges to it."""
     script = tmp_path / "toy.py"
     script.write_text(TOY)
-    return lambda folders=(), **opening: Bridge(sys.executable, str(script.with_suffix("")), opening, folders=folders)
+    return lambda folders=(), alone=False, **opening: Bridge(
+        sys.executable, str(script.with_suffix("")), opening, folders=folders, alone=alone
+    )
 
 
 @pytest.fixture
@@ -191,6 +193,25 @@ def test_it_opens_files_of_named_folders_alone(toy, tmp_path):
                 bridge.ask("read", path=str(tmp_path / path))
     with toy() as bridge:
         assert bridge.ask("read", path=str(tmp_path / "yours" / "file")) == "yours"
+
+
+def test_who_is_alone_reaches_nobody_and_reads_its_own_files_only(toy, tmp_path, canary):
+    port, came = canary("127.0.0.1")
+    (tmp_path / "secret").write_text("mine")
+    # Itself must be read at least.
+    with toy(folders=[str(tmp_path / "toy.py")], alone=True) as bridge:
+        with pytest.raises(Refused, match="a bridge reaches no other machine"):
+            bridge.ask("connect", address=["127.0.0.1", port])
+        with pytest.raises(Refused, match="looks nobody up: 'localhost'"):
+            bridge.ask("look_up", host="localhost")
+        for path in (tmp_path / "secret", "/etc/passwd", "/proc/self/environ"):
+            with pytest.raises(Refused, match="opens no file here"):
+                bridge.ask("read", path=str(path))
+    assert came == []
+    with toy() as bridge:
+        bridge.ask("connect", address=["127.0.0.1", port])
+        assert bridge.ask("read", path=str(tmp_path / "secret")) == "mine"
+    assert len(came) == 1, "the control: others may"
 
 
 def test_what_cannot_start_is_one_line(toy, tmp_path):

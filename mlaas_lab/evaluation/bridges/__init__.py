@@ -6,6 +6,7 @@ answers after it are scored by the next process.
 """
 
 import json
+import math
 import queue
 import subprocess
 import sys
@@ -44,10 +45,29 @@ class Refused(ValueError):
 class Bridge:
     """One process of the other side; a context."""
 
-    def __init__(self, python: str, script: str, opening: Mapping[str, Any], *, folders: Sequence[str] = ()) -> None:
-        """`script` is a file of this package; `folders`: where files may be opened, by default everywhere."""
+    def __init__(
+        self,
+        python: str,
+        script: str,
+        opening: Mapping[str, Any],
+        *,
+        folders: Sequence[str] = (),
+        alone: bool = False,
+        install: str = "",
+    ) -> None:
+        """Not started yet.
+
+        Args:
+            python: its interpreter; empty for ours.
+            script: a file of this package.
+            opening: what its task is made with.
+            folders: where files may be opened, by default everywhere.
+            alone: whether it reaches nobody on this machine either, and opens its interpreter's files only.
+            install: the packages that its interpreter needs, as pip takes them.
+        """
         self._words = [python or sys.executable, "-I", str(HERE / "_runner.py"), str(HERE / f"{script}.py")]
-        self._opening = {**opening, "folders": list(folders)}
+        self._opening: dict[str, Any] = {**opening, "folders": list(folders), "alone": alone}
+        self._install = install
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def __enter__(self) -> Self:
@@ -60,6 +80,8 @@ class Bridge:
         """
         self._home = tempfile.TemporaryDirectory(prefix="mlaas-bridge-", ignore_cleanup_errors=True)
         self._said = Path(self._home.name, "stderr")
+        if self._opening["alone"]:
+            self._opening["folders"] = [*self._opening["folders"], self._home.name]
         own = dict.fromkeys(("HOME", "TMPDIR", "HF_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"), self._home.name)
         try:
             with self._said.open("wb") as said:
@@ -73,7 +95,7 @@ class Bridge:
                 )
         except OSError as error:
             self._home.cleanup()
-            raise MissingExtra(f"{self._words[0]} cannot be started: {error.strerror}.") from None
+            raise MissingExtra(f"{self._words[0]} cannot be started: {error.strerror}.", next=self._need()) from None
         self._requests, self._replies = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout)
         threading.Thread(target=self._read, daemon=True).start()
         try:
@@ -96,6 +118,33 @@ class Bridge:
         """
         return self._asked({"call": call, **words}, limit_s)
 
+    def tell(self, request: Mapping[str, Any]) -> None:
+        """Send a line.
+
+        Raises:
+            Died: if nobody reads it any more.
+        """
+        try:
+            self._requests.write(json.dumps(request) + "\n")
+            self._requests.flush()
+        except (OSError, ValueError):
+            raise Died(self.last_words()) from None
+
+    def hear(self, limit_s: float | None = None) -> Any:
+        """The next line that it wrote, waited for.
+
+        Raises:
+            TimeoutError: if none comes.
+            Died: if it ends instead.
+        """
+        try:
+            line = self._lines.get(timeout=limit_s)
+        except queue.Empty:
+            raise TimeoutError(f"no answer within {limit_s:g} s") from None
+        if not line:
+            raise Died(self.last_words())
+        return json.loads(line)
+
     def close(self) -> None:
         """End it, and all it started."""
         if self._process.poll() is None:
@@ -106,23 +155,17 @@ class Bridge:
         self._home.cleanup()
 
     def _asked(self, request: Mapping[str, Any], limit_s: float) -> Any:
-        try:
-            self._requests.write(json.dumps(request) + "\n")
-            self._requests.flush()
-        except OSError:
-            raise Died(self._last_words()) from None
-        try:
-            line = self._lines.get(timeout=limit_s)
-        except queue.Empty:
-            raise TimeoutError(f"no answer within {limit_s:g} s") from None
-        if not line:
-            raise Died(self._last_words())
-        reply = json.loads(line)
+        self.tell(request)
+        reply = self.hear(limit_s)
         if reply.get("failed") in ("ModuleNotFoundError", "ImportError"):
-            raise MissingExtra(f"{self._words[0]}: {reply['message']}.", next="Name an interpreter that has it.")
-        if "failed" in reply:
-            raise Refused(f"{reply['failed']}: {reply['message']}")
-        return reply["said"]
+            raise MissingExtra(f"{self._words[0]}: {reply['message']}.", next=self._need())
+        return outcome(reply)
+
+    def _need(self) -> str:
+        """What to do where it cannot be used."""
+        if not self._install:
+            return "Name an interpreter that has it."
+        return f"In an environment of its own: pip install {self._install}"
 
     def _read(self) -> None:
         """Every line of the other side, and at its end an empty one."""
@@ -131,11 +174,32 @@ class Bridge:
                 self._lines.put(line)
         self._lines.put("")
 
-    def _last_words(self) -> str:
+    def last_words(self) -> str:
         """How it ended, and what it said before."""
         status = self._process.wait(5)
-        said = " ".join(self._said.read_text(errors="replace").split())[-TAIL:]
+        try:
+            said = " ".join(self._said.read_text(errors="replace").split())[-TAIL:]
+        except OSError:
+            said = ""  # who closed it took its home away
         return f"the process ended with status {status}: {said}" if said else f"the process ended with status {status}"
+
+
+def outcome(reply: Mapping[str, Any]) -> Any:
+    """What the other side says in `reply`.
+
+    Raises:
+        Refused: for what it raised.
+    """
+    if "failed" in reply:
+        raise Refused(f"{reply['failed']}: {reply['message']}")
+    return reply["said"]
+
+
+def as_said(said: Mapping[str, Any]) -> Score:
+    """What the other side's `score` gives, as a score; no value where that is no finite number."""
+    if said["value"] is not None and not math.isfinite(said["value"]):
+        return _failed(ScoreStatus.JUDGE_ERROR, f"the tool gives {said['value']}")
+    return Score(value=said["value"], status=ScoreStatus(said["status"]), reason=said["reason"])
 
 
 Show = Callable[[str, Sample], Mapping[str, Any]]
@@ -167,7 +231,7 @@ def scored(
             try:
                 live = live or start().__enter__()
                 said = live.ask("score", limit_s, **show(output, sample))
-                found.append(Score(value=said["value"], status=ScoreStatus(said["status"]), reason=said["reason"]))
+                found.append(as_said(said))
                 deaths = 0
             except Refused as error:
                 # One that does not come up would not for the next answer either.

@@ -4,13 +4,23 @@
 standard error. Before any library is loaded, an audit hook (PEP 578) is set that cannot be taken back: a connection or
 a name looked up beyond this machine, another process, and with `folders` named a file opened elsewhere, raise
 PermissionError. It keeps honest libraries from fetching; it is no sandbox for code that means harm.
+
+A `Task` with `asks` works on several requests at a time, each with an `id`, and may ask back: `{"asks": n, "of": id}`
+is answered by `{"answers": n}`.
 """
 
+import asyncio
 import importlib.util
+import inspect
+import itertools
 import json
 import os
 import sys
 import sysconfig
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextvars import ContextVar
 from typing import Any
 
 LOCAL = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -32,13 +42,17 @@ STARTS = (
 class Guard:
     """What code in this process may reach."""
 
-    def __init__(self, folders: list[str]) -> None:
-        """`folders`: where files may be read besides the interpreter's own; none: everywhere."""
+    def __init__(self, folders: list[str], alone: bool = False) -> None:
+        """`folders`: where files may be read besides the interpreter's own; none: everywhere, unless it is `alone`.
+
+        Who is alone reaches nobody on this machine either.
+        """
         own = {*sysconfig.get_paths().values(), sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(__file__)}
-        system = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/")
+        system = ("/dev/", "/usr/") if alone else ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/")
         named = [os.path.realpath(folder) for folder in folders]
         self._folders = (*(f"{place}{os.sep}" for place in (*named, *map(os.path.realpath, own))), *system)
-        self._closed = bool(folders)
+        self._closed = bool(folders) or alone
+        self._local = frozenset() if alone else LOCAL
 
     def watch(self, event: str, found: tuple[Any, ...]) -> None:
         """The audit hook.
@@ -48,10 +62,10 @@ class Guard:
         """
         if event in CONNECTS:
             address = found[1]
-            if not isinstance(address, tuple) or not _is_local(address[0]):
+            if not isinstance(address, tuple) or not self._near(address[0]):
                 raise PermissionError(f"a bridge reaches no other machine: {address!r}")
         elif event in LOOKS_UP:
-            if found[0] not in (None, "", b"") and not _is_local(found[0]):
+            if found[0] not in (None, "", b"") and not self._near(found[0]):
                 raise PermissionError(f"a bridge looks nobody up: {found[0]!r}")
         elif event in STARTS:
             raise PermissionError(f"a bridge starts no other process: {event}")
@@ -60,9 +74,8 @@ class Guard:
             if not f"{path}{os.sep}".startswith(self._folders):
                 raise PermissionError(f"a bridge opens no file here: {path!r}")
 
-
-def _is_local(host: Any) -> bool:
-    return (host.decode("ascii", "replace") if isinstance(host, bytes) else host) in LOCAL
+    def _near(self, host: Any) -> bool:
+        return (host.decode("ascii", "replace") if isinstance(host, bytes) else host) in self._local
 
 
 class _Outcome:
@@ -80,6 +93,38 @@ class _Outcome:
         return True
 
 
+class Near:
+    """Our side, as a task sees it that asks back: it writes a line, and somebody answers it."""
+
+    def __init__(self, write: Callable[[dict[str, Any]], None]) -> None:
+        self._write = write
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, Future[Any]] = {}
+
+    def ask(self, **words: Any) -> "Future[Any]":
+        """What our side answers, once it does; on behalf of the request that is being worked on."""
+        number = next(self._numbers)
+        found = self._waiting[number] = Future()
+        self._write({"asks": number, "of": CURRENT.get(), **words})
+        return found
+
+    def heard(self, line: dict[str, Any]) -> None:
+        """Hand an answer to whoever waits for it."""
+        waiting = self._waiting.pop(line["answers"])
+        if "failed" in line:
+            waiting.set_exception(Unanswered(line["failed"]))
+        else:
+            waiting.set_result(line["said"])
+
+
+class Unanswered(Exception):
+    """Our side has no answer, and says why."""
+
+
+CURRENT: "ContextVar[Any]" = ContextVar("CURRENT")
+"""The request that is being worked on, where several are."""
+
+
 def main(script: str) -> None:
     """Make the `Task` of `script` with the first request's words, then call what the others name, until they end."""
     requests = os.fdopen(os.dup(0), "r", encoding="utf-8")
@@ -87,21 +132,61 @@ def main(script: str) -> None:
     # What reads or prints unasked must not mix with the lines.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
-    task: Any = None
+    one_by_one = threading.Lock()
+
+    def write(line: dict[str, Any]) -> None:
+        with one_by_one:
+            replies.write(json.dumps(line) + "\n")
+            replies.flush()
+
+    words = json.loads(requests.readline())
+    near, outcome = Near(write), _Outcome()
+    with outcome as reply:
+        sys.addaudithook(Guard(words.pop("folders"), words.pop("alone")).watch)
+        made = _module(script).Task
+        task = made(**words, near=near) if getattr(made, "asks", False) else made(**words)
+        reply["said"] = None
+    write(outcome.reply)
+    if "failed" in outcome.reply:
+        return
+    if getattr(made, "asks", False):
+        asyncio.run(_side_by_side(task, requests, near, write))
+        return
     for line in requests:
-        words = json.loads(line)
+        words, outcome = json.loads(line), _Outcome()
+        with outcome as reply:
+            reply["said"] = getattr(task, words.pop("call"))(**words)
+        write(outcome.reply)
+
+
+async def _side_by_side(task: Any, requests: Any, near: Near, write: Callable[[dict[str, Any]], None]) -> None:
+    """Work on every request as it comes, while answers to what others asked come too, until the lines end."""
+    loop, over, working = asyncio.get_running_loop(), asyncio.Event(), set()
+
+    async def work(number: Any, words: dict[str, Any]) -> None:
+        CURRENT.set(number)
         outcome = _Outcome()
         with outcome as reply:
-            if task is None:
-                sys.addaudithook(Guard(words.pop("folders")).watch)
-                task = _module(script).Task(**words)
-                reply["said"] = None
+            found = getattr(task, words.pop("call"))(**words)
+            reply["said"] = await found if inspect.isawaitable(found) else found
+        write({"id": number, **outcome.reply})
+
+    def begin(words: dict[str, Any]) -> None:
+        one = loop.create_task(work(words.pop("id", None), words))
+        working.add(one)
+        one.add_done_callback(working.discard)
+
+    def hear() -> None:
+        for line in requests:
+            words = json.loads(line)
+            if "answers" in words:
+                near.heard(words)
             else:
-                reply["said"] = getattr(task, words.pop("call"))(**words)
-        replies.write(json.dumps(outcome.reply) + "\n")
-        replies.flush()
-        if task is None:
-            return
+                loop.call_soon_threadsafe(begin, words)
+        loop.call_soon_threadsafe(over.set)
+
+    threading.Thread(target=hear, daemon=True).start()
+    await over.wait()
 
 
 def _module(script: str) -> Any:

@@ -22,6 +22,10 @@ class Tool:
     """Of ours, which names its interpreter."""
     example: str
     """How a task of its own is written."""
+    install: str = ""
+    """The packages that its interpreter needs, as pip takes them."""
+    alone: bool = False
+    """Whether it reaches nobody on this machine either, and opens its interpreter's files only."""
 
     def python(self, settings: Settings) -> str:
         """Its interpreter; empty for ours."""
@@ -29,12 +33,21 @@ class Tool:
 
     def bridge(self, python: str, **opening: Any) -> Bridge:
         """One process of it, not yet started."""
-        return Bridge(python, f"_{self.metric}", opening)
+        return Bridge(python, f"_{self.metric}", opening, alone=self.alone, install=self.install)
 
 
 INSPECT_AI = Tool(metric="inspect_ai", setting="inspect_python", example="FILE.py@name")
 LM_EVAL = Tool(metric="lm_eval", setting="lm_eval_python", example="FILE.yaml")
 FI = Tool(metric="fi", setting="fi_python", example="Groundedness")
+RAGAS = Tool(
+    metric="ragas",
+    setting="ragas_python",
+    example="faithfulness",
+    # Later ones lack a module that it imports.
+    install="'ragas>=0.4.3,<0.5' 'langchain-community<0.4.2'",
+    # It opens addresses and files that contexts name.
+    alone=True,
+)
 
 
 def by_task(task: str) -> Tool:
