@@ -38,7 +38,7 @@ class Source:
     state: str | None = None
     """How the evaluation stands, as its job or its run says; None for a file."""
     asked: Mapping[str, Any] = field(default_factory=dict)
-    """Seed and margin, of a run whose job this machine does not know."""
+    """Seed, margin and grouping, of a run whose job this machine does not know."""
 
     @property
     def unfinished(self) -> bool:
@@ -143,7 +143,7 @@ def line(command: str, words: Sequence[str]) -> str:
 def _of_run(word: str, job: Job | None, lab: Lab) -> Source:
     """From the tracking server alone."""
     found = tracking.fetched(word, lab.settings)
-    asked = {"seed": found.seed or 0, "margin": found.margin}
+    asked = {"seed": found.seed or 0, "margin": found.margin, "grouped": found.grouped}
     return Source(word=word, path=found.path, job=job, run_id=word, state=found.state, asked=asked)
 
 

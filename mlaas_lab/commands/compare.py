@@ -17,7 +17,7 @@ from mlaas_lab.errors import DataError, UsageError
 from mlaas_lab.lab import Lab
 from mlaas_lab.schema import JSON, Job
 from mlaas_lab.spec import Arg, Refers, Spec
-from mlaas_lab.tasks.eval import MARGIN, Margin, margins, metric_named
+from mlaas_lab.tasks.eval import GROUPED, MARGIN, Grouped, Margin, margins, metric_named
 from mlaas_lab.view import Shown, View
 from mlaas_lab.widgets.links import links, run_link
 
@@ -39,6 +39,8 @@ class Compare(Spec):
     margin: Margin = Field(None, json_schema_extra={"metavar": MARGIN})
     """The loss you would just not bear, as `0.01` or `exact_match=0.01`: tells whether the second of two targets is not
     worse by that; if neither is, they are `equivalent`. By default as in the evaluation."""
+    grouped: Grouped | None = None
+    """Whether samples of one `group` depend on each other; `auto`: as groups look. By default as in the evaluation."""
     seed: int | None = None
     """Of the bootstrap and the permutations; by default as in the evaluation."""
     static: bool = False
@@ -65,14 +67,20 @@ class Comparison(Shown):
     """What records say of their targets."""
 
     def __init__(
-        self, frame: "pl.DataFrame", *, seed: int = 0, margin: "Margins" = None, notes: Sequence[str] = ()
+        self,
+        frame: "pl.DataFrame",
+        *,
+        seed: int = 0,
+        margin: "Margins" = None,
+        grouped: Grouped = "auto",
+        notes: Sequence[str] = (),
     ) -> None:
         """`frame` holds records of one or several runs."""
         from mlaas_lab.evaluation.summary import summarize, told_apart
 
         self.frame = told_apart(frame)
         self.notes = tuple(notes)
-        self.summary, self.verdicts = summarize(self.frame, seed=seed, margin=margin)
+        self.summary, self.verdicts = summarize(self.frame, seed=seed, margin=margin, grouped=GROUPED[grouped])
         self.page: Path | None = None
         self.words: tuple[str, ...] = ("compare",)
         self.links: tuple[tuple[str, str], ...] = ()
@@ -161,6 +169,7 @@ def _run(args: Compare, lab: Lab) -> Comparison:
         frame,
         seed=args.seed if args.seed is not None else int(_agreed(specs, "seed") or 0),
         margin=_margin(args, frame) if args.margin is not None else margins(_agreed(specs, "margin")),
+        grouped=args.grouped or _agreed(specs, "grouped") or "auto",
         notes=[
             f"{source.word} is {source.state}: its {len(part):,} records so far are compared."
             for source, part in zip(sources, frames, strict=True)
@@ -197,7 +206,8 @@ def _again(args: Compare) -> tuple[str, ...]:
     """The command, word by word, that shows the same."""
     margin = ["--margin", args.margin] if args.margin is not None else []
     seed = ["--seed", str(args.seed)] if args.seed is not None else []
-    return ("compare", *args.runs, *margin, *seed)
+    grouped = ["--grouped", args.grouped] if args.grouped is not None else []
+    return ("compare", *args.runs, *margin, *grouped, *seed)
 
 
 def _margin(args: Compare, frame: "pl.DataFrame") -> float | dict[str, float] | None:

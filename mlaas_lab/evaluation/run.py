@@ -12,7 +12,7 @@ import polars as pl
 from mlaas_lab import data
 from mlaas_lab.context import Context, Dataset, Outcome
 from mlaas_lab.errors import CapReached, UsageError, snake
-from mlaas_lab.evaluation import metering, stopping
+from mlaas_lab.evaluation import metering, stopping, telling
 from mlaas_lab.evaluation.asking import Asking
 from mlaas_lab.evaluation.budget import Budget
 from mlaas_lab.evaluation.caching import Cache
@@ -28,7 +28,7 @@ from mlaas_lab.evaluation.summary import Summary, summarize
 from mlaas_lab.inference import on_loop
 from mlaas_lab.records import Writer
 from mlaas_lab.schema import Record
-from mlaas_lab.tasks.eval import Eval, margins
+from mlaas_lab.tasks.eval import GROUPED, Eval, margins
 from mlaas_lab.view.formats import usd
 
 CAPPED = snake(CapReached.__name__)
@@ -44,7 +44,7 @@ def run(spec: Eval, context: Context) -> Outcome:
     context.progress(0, None, unit="samples", phase="waiting for the targets")
     plan = prepare(spec, context.settings)
     budget, rule = _budget(spec, plan, context), _rule(spec, plan)
-    for warning in (*_warnings(spec, plan), *(stopping.told(rule, _ends(plan, rule)) if rule else ())):
+    for warning in (*_warnings(spec, plan), *(telling.told(rule, _ends(plan, rule)) if rule else ())):
         context.note(warning)
     path = data.resolve(held_out(spec.data)).absolute()
     sha256 = data.sha256(path)
@@ -53,9 +53,9 @@ def run(spec: Eval, context: Context) -> Outcome:
     wall_s = time.perf_counter() - began
     context.check()
     records = found.records
-    summary, verdicts = summarize(records, seed=spec.seed, margin=margins(spec.margin))
+    summary, verdicts = summarize(records, seed=spec.seed, margin=margins(spec.margin), grouped=GROUPED[spec.grouped])
     stopped = {} if rule is None else {"until_decided": {**asdict(rule), **_stop(found), **_price(rule)}}
-    notes = [*_notes(records, budget), *(stopping.said(rule, **_stop(found)) if rule else ())]
+    notes = [*_notes(records, budget), *(telling.said(rule, **_stop(found)) if rule else ())]
     for note in notes:
         context.note(note)
     judges = judged_by(plan, records, context)
@@ -210,7 +210,9 @@ def _rule(spec: Eval, plan: Plan) -> Rule | None:
             "--any-time looks after every few answers, and a judge is asked side by side between looks.",
             next="Leave --any-time out: five looks are judged. Or choose a metric without a judge.",
         )
-    rule = stopping.planned(spec.until_decided, plan.metrics, plan.samples, targets=len(plan.routes))
+    rule = stopping.planned(
+        spec.until_decided, plan.metrics, plan.samples, targets=len(plan.routes), grouped=GROUPED[spec.grouped]
+    )
     return replace(rule, margin=margins(spec.margin), any_time=spec.any_time)
 
 

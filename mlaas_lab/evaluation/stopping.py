@@ -7,7 +7,7 @@ nobody.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -90,8 +90,22 @@ class Stand:
         return abs(self.z) >= self.boundary
 
 
-def planned(name: str, metrics: Mapping[str, Metric], samples: Sequence[Sample], *, targets: int) -> Rule:
+def planned(
+    name: str,
+    metrics: Mapping[str, Metric],
+    samples: Sequence[Sample],
+    *,
+    targets: int,
+    grouped: bool | None = None,
+) -> Rule:
     """The rule that stops by metric `name`, at five looks and without a margin.
+
+    Args:
+        name: of the metric.
+        metrics: all of them.
+        samples: what there is to ask.
+        targets: how many are compared.
+        grouped: whether samples of one group depend on each other; None: as they look.
 
     Raises:
         UsageError: if nobody could look before the end, or looking would be wrong too often.
@@ -104,13 +118,20 @@ def planned(name: str, metrics: Mapping[str, Metric], samples: Sequence[Sample],
         raise UsageError(f"--until-decided: {short} is known only when all answers are there.", next=other)
     if metric.higher_is_better is None:
         raise UsageError(f"--until-decided: nothing says which way is better by {short}.", next=other)
-    names = [sample.group for sample in samples]
-    if all(names) and are_draws(np.unique(np.array(names, dtype=str), return_inverse=True)[1]):
+    if grouped is not False and (how := _dependent([sample.group for sample in samples], grouped)):
         raise UsageError(
-            "--until-decided: the samples come in groups that look drawn from many, and looks take each for itself.",
-            next="Leave --until-decided out.",
+            f"--until-decided: the samples come in groups that {how}, and looks take each for itself.",
+            next="Leave --until-decided out, or say that they do not depend on each other: --grouped no.",
         )
     return Rule(metric=name, planned=len(samples), comparisons=targets * (targets - 1) // 2)
+
+
+def _dependent(names: Sequence[str | None], grouped: bool | None) -> str:
+    """Why samples with these groups are not independent; empty if they are."""
+    if grouped and any(names):
+        return "depend on each other (--grouped yes)"
+    drawn = all(names) and are_draws(np.unique(np.array(names, dtype=str), return_inverse=True)[1])
+    return "look drawn from many" if drawn else ""
 
 
 def verdicts(
@@ -260,27 +281,3 @@ def ends(rule: Rule | None, samples: int, *, at_once: int = 1) -> list[int]:
     step = max(1, at_once, -(-samples // MOST_LOOKS))
     early = range(step, samples, step)
     return [*(n for n in early if bound(n, planned=rule.planned, alpha=rule.alpha) ** 2 <= n), samples]
-
-
-def told(rule: Rule, places: Sequence[int]) -> Iterator[str]:
-    """What a user should know before an evaluation begins that looks after so many samples each."""
-    if rule.any_time:
-        step = places[1] - places[0] if len(places) > 2 else rule.planned
-        each = "sample" if step == 1 else f"{step:,} samples"
-        yield (
-            f"looks after every {each} whether {rule.metric} is decided, {len(places):,} times at most. The price: to"
-            f" find what five looks at {rule.planned:,} samples find, it may take {rule.more_samples:,} samples more"
-        )
-
-
-def said(rule: Rule, asked: int, *, early: bool) -> Iterator[str]:
-    """What a user should know of an evaluation that could stop."""
-    if early and asked < rule.planned:
-        price = f"; it might have taken {rule.more_samples:,} more than five looks do" if rule.any_time else ""
-        yield (
-            f"decided after {asked:,} of {rule.planned:,} samples{price};"
-            " the estimate of a stopped test is too large on average"
-        )
-    elif asked == rule.planned:
-        price = f"; about {rule.more_samples:,} more would find what five looks find" if rule.any_time else ""
-        yield f"all {rule.planned:,} samples were asked: {rule.metric} was not decided before{price}"

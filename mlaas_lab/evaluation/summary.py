@@ -46,6 +46,9 @@ class Summary:
     """Records without one: a failed call, or an answer that could not be scored."""
     n_groups: int | None = None
     """Groups the samples come in, where the interval stands on groups; None: each sample stands for itself."""
+    grouping: str | None = None
+    """How groups were taken: `drawn` or `kinds`, by how they look; `dependent` or `alone`, as somebody said; None where
+    samples have none."""
     spread: float | None = None
     """Standard deviation between repeats of one sample, pooled over samples; None where none was scored twice."""
     reason: str | None = None
@@ -90,7 +93,7 @@ def summarize(
     records = told_apart(narrowed(frame, {metric: value_of(metric) for metric in read}, more))
     # Two runs of one target are two targets, which the keys do not know.
     whole = across.grid if across else grid(records)
-    groups = None if grouped is False else _groups(records, across, grouped)
+    groups, grouping = _groups(records, across, grouped)
     # Words are most of a large table's memory, and these were read.
     records = records.drop("group", strict=False)
     targets = whole.targets if whole else records["target"].unique(maintain_order=True).to_list()
@@ -105,7 +108,7 @@ def summarize(
         )
         missing, spread = _unscored(records, metric, scores, whole), _spread(records, metric)
         lines = [_summary(target, metric, scores, missing.get(target, 0)) for target in targets]
-        summary += [replace(line, spread=spread.get(line.target)) for line in lines]
+        summary += [replace(line, spread=spread.get(line.target), grouping=grouping) for line in lines]
         comparisons += [_comparison(a, b, metric, scores) for a, b in combinations(targets, 2)]
         records = records.drop(metric, f"{metric}_status", strict=False)
     return summary, stopping.verdicts(records, comparisons, seed=seed, margin=margin)
@@ -130,8 +133,11 @@ def _by_target(records: pl.DataFrame, metric: str, targets: Sequence[str], whole
     return {target: table[target].cast(pl.Float64).fill_null(math.nan).to_numpy() for target in targets}
 
 
-def _groups(records: pl.DataFrame, across: Gridded | None, grouped: bool | None) -> Groups | None:
-    """The group of each sample (samples,) as a number; one without a group is a group of its own."""
+def _groups(records: pl.DataFrame, across: Gridded | None, grouped: bool | None) -> tuple[Groups | None, str | None]:
+    """The group of each sample (samples,) as a number, where groups are what scatters, and how that was decided.
+
+    A sample without a group is a group of its own.
+    """
     if across is not None:
         names = across.groups
     elif "group" in records.columns and records["group"].null_count() < len(records):
@@ -140,13 +146,19 @@ def _groups(records: pl.DataFrame, across: Gridded | None, grouped: bool | None)
     else:
         names = None
     if names is None:
-        return None
+        return None, None
+    if grouped is False:
+        return None, "alone"
     codes = names.cast(pl.Categorical).to_physical().cast(pl.Int64)
     alone = names.is_null().to_numpy()
     numbers = codes.fill_null(0).to_numpy() + len(names)
     numbers[alone] = np.arange(int(alone.sum()))
     found = _anew(numbers)
-    return found if grouped or clusters.are_draws(found) else None
+    if grouped:
+        return found, "dependent"
+    if clusters.are_draws(found):
+        return found, "drawn"
+    return None, "kinds" if int(found.max(initial=-1)) + 1 < len(found) else None
 
 
 def _anew(numbers: Groups) -> Groups:

@@ -24,7 +24,7 @@ NOTE = (
 )
 GROUPED = (
     "Samples come in {} groups that look drawn from many (documents, users): intervals and tests stand on groups, "
-    "since samples of one group are alike."
+    "since samples of one group are alike. `--grouped no` takes each sample for itself."
 )
 BORNE = (
     "Not worse: B loses less than the margin (--margin), tested one-sided at 2.5 % by Tango's score test where every "
@@ -33,6 +33,14 @@ BORNE = (
     "verdict against anybody."
 )
 BORNE_STOPPED = "Not worse: the interval lies above a loss of the margin (--margin), which holds whenever one stops."
+TAKEN = {
+    "dependent": "Samples come in {} groups that depend within (--grouped yes): intervals and tests stand on groups.",
+    "alone": "Samples have groups, and each sample stands for itself (--grouped no).",
+    "kinds": (
+        "Samples have groups that look like a few kinds (languages, channels), not drawn from many: each sample stands "
+        "for itself. `--grouped yes` takes groups for what counts."
+    ),
+}
 SPREAD = "Spread: standard deviation between the repeats of one sample, pooled over samples."
 STOPPED = (
     "Asking was to stop once it was decided (--until-decided): verdicts are paired and stand on repeated confidence "
@@ -123,12 +131,11 @@ def _said(summary: "Sequence[Summary]", verdicts: Sequence[Verdict], *, n_target
 
 
 def _grouped(summary: "Sequence[Summary]") -> list[str]:
-    """That groups count and samples do not, where it is so."""
+    """Whether groups count or samples do, and who says so."""
     numbers = [line.n_groups for line in summary if line.n_groups]
-    if not numbers:
-        return []
-    each = count(min(numbers)) if min(numbers) == max(numbers) else f"{count(min(numbers))} to {count(max(numbers))}"
-    return [GROUPED.format(each)]
+    note = TAKEN.get(next((line.grouping for line in summary if line.grouping), ""), GROUPED if numbers else "")
+    few, most = count(min(numbers, default=None)), count(max(numbers, default=None))
+    return [note.format(few if few == most else f"{few} to {most}")] if note else []
 
 
 def _scores(metric: str, lines: "Sequence[Summary]") -> Whiskers:

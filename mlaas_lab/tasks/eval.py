@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
@@ -15,6 +15,9 @@ NAMES_FILES = re.compile(r"[?&](prompt|shots|retrieve)=")
 """In a target that is told more than the question."""
 MARGIN = "X|METRIC=X"
 """How help shows a margin."""
+Grouped = Literal["auto", "yes", "no"]
+GROUPED: dict[str, bool | None] = {"auto": None, "yes": True, "no": False}
+"""What that says: None looks at the groups."""
 
 
 def margins(said: Any) -> float | dict[str, float] | None:
@@ -114,6 +117,9 @@ class Eval(Spec):
     margin: Margin = Field(None, json_schema_extra={"metavar": MARGIN})
     """The loss you would just not bear, as `0.01` or `exact_match=0.01`: tells whether the second of two targets is not
     worse by that; if neither is, they are `equivalent`. By default nobody asks."""
+    grouped: Grouped = "auto"
+    """Whether samples of one `group` depend on each other: then groups are what counts, and samples are not. `auto`:
+    where groups look drawn from many (documents, users), not where they are a few kinds (languages)."""
     seed: int = 0
     """Of the order of questions, the bootstrap and the permutations."""
     folder: Folder | None = Field(None, validate_default=True)

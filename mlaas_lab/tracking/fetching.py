@@ -37,6 +37,7 @@ class Fetched:
     """How its job stood when it was last told: `succeeded`, `cancelled` and so on."""
     seed: int | None
     margin: str | None
+    grouped: str | None
     """As the evaluation was asked; None for the default."""
 
 
@@ -116,6 +117,7 @@ def _said(run: Run) -> dict[str, JSON]:
         "state": run.data.tags.get("mlaas.state"),
         "seed": params.get("seed"),
         "margin": params.get("margin"),
+        "grouped": params.get("grouped"),
     }
 
 
@@ -126,6 +128,7 @@ def _made(place: Path, said: Mapping[str, JSON]) -> Fetched:
         state=said.get("state"),
         seed=None if seed is None else int(seed),
         margin=None if margin is None else str(margin),
+        grouped=said.get("grouped"),
     )
 
 

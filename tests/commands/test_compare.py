@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -250,6 +251,21 @@ def test_the_evaluations_own_margin_is_used_and_one_without_has_none(lab, tmp_pa
     own = job(lab, "eval", spec, name="own", created_at=1)
     JobFolder(own.folder).records.write_bytes(lost(tmp_path).read_bytes())
     assert compare(lab, own.id).verdicts[0].not_worse is True
+
+
+def test_how_groups_count_is_said_or_the_evaluations_own(lab, tmp_path):
+    rows = [
+        replace(record(t, i, "yes" if i % 3 else "no", "yes"), group=f"d{i // 5}") for t in "ab" for i in range(150)
+    ]
+    path = file_of(tmp_path / "groups.parquet", rows)
+    assert compare(lab, path).summary[0].grouping == "drawn"
+    found = compare(lab, path, "--grouped", "no")
+    assert (found.summary[0].grouping, found.words[-2:]) == ("alone", ("--grouped", "no"))
+    spec = Eval(data=tmp_path / "q.jsonl", targets=("a", "b"), grouped="no")
+    own = job(lab, "eval", spec, name="own", created_at=1)
+    JobFolder(own.folder).records.write_bytes(path.read_bytes())
+    assert compare(lab, own.id).summary[0].grouping == "alone"
+    assert compare(lab, own.id, "--grouped", "auto").summary[0].grouping == "drawn"
 
 
 def test_it_is_quick_without_mlflow(records_file, tmp_path):

@@ -1,13 +1,20 @@
 """Groups in records: questions on one document are not independent samples, and channels are no documents."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlaas_lab.commands.compare import Compare
+from mlaas_lab.errors import UsageError
 from mlaas_lab.evaluation.summary import summarize
+from mlaas_lab.panels.board import board
 from mlaas_lab.schema import Decision
+from mlaas_lab.spec import read
+from mlaas_lab.tasks.eval import GROUPED, Eval
 
 
 def table(rows):
@@ -68,7 +75,9 @@ def test_more_needed_is_said_in_samples():
 def test_channels_are_no_documents():
     """Three kinds with 80 samples each: nothing is drawn between them."""
     frame = documents(3, 80, better_on=1)
-    assert summarize(frame) == summarize(frame.drop("group"))
+    (lines, verdicts), (plain, same) = summarize(frame), summarize(frame.drop("group"))
+    assert ([replace(line, grouping=None) for line in lines], verdicts) == (plain, same)
+    assert {line.grouping for line in lines} == {"kinds"}
     assert summarize(frame, grouped=True)[1][0].verdict == Decision.UNDECIDED
     assert summarize(documents(30, 8, better_on=6), grouped=False)[1][0].verdict == Decision.B_BETTER
 
@@ -93,3 +102,38 @@ def test_a_sample_without_a_group_is_its_own():
 def test_groups_without_a_score_are_not_counted():
     rows = [(t, f"{g}-{q}", f"doc{g}", 1.0 if g else None) for t in "ab" for g in range(20) for q in range(3)]
     assert [(line.n, line.n_groups, line.n_error) for line in summarize(table(rows))[0]] == [(57, 19, 3)] * 2
+
+
+@pytest.mark.parametrize(
+    ("groups", "grouped", "said", "counts"),
+    [
+        (30, None, "in 30 groups that look drawn from many", True),
+        (30, True, "in 30 groups that depend within (--grouped yes)", True),
+        (30, False, "each sample stands for itself (--grouped no)", False),
+        (3, None, "look like a few kinds", False),
+        (3, True, "in 3 groups that depend within (--grouped yes)", True),
+    ],
+)
+def test_the_board_says_what_counted_and_why(groups, grouped, said, counts):
+    summary, verdicts = summarize(documents(groups, 240 // groups, better_on=1), grouped=grouped)
+    notes = board(summary, verdicts).notes
+    assert [said in note for note in notes] == [True]
+    assert {line.n_groups for line in summary} == ({groups} if counts else {None})
+    assert ("groups" in verdicts[0].test) == (counts and groups > 5)
+
+
+def test_without_groups_the_board_is_silent():
+    for frame in (documents(30, 8, better_on=1).drop("group"), documents(30, 1, better_on=1)):
+        assert not board(*summarize(frame)).notes
+
+
+def test_the_flag_is_a_word_of_evaluations_and_comparisons():
+    words = ["--data", "x", "--targets", "echo/a"]
+    assert [GROUPED[read(Eval, [*words, "--grouped", word]).grouped] for word in ("auto", "yes", "no")] == [
+        None,
+        True,
+        False,
+    ]
+    assert read(Compare, ["r.parquet"]).grouped is None
+    with pytest.raises(UsageError, match="--grouped 'maybe'"):
+        read(Compare, ["r.parquet", "--grouped", "maybe"])

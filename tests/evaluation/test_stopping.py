@@ -11,7 +11,7 @@ from loopback import Loopback
 from mlaas_lab import records
 from mlaas_lab.context import Context
 from mlaas_lab.errors import UsageError
-from mlaas_lab.evaluation import stopping
+from mlaas_lab.evaluation import stopping, telling
 from mlaas_lab.evaluation.run import run
 from mlaas_lab.evaluation.stopping import Rule, judged, n_asked
 from mlaas_lab.evaluation.summary import summarize
@@ -177,13 +177,13 @@ class TestAnyTime:
         assert Rule(metric="m", planned=planned, comparisons=1).more_samples == 0
 
     def test_before_and_after_it_says_what_it_costs(self):
-        (before,) = stopping.told(self.RULE, stopping.ends(self.RULE, 1000, at_once=8))
+        (before,) = telling.told(self.RULE, stopping.ends(self.RULE, 1000, at_once=8))
         assert before.startswith("looks after every 8 samples whether exact_match is decided, ")
         more = f"{self.RULE.more_samples:,}"
-        (early,) = stopping.said(self.RULE, 120, early=True)
-        (late,) = stopping.said(self.RULE, 1000, early=False)
+        (early,) = telling.said(self.RULE, 120, early=True)
+        (late,) = telling.said(self.RULE, 1000, early=False)
         assert all(more in line and "five looks" in line for line in (before, early, late))
-        assert not list(stopping.told(replace(self.RULE, any_time=False), [200]))
+        assert not list(telling.told(replace(self.RULE, any_time=False), [200]))
 
     def test_a_rule_of_an_older_record_has_five_looks(self):
         assert Rule(**json.loads('{"metric": "m", "planned": 9, "comparisons": 1, "margin": null}')).any_time is False
@@ -330,8 +330,11 @@ class TestEvaluation:
         samples = [Sample(id=str(i), messages=(), group=f"user {i // 3}") for i in range(90)]
         with pytest.raises(UsageError, match="groups that look drawn"):
             stopping.planned("exact_match", metrics, samples, targets=2)
+        assert stopping.planned("exact_match", metrics, samples, targets=2, grouped=False).planned == 90
         kinds = [Sample(id=str(i), messages=(), group="de" if i % 2 else "en") for i in range(90)]
         assert stopping.planned("exact_match", metrics, kinds, targets=2).planned == 90
+        with pytest.raises(UsageError, match=r"depend on each other \(--grouped yes\)"):
+            stopping.planned("exact_match", metrics, kinds, targets=2, grouped=True)
 
 
 def test_the_flag_alone_means_the_first_metric(spec):
