@@ -13,6 +13,8 @@ LONGEST_LINE = 4_096
 MOST_TRAILERS = 32_768
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([^\x00-\x08\x0a-\x1f\x7f]*))?")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?")
+_PLAIN = re.compile(rb"(0*[1-9A-Fa-f][0-9A-Fa-f]{0,7})\r\n")
+"""The line before a chunk, when nothing is odd about it; the last chunk is."""
 _SIZE = re.compile(rb"[0-9]{1,15}")
 HOP = (b"connection", b"keep-alive", b"proxy-", b"upgrade", b"access-control-")
 """Beginnings of what a server says to the front alone, or to the pages of a browser, which do not come in here."""
@@ -63,6 +65,9 @@ class Chunks:
             if self._left:
                 at = self._skip(data, at)
                 continue
+            if not self._line and not self._last and (after := _whole(data, at)) > at:
+                at = after
+                continue
             end = data.find(b"\n", at)
             piece = data[at : size if end < 0 else end + 1]
             self._line += piece
@@ -99,6 +104,17 @@ class Chunks:
         length = int(found[1], 16)
         self._last = length == 0
         self._left = length + 2 if length else 0
+
+
+def _whole(data: bytes, at: int) -> int:
+    """Where the chunks end that lie whole in `data` from `at` on: nearly all of them, and quickly passed."""
+    size = len(data)
+    while (found := _PLAIN.match(data, at)) is not None:
+        end = found.end() + int(found[1], 16)
+        if end + 2 > size or data[end : end + 2] != b"\r\n":
+            break
+        at = end + 2
+    return at
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
