@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-c
 MADE_FROM := pyproject.toml .ci/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo compare test test-long test-ray matrix conformance bench-peers test-peers test-browser test-sqlite check lab bench clean
+.PHONY: help demo compare test test-long test-ray matrix conformance bench-peers test-peers test-browser vllm test-vllm test-sqlite check lab bench clean
 
 help:  ## Show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,12 @@ test-browser: $(VENV)/.dev  ## Use the live comparison in a real browser, by key
 test-sqlite: $(VENV)/.dev  ## Run the store's tests, the long ones too, on a newer SQLite than the system's; needs npm and cc
 	@LD_LIBRARY_PATH=$$($(BIN)/python tests/newer_sqlite.py) $(BIN)/python -m pytest -m '' tests/store --timeout 7200 $(ARGS)
 
+vllm: $(VENV)/.dev  ## Install vLLM into an interpreter of its own: for the GPU if there is one, else for the CPU
+	@PIP_ARGS='$(PIP_ARGS)' $(BIN)/python tests/vllm_environment.py
+
+test-vllm: vllm  ## Run the tests on a real vLLM server
+	@$(BIN)/python -m pytest -n 0 -m vllm tests/serving/test_vllm.py $(ARGS)
+
 check: $(VENV)/.dev  ## Lint, types, layers
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -67,7 +73,7 @@ bench: $(VENV)/.dev  ## Print the benchmark tables
 	@for name in kernel store inference providers evaluation tracking simulation; do echo; echo "== $$name"; $(BIN)/python tests/benchmarks/$$name.py || exit 1; done
 
 clean:  ## Remove what was made here; jobs and models in your home stay
-	rm -rf $(VENV) $(RAY) .venv-sdks .venv-peers .venv-browser build dist .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(RAY) .venv-sdks .venv-peers .venv-browser .venv-vllm build dist .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find mlaas_lab tests -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -308,14 +308,24 @@ def resume(
 ) -> JobHandle: ...
 
 def serve(
-    models: str | Sequence[str],
+    models: str | Sequence[str] = ...,
     *,
     engine: str | None = ...,
     name: str = ...,
     port: int = ...,
     device: str = ...,
+    dtype: str = ...,
     batch: bool = ...,
+    max_length: int | None = ...,
+    tensor_parallel: int = ...,
+    quantization: str = ...,
+    prefix_cache: bool = ...,
+    cache_gib: float | None = ...,
+    max_adapters: int | None = ...,
+    max_rank: int | None = ...,
+    engine_args: str = ...,
     ready_within_s: float = ...,
+    probe_s: float = ...,
     wait: bool = ...,
     detach: bool = ...,
     force: bool = ...,
@@ -324,6 +334,9 @@ def serve(
     cpus: int | None = ...,
     priority: int = ...,
     ray_address: str | None = ...,
+    add: str | None = ...,
+    to: str = ...,
+    remove: str = ...,
 ) -> JobHandle: ...
 
 def sync(

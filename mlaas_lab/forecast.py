@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mlaas_lab import models
 from mlaas_lab.errors import DataError, LabError
-from mlaas_lab.resources import Machine, Needs
+from mlaas_lab.resources import GIB, Machine, Needs
 from mlaas_lab.settings import Settings
 from mlaas_lab.spec import Spec
 from mlaas_lab.store.folder import read_json
@@ -29,6 +29,8 @@ ACTIVATION_BYTES, KEPT_BYTES = 34, 2
 """Per token, layer and unit of width in 16 bits; all activations, and with activation checkpointing."""
 OUTER = ("lm_head", "model.embed")
 """Layers without update matrices."""
+VLLM_BYTES = 4 * GIB
+"""Context, activations of the longest batch and captured graphs of a vLLM server, as its start measures them."""
 SERVED = 1.25
 """Times the weights, for the keys and values of the requests under way."""
 
@@ -59,12 +61,24 @@ def threads(_spec: Spec, settings: Settings, machine: Machine) -> Needs:
 
 
 def serving(spec: Serve, settings: Settings, machine: Machine) -> Needs:
-    """One accelerator where there is one, by the size of the weights; no threads: an idle server keeps none busy."""
+    """Accelerators where there are some, by the size of the weights; no threads: an idle server keeps none busy."""
     if not machine.gpus or spec.device == "cpu":
         return Needs()
     sizes = [_size_bytes(name, settings) for name in spec.models]
-    known = [size for size in sizes if size is not None]
-    return Needs(gpus=1, gpu_bytes=int(sum(known) * SERVED) + CUDA_BYTES if len(known) == len(sizes) else None)
+    known = sum(size for size in sizes if size is not None)
+    if (spec.engine or settings.engine) == "vllm":
+        return _on_all(spec, known, machine)
+    return Needs(gpus=1, gpu_bytes=None if None in sizes else int(known * SERVED) + CUDA_BYTES)
+
+
+def _on_all(spec: Serve, known_bytes: int, machine: Machine) -> Needs:
+    """What vLLM needs: all of its devices for its cache, unless it is told how large that shall be."""
+    n = spec.tensor_parallel
+    least = int(known_bytes / n) + CUDA_BYTES
+    if spec.cache_gib is not None and known_bytes:
+        return Needs(gpus=n, gpu_bytes=int(known_bytes / n * SERVED + spec.cache_gib * GIB) + VLLM_BYTES)
+    # A model that no device can hold is said to be so; of any other the cache takes what is left.
+    return Needs(gpus=n, gpu_bytes=least if least > max(machine.gpus) else None)
 
 
 def gpu_bytes(spec: Finetune, shape: Shape) -> int:

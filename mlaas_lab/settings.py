@@ -51,7 +51,7 @@ class Settings(BaseModel):
     engine: str = "transformers"
     """What serves models."""
     vllm_python: str = ""
-    """Interpreter that has vLLM; empty means this one."""
+    """Interpreter that has vLLM; empty means this one, else the one that `make vllm` made."""
     inspect_python: str = ""
     """Interpreter that has Inspect AI; empty means this one."""
     lm_eval_python: str = ""

@@ -28,6 +28,10 @@ def _header(file: Path) -> Shapes:
             if size > LIMIT_BYTES:
                 raise ValueError(f"a header of {size} bytes")
             tensors = json.loads(source.read(size))
-        return {name: tuple(tensor["shape"]) for name, tensor in tensors.items() if name != "__metadata__"}
+        tensors.pop("__metadata__", None)
+        ends = max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
+        if (there := file.stat().st_size - 8 - size) < ends:
+            raise ValueError(f"{ends - there} of its {ends} bytes of weights are missing")
+        return {name: tuple(tensor["shape"]) for name, tensor in tensors.items()}
     except (OSError, struct.error, ValueError, AttributeError, LookupError, TypeError) as error:
         raise DataError(f"{file} is no whole safetensors file: {error}.") from None

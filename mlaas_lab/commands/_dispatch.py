@@ -14,6 +14,7 @@ from mlaas_lab import data, registry
 from mlaas_lab.commands import Command
 from mlaas_lab.data.frames import is_frame
 from mlaas_lab.errors import UsageError, did_you_mean
+from mlaas_lab.job import JobHandle
 from mlaas_lab.lab import Lab
 from mlaas_lab.spec import Refers, Spec, build, options, read
 from mlaas_lab.tasks import Task
@@ -123,13 +124,18 @@ def _body(found: Command, body: str | None) -> dict[str, Any]:
 
 def _of_task(name: str, task: Task) -> Command:
     made = create_model(task.spec.__name__, __base__=(Launch, task.spec), __doc__=task.spec.__doc__)
+    return Command(args=cast("type[Spec]", made), run=lambda args, lab: submit(name, task, args, lab))
 
-    def run(args: Any, lab: Lab) -> Any:
-        spec = task.spec(**{field: getattr(args, field) for field in task.spec.model_fields})
-        if args.wait and args.detach:
-            raise UsageError("--wait and --detach say the opposite.")
-        wait = True if args.wait else False if args.detach else None
-        launch = {key: getattr(args, key) for key in ("gpus", "cpus", "priority", "ray_address")}
-        return lab.submit(name, spec, wait=wait, force=args.force, executor=args.executor, launch=launch)
 
-    return Command(args=cast("type[Spec]", made), run=run)
+def submit(name: str, task: Task, args: Any, lab: Lab) -> JobHandle:
+    """A job of `task` with what `args`, its Spec and a Launch in one, say.
+
+    Raises:
+        UsageError: if they contradict themselves.
+    """
+    spec = task.spec(**{field: getattr(args, field) for field in task.spec.model_fields})
+    if args.wait and args.detach:
+        raise UsageError("--wait and --detach say the opposite.")
+    wait = True if args.wait else False if args.detach else None
+    launch = {key: getattr(args, key) for key in ("gpus", "cpus", "priority", "ray_address")}
+    return lab.submit(name, spec, wait=wait, force=args.force, executor=args.executor, launch=launch)

@@ -18,6 +18,7 @@ from mlaas_lab.commands import Command
 from mlaas_lab.errors import LabError
 from mlaas_lab.lab import Lab
 from mlaas_lab.schema import JSON, Job
+from mlaas_lab.serving import _vllm_python
 from mlaas_lab.settings import Settings
 from mlaas_lab.spec import Spec
 from mlaas_lab.store.connection import journal_mode
@@ -84,7 +85,8 @@ class Health(Shown):
 
 def _run(_args: Doctor, lab: Lab) -> Health:
     settings = lab.settings
-    return Health((*_software(), *_places(settings, lab), *_features(), *_hardware(settings), *_cluster(settings)))
+    here = (*_software(), *_places(settings, lab), *_features(), _vllm(settings))
+    return Health((*here, *_hardware(settings), *_cluster(settings)))
 
 
 def _software() -> Iterator[Check]:
@@ -135,6 +137,15 @@ def _features() -> Iterator[Check]:
         fix = f"pip install 'mlaas_lab[{extra}]'" if missing else ""
         detail = f"without {', '.join(missing)}" if missing else here
         yield Check(name=feature, ok=not missing, detail=detail, fix=fix, needed=False)
+
+
+def _vllm(settings: Settings) -> Check:
+    """The interpreter that has vLLM, which is seldom this one."""
+    try:
+        found = _vllm_python.find(settings.vllm_python)
+    except LabError as error:
+        return Check(name="vLLM", ok=False, detail=error.message, fix=error.next or "", needed=False)
+    return Check(name="vLLM", ok=True, detail=f"{found.package} {found.version} at {found.python}", needed=False)
 
 
 def _cluster(settings: Settings) -> Iterator[Check]:

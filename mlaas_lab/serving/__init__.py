@@ -1,11 +1,12 @@
 """Servers for our own models: what an engine is.
 
 An engine is a program that answers OpenAI's chat completions below `/v1`. A file here says how it is started for some
-models, and nothing else: starting, probing and stopping are the same for all of them.
+models and how adapters come and go while it runs, and nothing else: starting, probing, restarting and stopping are the
+same for all of them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -25,7 +26,7 @@ class Weights:
 
 @dataclass(frozen=True, kw_only=True)
 class Wishes:
-    """What a server shall be like."""
+    """What a server shall be like; what is None or empty is left to the engine."""
 
     port: int
     threads: int
@@ -33,6 +34,36 @@ class Wishes:
     device: str
     batch: bool
     """Answer requests together where the engine can."""
+    key: str = field(default="", repr=False)
+    """What requests must bring, where the engine can ask for it."""
+    dtype: str = "auto"
+    max_length: int | None = None
+    """Tokens of prompt and answer together."""
+    tensor_parallel: int = 1
+    quantization: str = ""
+    prefix_cache: bool = True
+    cache_gib: float | None = None
+    """Memory for the keys and values of requests under way."""
+    max_adapters: int | None = None
+    """Places for adapters."""
+    max_rank: int | None = None
+    """Of any of them."""
+    engine_args: str = ""
+    """Further flags, in the engine's own words."""
+    python: str = ""
+    """Interpreter that has the engine, as the settings say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activity:
+    """Where a server tells what it does, in Prometheus' text format."""
+
+    path: str
+    """From the root of its address."""
+    running: tuple[str, ...]
+    """Metrics whose sum is how many requests are under way."""
+    done: tuple[str, ...]
+    """Metrics whose sum grows whenever the model computes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,10 +71,29 @@ class Launch:
     """How a server is started."""
 
     command: tuple[str, ...]
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     """What differs from ours."""
     models: Mapping[str, str]
     """Endpoint's name → what a request names as its model."""
+    key: str = field(default="", repr=False)
+    """What requests must bring; empty: nothing."""
+    activity: Activity | None = None
+    places: int | None = 0
+    """Adapters that it has room for, those of the start included; None: as many as memory holds."""
+    max_rank: int | None = None
+    """Of an adapter; None: any."""
+    isolated: bool = False
+    """Its interpreter is another one: nothing of our environment but `environment` and what a process needs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A server that runs."""
+
+    base_url: str
+    folder: Path
+    """Where it runs, and where its files are."""
+    launch: Launch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,5 +103,16 @@ class Engine:
     launch: Callable[[Sequence[Weights], Wishes, Path], Launch]
     """Called with a folder for its files, which is also where the server runs.
 
-    Raises DataError for a model it cannot serve, MissingExtra when it is not installed.
+    Raises DataError for a model it cannot serve, UsageError for wishes it cannot fulfil, MissingExtra when it is not
+    installed.
+    """
+    add: Callable[[Weights, Place], str] | None = None
+    """Have a running server serve another adapter: what requests name as its model. None: it cannot.
+
+    Raises DataError for an adapter it cannot serve, JobError when the server refuses.
+    """
+    remove: Callable[[str, Place], None] | None = None
+    """Have it let go of what requests name so.
+
+    Raises JobError when the server refuses.
     """

@@ -2,42 +2,105 @@
 
 import http.client
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
+
+from mlaas_lab.serving import Activity
+
+LIMIT_BYTES = 8_000_000
+"""Of an answer; nothing that is asked here is longer."""
 
 
 class NotListening(Exception):
-    """Nobody takes connections there, yet."""
+    """Nobody takes connections there, or no answer came in time."""
 
 
 class Refused(Exception):
-    """The server answered, and not with a token; the message says how."""
+    """The server answered, and not with what was asked for; the message says how."""
+
+    def __init__(self, message: str, *, status: int = 200) -> None:
+        """`status` is HTTP's."""
+        super().__init__(message)
+        self.status = status
+
+    @property
+    def overloaded(self) -> bool:
+        """It has more to do than it takes on."""
+        return self.status in (http.HTTPStatus.TOO_MANY_REQUESTS, http.HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-def one_token(base_url: str, model: str, *, timeout_s: float) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What a server says of its work."""
+
+    running: float
+    """Requests under way."""
+    done: float
+    """Grows whenever the model computes."""
+
+
+def one_token(base_url: str, model: str, *, timeout_s: float, key: str = "") -> None:
     """Return when `model` has generated one token.
 
     Raises:
-        NotListening: if there is no connection, or it broke.
+        NotListening: if there is no connection, it broke, or `timeout_s` passed.
         Refused: if the answer is an error, or no chat completion.
     """
-    place = urlsplit(base_url)
     question = {"model": model, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1, "temperature": 0}
-    # Not urllib: a proxy from the environment must never stand between us and our own server.
-    connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=timeout_s)
-    try:
-        path = place.path.rstrip("/") + "/chat/completions"
-        connection.request("POST", path, json.dumps(question), {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        text = answer.read().decode(errors="replace")
-    except (OSError, http.client.HTTPException) as error:
-        raise NotListening(str(error)) from error
-    finally:
-        connection.close()
-    if answer.status != http.HTTPStatus.OK:
-        raise Refused(f"HTTP {answer.status}: {' '.join(text.split())[:300]}")
+    text = exchange(f"{base_url.rstrip('/')}/chat/completions", question, timeout_s=timeout_s, headers=bearer(key))
     try:
         spoken = isinstance(json.loads(text)["choices"][0]["message"], dict)
     except (ValueError, LookupError, TypeError):
         spoken = False
     if not spoken:
         raise Refused(f"no chat completion: {' '.join(text.split())[:300]}")
+
+
+def load(base_url: str, activity: Activity, *, timeout_s: float, key: str = "") -> Load:
+    """What the server says of its work.
+
+    Raises:
+        NotListening: if there is no connection, it broke, or `timeout_s` passed.
+        Refused: if the answer is an error.
+    """
+    url = urlsplit(base_url)._replace(path=activity.path).geturl()
+    sums = dict.fromkeys((*activity.running, *activity.done), 0.0)
+    for line in exchange(url, None, timeout_s=timeout_s, headers=bearer(key)).splitlines():
+        words, _, value = line.rpartition(" ")
+        name = words.partition("{")[0]
+        if name in sums:
+            sums[name] += float(value)
+    return Load(running=sum(sums[name] for name in activity.running), done=sum(sums[name] for name in activity.done))
+
+
+def bearer(key: str) -> dict[str, str]:
+    """The header that brings `key`; none without one."""
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def exchange(url: str, body: Any, *, timeout_s: float, headers: Mapping[str, str]) -> str:
+    """What the server answers to a POST of `body` as JSON, to a GET where it is None.
+
+    Raises:
+        NotListening: if there is no connection, it broke, or nothing came for `timeout_s`.
+        Refused: for any status but 200.
+    """
+    place = urlsplit(url)
+    # Not urllib: a proxy from the environment must never stand between us and our own server.
+    connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=timeout_s)
+    try:
+        if body is None:
+            connection.request("GET", place.path, headers=dict(headers))
+        else:
+            connection.request("POST", place.path, json.dumps(body), {"Content-Type": "application/json", **headers})
+        answer = connection.getresponse()
+        text = answer.read(LIMIT_BYTES).decode(errors="replace")
+    except (OSError, http.client.HTTPException) as error:
+        raise NotListening(str(error)) from error
+    finally:
+        connection.close()
+    if answer.status != http.HTTPStatus.OK:
+        raise Refused(f"HTTP {answer.status}: {' '.join(text.split())[:300]}", status=answer.status)
+    return text

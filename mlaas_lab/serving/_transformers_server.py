@@ -1,25 +1,31 @@
-"""`transformers serve` for the models of one job: `python -m mlaas_lab.serving._transformers_server --port N NAME…`.
+"""`transformers serve` for the models of one job: `python -m mlaas_lab.serving._transformers_server --port N`.
 
-It is the server of the transformers library with some parts exchanged: it answers for the names it was given and no
+It is the server of the transformers library with some parts exchanged: it answers for the names in `served.json` and no
 others (each a folder in the working directory), it answers greedy requests together instead of one after another, it
 samples when it is asked to, and it answers only who asks for this machine by name. It knows nothing of jobs.
 """
 
 import argparse
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 import uvicorn
 from fastapi import FastAPI, HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import PlainTextResponse
 from transformers import ContinuousBatchingConfig, GenerationConfig
 from transformers.cli.serve import Serve
 from transformers.cli.serving import chat_completion, model_manager, server, utils
 
 HOST = "127.0.0.1"
-ROUTES = frozenset({"/v1/chat/completions", "/v1/models", "/health"})
+CHAT, METRICS = "/v1/chat/completions", "/metrics"
+ROUTES = frozenset({CHAT, "/v1/models", "/health"})
 """What is left of the routes; the others load and unload models at the will of any web page."""
+NAMES = Path("served.json")
+REVISION = "@main"
 PAGE = 64
 """Tokens in one page of the cache."""
 LONGEST = 2_048
@@ -35,9 +41,7 @@ ONE_IS_NONE = frozenset({"length_penalty", "num_beams", "num_return_sequences", 
 
 
 class Served(model_manager.ModelManager):  # type: ignore[misc]  # transformers has no types
-    """The models of this server, each loaded when first asked for and kept."""
-
-    names: ClassVar[tuple[str, ...]] = ()
+    """The models of this server, each loaded when first asked for and kept for as long as it is served."""
 
     @classmethod
     def process_model_name(cls, model_id: str) -> str:
@@ -46,17 +50,26 @@ class Served(model_manager.ModelManager):  # type: ignore[misc]  # transformers 
         Raises:
             HTTPException: 404 for any other name; nothing is fetched or loaded for it.
         """
-        if model_id not in cls.names:
-            raise HTTPException(404, f"no model {model_id!r} here; there are: {', '.join(cls.names)}")
-        return f"{model_id}@main"
+        if model_id not in (names := served()):
+            raise HTTPException(404, f"no model {model_id!r} here; there are: {', '.join(names)}")
+        return f"{model_id}{REVISION}"
 
     @classmethod
     def get_gen_models(cls) -> list[dict[str, str]]:
         """What `/v1/models` lists."""
-        return [{"id": name, "object": "model", "owned_by": "mlaas_lab"} for name in cls.names]
+        return [{"id": name, "object": "model", "owned_by": "mlaas_lab"} for name in served()]
+
+    def load_model_and_processor(self, model_id_and_revision: str, *args: Any, **kwargs: Any) -> Any:
+        """The model, after letting go of those that are no longer served."""
+        names = served()
+        for key in [key for key in self.loaded_models if key.removesuffix(REVISION) not in names]:
+            Batches.forget(key)
+            self.loaded_models[key].delete_model()
+        return super().load_model_and_processor(model_id_and_revision, *args, **kwargs)
 
     def _load_model(self, *args: Any, **kwargs: Any) -> Any:
         model = super()._load_model(*args, **kwargs)
+        model.register_forward_pre_hook(_one_step)
         if getattr(model, "_hf_peft_config_loaded", False) and not getattr(model, "is_quantized", False):
             _merge(model)
         return model
@@ -130,9 +143,13 @@ class Together(utils.CBGenerateManager):  # type: ignore[misc]
 class Batches(utils.GenerationState):  # type: ignore[misc]
     """One `Together` per model, where transformers has one for all of them and drops it when the model changes."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._together: dict[str, Together] = {}
+    _together: ClassVar[dict[str, Together]] = {}
+
+    @classmethod
+    def forget(cls, model_id: str) -> None:
+        """Stop answering for a model."""
+        if (together := cls._together.pop(model_id, None)) is not None:
+            together.stop()
 
     def get_manager(self, model_id: str, use_cb: bool = False) -> Any:
         """Who answers for this model."""
@@ -143,6 +160,15 @@ class Batches(utils.GenerationState):  # type: ignore[misc]
     def is_cb_alive(self) -> bool:
         """Always: when batches break, requests are answered alone."""
         return True
+
+
+def served() -> list[str]:
+    """What is served now; the job writes the file anew when that changes."""
+    return list(json.loads(NAMES.read_bytes()))
+
+
+def _one_step(*_: Any) -> None:
+    Counting.steps += 1
 
 
 def _merge(model: Any) -> None:
@@ -171,21 +197,46 @@ def _guarded(build: Callable[..., FastAPI]) -> Callable[..., FastAPI]:
         app = build(*args, **kwargs)
         app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", "") in ROUTES]
         # A page of another site can reach this port under a name of its own, but not without naming itself.
+        app.add_middleware(Counting)
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
         return app
 
     return built
 
 
+class Counting:
+    """Counts the requests that are under way, and tells them with the steps of the models at `/metrics`."""
+
+    running = 0
+    steps = 0
+
+    def __init__(self, app: Any) -> None:
+        """`app` answers everything else."""
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Count what is passed on."""
+        if scope["type"] != "http" or scope["path"] not in (CHAT, METRICS):
+            await self.app(scope, receive, send)
+        elif scope["path"] == METRICS:
+            said = f"mlaas:requests_running {Counting.running}\nmlaas:steps_total {Counting.steps}\n"
+            await PlainTextResponse(said)(scope, receive, send)
+        else:
+            Counting.running += 1
+            try:
+                await self.app(scope, receive, send)
+            finally:
+                Counting.running -= 1
+
+
 def main() -> None:
     """Serve until a signal ends it."""
     words = argparse.ArgumentParser()
-    words.add_argument("names", nargs="+")
     words.add_argument("--port", type=int, required=True)
+    words.add_argument("--dtype", default="auto")
     words.add_argument("--device", default="auto")
     words.add_argument("--alone", action="store_true")
     options = words.parse_args()
-    Served.names = tuple(options.names)
     # `Serve` looks these up when it is called.
     model_manager.ModelManager = Served
     chat_completion.ChatCompletionHandler = Chat
@@ -197,6 +248,7 @@ def main() -> None:
         host=HOST,
         port=options.port,
         device=options.device,
+        dtype=options.dtype,
         model_timeout=-1,
         continuous_batching=not options.alone,
         log_level="error",

@@ -9,29 +9,51 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from mlaas_lab.errors import UsageError
 from mlaas_lab.registry import missing_extra
-from mlaas_lab.serving import Engine, Launch, Weights, Wishes
+from mlaas_lab.serving import Activity, Engine, Launch, Place, Weights, Wishes
 from mlaas_lab.serving._fit import check_fit
+from mlaas_lab.serving._memory import check_room, weight_bytes
 from mlaas_lab.serving._views import view
+from mlaas_lab.store.folder import read_json, write_json
 
 NEEDS = ("torch", "transformers", "peft", "fastapi", "uvicorn", "openai")
+LACKS = {
+    "max_length": None,
+    "tensor_parallel": 1,
+    "quantization": "",
+    "prefix_cache": True,
+    "cache_gib": None,
+    "max_rank": None,
+    "engine_args": "",
+}
+"""Wishes that it cannot fulfil, and how they look when nobody has them."""
+OWN_BYTES = 500_000_000
+"""What the server needs before any model is loaded."""
+NAMES = "served.json"
+"""In the server's folder: the folders with what it serves; it reads them again when they change."""
+ACTIVITY = Activity(path="/metrics", running=("mlaas:requests_running",), done=("mlaas:steps_total",))
 
 
 def _launch(models: Sequence[Weights], wishes: Wishes, folder: Path) -> Launch:
     for library in NEEDS:
         if find_spec(library) is None:
             raise missing_extra(library)
-    folders = {model.name: model.name.replace("@", "-") for model in models}  # the server reads a revision after an @
-    for model in models:
-        if model.adapter:
-            check_fit(model.source, model.base, model.adapter)
-        view(folder / folders[model.name], name=model.source, base=model.base, adapter=model.adapter)
-    command = [sys.executable, "-P", "-m", "mlaas_lab.serving._transformers_server"]
+    for wish, nothing in LACKS.items():
+        if getattr(wishes, wish) != nothing:
+            flag = f"--{wish.replace('_', '-')}"
+            raise UsageError(f"engine transformers knows no {flag}.", next="Leave it out, or take --engine vllm.")
+    if wishes.device == "cpu":
+        sizes = [weight_bytes([path], wishes.dtype) for model in models for path in (model.base, model.adapter) if path]
+        check_room(models, sum(sizes) + OWN_BYTES, next="Stop another server, or serve fewer models.")
+    folders = {model.name: _linked(model, folder) for model in models}
+    write_json(folder / NAMES, list(folders.values()))
+    command = [sys.executable, "-P", "-m", "mlaas_lab.serving._transformers_server", "--dtype", wishes.dtype]
     command += ["--port", str(wishes.port), "--device", wishes.device, *([] if wishes.batch else ["--alone"])]
     # Each model computes in threads of its own; more than there are cores make all of them slower.
     threads = str(max(1, wishes.threads // len(models)))
     return Launch(
-        command=(*command, *folders.values()),
+        command=tuple(command),
         environment={
             "OMP_NUM_THREADS": threads,
             "MKL_NUM_THREADS": threads,
@@ -41,7 +63,28 @@ def _launch(models: Sequence[Weights], wishes: Wishes, folder: Path) -> Launch:
             "PYTHONUNBUFFERED": "1",
         },
         models=folders,
+        activity=ACTIVITY,
+        places=None if wishes.max_adapters is None else wishes.max_adapters,
     )
 
 
-engine = Engine(launch=_launch)
+def _linked(model: Weights, folder: Path) -> str:
+    """A folder with what the server may see of a model: its name there."""
+    if model.adapter:
+        check_fit(model.source, model.base, model.adapter)
+    name = model.name.replace("@", "-")  # the server reads a revision after an @
+    view(folder / name, name=model.source, base=model.base, adapter=model.adapter)
+    return name
+
+
+def _add(model: Weights, place: Place) -> str:
+    name = _linked(model, place.folder)
+    write_json(place.folder / NAMES, [*read_json(place.folder / NAMES), name])
+    return name
+
+
+def _remove(model: str, place: Place) -> None:
+    write_json(place.folder / NAMES, [name for name in read_json(place.folder / NAMES) if name != model])
+
+
+engine = Engine(launch=_launch, add=_add, remove=_remove)

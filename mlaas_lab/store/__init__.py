@@ -297,6 +297,4 @@ class Store:
         return job
 
     def _event(self, db: sqlite3.Connection, job_id: str, happened: Happened) -> None:
-        state, attempt, at, why = happened
-        values = (job_id, attempt, at, state, why)
-        db.execute("insert into events (job_id, attempt, at, state, why) values (?,?,?,?,?)", values)
+        db.execute("insert into events (job_id, state, attempt, at, why) values (?,?,?,?,?)", (job_id, *happened))

@@ -1,6 +1,6 @@
 """`%mlaas serve MODEL…`: servers on this machine for models and adapters; the name of each is then a target."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -21,10 +21,30 @@ class Serve(Spec):
     """Port on 127.0.0.1; 0 takes a free one."""
     device: str = "auto"
     """`cpu`, `cuda:0` and so on; `auto` takes a GPU if there is one."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Numbers that the model computes with; `auto` leaves it to the engine."""
     batch: bool = True
     """Answer requests of temperature 0 together, which is faster; with `--no-batch` one after another."""
+    max_length: int | None = Field(None, ge=1)
+    """Tokens of prompt and answer together; by default as many as the model can (vllm)."""
+    tensor_parallel: int = Field(1, ge=1)
+    """GPUs that each layer is split over (vllm)."""
+    quantization: str = Field("", pattern=r"^[a-z0-9_-]*$")
+    """How the weights are quantised, as vLLM calls it; empty: as the model says (vllm)."""
+    prefix_cache: bool = True
+    """Compute a beginning that prompts share once (vllm)."""
+    cache_gib: float | None = Field(None, gt=0)
+    """GiB for the keys and values of requests under way; by default 1 on a CPU, and what a GPU has left (vllm)."""
+    max_adapters: int | None = Field(None, ge=0)
+    """Places for adapters; by default three more than are named, and none if none is (vllm)."""
+    max_rank: int | None = Field(None, ge=1, le=512)
+    """Largest rank of an adapter that may be added later; by default 16, or that of those that are named (vllm)."""
+    engine_args: str = ""
+    """Further flags in the engine's own words: `--engine-args='--seed 1'` (vllm)."""
     ready_within_s: float = Field(900, gt=0)
     """Give up when no answer came after so many seconds."""
+    probe_s: float = Field(10, gt=0)
+    """Seconds from one look at whether a token comes to the next, and within which it must come."""
 
 
 task = Task(

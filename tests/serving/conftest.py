@@ -43,15 +43,15 @@ def make_model(folder: Path, *, layers: int = 2, width: int = 64, template: bool
     return folder
 
 
-def make_adapter(folder: Path, base: Path) -> Path:
+def make_adapter(folder: Path, base: Path, *, seed: int = 1, rank: int = 4) -> Path:
     """LoRA weights large enough to change every answer."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = AutoModelForCausalLM.from_pretrained(base)
-    lora = get_peft_model(model, LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM"))
-    torch.manual_seed(1)
+    lora = get_peft_model(model, LoraConfig(r=rank, target_modules="all-linear", task_type="CAUSAL_LM"))
+    torch.manual_seed(seed)
     for name, weight in lora.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(weight, std=0.5)
@@ -68,4 +68,15 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_model(folder / "plain", template=False)
     make_adapter(folder / "deep-lora", make_model(folder / "deep", layers=3))
     make_adapter(folder / "wide-lora", make_model(folder / "wide", width=32))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def large_toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`base`, with heads as wide as vLLM computes them on a CPU, four adapters of it, one of rank 64; and a misfit."""
+    folder = tmp_path_factory.mktemp("large-toys")
+    base = make_model(folder / "base", width=128)
+    for name, seed, rank in (("lora", 1, 4), ("second", 2, 4), ("third", 3, 8), ("large", 4, 64)):
+        make_adapter(folder / name, base, seed=seed, rank=rank)
+    make_adapter(folder / "deep-lora", make_model(folder / "deep", width=128, layers=3))
     return folder

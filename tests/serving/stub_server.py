@@ -1,4 +1,7 @@
-"""A server that needs no model: `stub_server.py PORT [--after S] [--refuse] [--die-after S]`."""
+"""A server that needs no model: `stub_server.py PORT [--after S] [--refuse] [--die-after S] [--moods DIR]`.
+
+While DIR holds a file `hung` nothing is answered; `working` is the same, and work gets done; `refusing` is an error.
+"""
 
 import argparse
 import json
@@ -6,21 +9,40 @@ import os
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 words = argparse.ArgumentParser()
 words.add_argument("port", type=int)
 words.add_argument("--after", type=float, default=0)
 words.add_argument("--die-after", type=float, default=0)
 words.add_argument("--refuse", action="store_true")
+words.add_argument("--moods", type=Path, default=Path("/nowhere"))
 options = words.parse_args()
+steps = []
+
+
+def feels(*moods):
+    return any((options.moods / mood).exists() for mood in moods)
 
 
 class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        if feels("working"):
+            steps.append(1)
+        said = f'# HELP x y\nstub:running{{model="m"}} {int(feels("crowded"))}\nstub:steps_total {len(steps)}\n'
+        self.answer(200, said.encode() if self.path == "/metrics" else b"{}")
+
     def do_POST(self):
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        while feels("hung", "working"):
+            time.sleep(0.02)
+        steps.append(1)
         said = {"choices": [{"message": {"role": "assistant", "content": asked["model"]}}]}
-        body = b'{"detail": "out of memory"}' if options.refuse else json.dumps(said).encode()
-        self.send_response(500 if options.refuse else 200)
+        refuses = options.refuse or feels("refusing")
+        self.answer(500 if refuses else 200, b'{"detail": "out of memory"}' if refuses else json.dumps(said).encode())
+
+    def answer(self, status, body):
+        self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

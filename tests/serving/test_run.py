@@ -12,7 +12,7 @@ import pytest
 from mlaas_lab import registry
 from mlaas_lab.context import Context, Stopped
 from mlaas_lab.errors import DataError, JobError, UsageError
-from mlaas_lab.serving import Engine, Launch, _run
+from mlaas_lab.serving import Engine, Launch, _plan, _run, _service
 from mlaas_lab.spec import read
 from mlaas_lab.store.folder import JobFolder
 from mlaas_lab.tasks.serve import Serve, task
@@ -95,14 +95,19 @@ def test_endpoints_are_announced_then_ready_then_gone(context, toys, monkeypatch
     assert outcome.result["endpoints"] == [
         {"name": n, "base_url": announced[-1]["base_url"], "model": f"served-{n}"} for n in ("base", "lora")
     ]
-    assert [p["n"] for p in lines(context, "progress")] == [0, 1, 2]
+    assert [(p["n"], p["phase"]) for p in lines(context, "progress")] == [
+        (0, "loading"), (1, "loading"), (2, "loading"), (2, "ready")
+    ]  # fmt: skip
+    assert [(e["state"], e["names"]) for e in lines(context, "health")] == [
+        ("starting", ["base", "lora"]), ("ready", ["base", "lora"])
+    ]  # fmt: skip
     assert is_free(port_of(context))
     assert started() == []
 
 
 def test_a_given_port_is_used(context, toys, monkeypatch):
     use(monkeypatch, stub())
-    port = _run._port(0)
+    port = _plan.free_port(0)
     serve_until(context, Serve(models=(str(toys / "base"),), port=port))
     assert port_of(context) == port
 
@@ -138,11 +143,19 @@ def test_a_server_that_dies_at_start_is_quoted(context, toys, monkeypatch):
     assert lines(context, "ready") == []
 
 
-def test_a_server_that_dies_later_is_quoted(context, toys, monkeypatch):
-    use(monkeypatch, stub("--die-after", "1.5"))
-    with pytest.raises(JobError, match=r"(?s)^the server ended with status 7\..*CUDA error: boom"):
+def test_a_server_that_dies_again_and_again_is_quoted(context, toys, monkeypatch):
+    monkeypatch.setattr(_run, "RESTARTS", 2)
+    use(monkeypatch, stub("--die-after", "0.5"))
+    died = (
+        r"(?s)^the server was started anew 2 times, and died again: the server ended with status 7\..*CUDA error: boom"
+    )
+    with pytest.raises(JobError, match=died):
         _run.serve(Serve(models=(str(toys / "base"),)), context)
-    assert lines(context, "ready")
+    assert len(lines(context, "ready")) == 1
+    states = [e["state"] for e in lines(context, "health")]
+    assert states == ["starting", "ready", *["sick", "starting", "ready"] * 2]
+    assert len({e["base_url"] for e in lines(context, "endpoint")}) == 1, "clients know the address"
+    assert started() == []
 
 
 def test_a_model_that_cannot_be_loaded(context, toys, monkeypatch):
@@ -168,7 +181,7 @@ def test_stopped_while_starting(context, toys, monkeypatch):
 
 def test_no_supervisor_no_server(context, toys, monkeypatch):
     use(monkeypatch, stub())
-    monkeypatch.setattr(_run, "_PARENT", -1)
+    monkeypatch.setattr(_service, "_PARENT", -1)
     with pytest.raises(Stopped):
         _run.serve(Serve(models=(str(toys / "base"),)), context)
     assert started() == []
@@ -186,7 +199,7 @@ def test_adapter_beside_another_base(context, toys):
     [
         (["tinny"], "unknown model 'tinny'. Did you mean 'tiny'"),
         (["tiny", "--engine", "transfromers"], "unknown engine 'transfromers'. Did you mean 'transformers'"),
-        (["tiny", "--engine", "zzz"], "unknown engine 'zzz'. Known: transformers"),
+        (["tiny", "--engine", "zzz"], "unknown engine 'zzz'. Known: transformers, vllm"),
         (["tiny", "tiny"], "two models would be endpoint 'tiny'"),
         (["tiny", "other", "--name", "x"], "--name 'x' fits one model, not 2"),
     ],
@@ -214,10 +227,10 @@ def test_options_that_do_not_fit(words):
     ],
 )
 def test_endpoint_name(word, name):
-    assert _run.endpoint_name(word) == name
+    assert _plan.endpoint_name(word) == name
 
 
 def test_serve_is_a_service():
     assert task.service
     assert registry.resolve(task.entry) is _run.serve
-    assert registry.names("engine") == ("transformers",)
+    assert registry.names("engine") == ("transformers", "vllm")

@@ -4,104 +4,20 @@ import http.client
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
+from served import QUESTION, Running, kill, start
 
-from mlaas_lab.environment import surroundings
-from mlaas_lab.settings import Settings
-from mlaas_lab.store.folder import JobFolder, write_json
-
-SUPERVISOR = "import subprocess, sys; subprocess.run([sys.executable, '-m', 'mlaas_lab.context', sys.argv[1]])"
-"""Starts the entry and waits, as the real one does; only it is killed without mercy here."""
-QUESTION = "Where is my parcel?"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Running:
-    supervisor: subprocess.Popen
-    folder: JobFolder
-    family: list[psutil.Process]
-    """Entry, watcher and server."""
-    port: int
-
-    def post(self, path: str, body: dict, **headers: str) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json", **headers})
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        finally:
-            connection.close()
-
-    def ask(self, model: str, content: str = QUESTION, **more) -> dict:
-        body = {"model": model, "messages": [{"role": "user", "content": content}], "max_tokens": 8, "temperature": 0}
-        status, text = self.post("/v1/chat/completions", {**body, **more})
-        assert status == 200, text
-        return json.loads(text)
-
-    def text(self, model: str, content: str = QUESTION, **more) -> str:
-        return self.ask(model, content, **more)["choices"][0]["message"]["content"]
-
-    def stream(self, model: str) -> tuple[str, list[dict]]:
-        body = {"model": model, "messages": [{"role": "user", "content": QUESTION}], "max_tokens": 8, "temperature": 0}
-        status, text = self.post("/v1/chat/completions", {**body, "stream": True})
-        assert status == 200
-        chunks = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
-        return "".join(c["choices"][0]["delta"].get("content") or "" for c in chunks if c["choices"]), chunks
-
-    def survivors(self, within_s: float) -> list[psutil.Process]:
-        return psutil.wait_procs(self.family, timeout=within_s)[1]
-
-
-def start(folder: Path, *models: Path, **spec) -> Running:
-    job = JobFolder(folder)
-    job.path.mkdir()
-    settings = Settings(data_dir=folder / "data", cache_dir=folder / "cache", threads=2)
-    said = {"models": [str(model) for model in models], **spec}
-    write_json(
-        job.job,
-        {
-            "id": "j1",
-            "task": "serve",
-            "name": "s",
-            "attempt": 1,
-            "spec": said,
-            "settings": settings.model_dump(mode="json"),
-        },
-    )
-    with job.log.open("ab") as log:
-        supervisor = subprocess.Popen(
-            [sys.executable, "-c", SUPERVISOR, str(folder)], stdout=log, stderr=log, env=surroundings()
-        )
-    deadline = time.monotonic() + 200
-    while not (ready := [e for _, e in job.events_from(0) if e["event"] == "ready"]) and supervisor.poll() is None:
-        assert time.monotonic() < deadline, job.tail()
-        time.sleep(0.1)
-    assert ready, job.tail()
-    place = [e for _, e in job.events_from(0) if e["event"] == "endpoint"][-1]["base_url"]
-    family = psutil.Process(supervisor.pid).children(recursive=True)
-    return Running(supervisor=supervisor, folder=job, family=family, port=int(place.split(":")[2].split("/")[0]))
-
-
-def kill(running: Running) -> None:
-    for process in running.family:
-        if process.is_running():
-            process.kill()
-    running.supervisor.kill()
-    running.supervisor.wait()
+from mlaas_lab.serving._changes import Change, ask
 
 
 @pytest.fixture(scope="module")
 def running(toys: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    server = start(tmp_path_factory.mktemp("serve") / "job", toys / "base", toys / "lora")
+    server = start(tmp_path_factory.mktemp("serve") / "job", toys / "base", toys / "lora", probe_s=600)
     yield server
     kill(server)
 
@@ -178,6 +94,32 @@ def test_only_this_machine_by_its_own_name(running):
     assert running.post("/v1/chat/completions", body, Host="evil.example")[0] == 400
     assert running.post("/reset", {})[0] == 404
     assert running.post("/load_model", {"model": "gpt2"})[0] == 404
+
+
+def test_it_tells_what_it_does(running):
+    def told() -> dict[str, float]:
+        connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
+        connection.request("GET", "/metrics")
+        lines = connection.getresponse().read().decode().splitlines()
+        connection.close()
+        return {name: float(value) for name, value in (line.split() for line in lines)}
+
+    before = told()
+    running.ask("base")
+    after = told()
+    assert before["mlaas:requests_running"] == 0
+    assert after["mlaas:steps_total"] >= before["mlaas:steps_total"] + 8
+    assert running.post("/metrics", {}, Host="evil.example")[0] == 400
+
+
+def test_an_adapter_joins_and_leaves(running, toys):
+    adapter = running.text("lora")
+    for name in ("second", "second.2"):
+        ask(running.folder, Change(add=str(toys / "lora"), name="second"), alive=lambda: True, within_s=120)
+        assert running.text(name) == adapter != running.text("base")
+        ask(running.folder, Change(remove="second"), alive=lambda: True, within_s=120)
+        assert running.post("/v1/chat/completions", {"model": name, "messages": [], "max_tokens": 1})[0] == 404
+        assert running.text("lora") == adapter
 
 
 def test_nothing_phones_home(running):

@@ -1,0 +1,92 @@
+"""What shall be served, under which names, and where: said before anything starts."""
+
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mlaas_lab.errors import DataError, UsageError
+from mlaas_lab.models import TINY, Model, locate
+from mlaas_lab.settings import Settings
+from mlaas_lab.tasks.serve import Serve
+
+HOST = "127.0.0.1"
+
+
+def named(spec: Serve, settings: Settings) -> dict[str, Model]:
+    """Endpoint's name → model.
+
+    Raises:
+        UsageError: for an unknown model, or two of one name.
+        DataError: for an adapter beside another base.
+    """
+    if spec.name and len(spec.models) > 1:
+        raise UsageError(f"--name {spec.name!r} fits one model, not {len(spec.models)}.")
+    models = [(spec.name or endpoint_name(word), locate(word, settings)) for word in spec.models]
+    _check_bases([model for _, model in models])
+    names = [name for name, _ in models]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"two models would be endpoint {name!r}.", next="Serve one of them with --name.")
+    return dict(models)
+
+
+def endpoint_name(word: str) -> str:
+    """The name of an endpoint for a model: the word, or the last part of a path or hub id."""
+    return re.sub(r"[^A-Za-z0-9@._-]+", "-", Path(word).name).lstrip(".-@") or "model"
+
+
+def check_joins(model: Model, served: Mapping[str, Model]) -> None:
+    """Return when `model` is an adapter of a base that is served.
+
+    Raises:
+        UsageError: if it is a whole model.
+        DataError: if its base is another.
+    """
+    if model.base is None:
+        raise UsageError(f"{model.name!r} is a whole model, no adapter.", next=f"Serve it: serve {model.name}")
+    bases = {(one.base or one).fingerprint: _short(one.base or one) for one in served.values()}
+    if model.base.fingerprint not in bases:
+        raise _other_base(model, model.base, " and ".join(dict.fromkeys(bases.values())))
+
+
+def _check_bases(models: Sequence[Model]) -> None:
+    """Whole models beside an adapter are there to be compared with it, so one of them must be its base."""
+    whole = [model for model in models if model.base is None]
+    for model in models:
+        if model.base and whole and model.base.fingerprint not in {one.fingerprint for one in whole}:
+            raise _other_base(model, model.base, " and ".join(_short(one) for one in whole))
+
+
+def _other_base(model: Model, base: Model, others: str) -> DataError:
+    return DataError(
+        f"adapter {model.name!r} was trained on {_short(base)}, not on {others}.",
+        next=f"Serve it with its own base: serve {_short(base)} {model.name}",
+    )
+
+
+def _short(model: Model) -> str:
+    name = model.name.partition("@")[0]
+    return f"{name}@{model.fingerprint[:8]}" if name == TINY else model.name
+
+
+def free_port(wanted: int) -> int:
+    """`wanted`, or a free one for 0.
+
+    Raises:
+        UsageError: if it cannot be used.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, wanted))
+        except OSError as error:
+            raise taken(wanted, error) from None
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def taken(port: int, error: OSError | None = None) -> UsageError:
+    """What to say of a port that somebody else has."""
+    why = f": {error.strerror.lower()}" if error and error.strerror else ""
+    return UsageError(f"port {port} on {HOST} cannot be used{why}.", next="Leave out --port for a free one.")

@@ -1,0 +1,210 @@
+"""One server and what it serves: started, looked at, stopped.
+
+The endpoints are announced before the models are there, so that whoever wants them can wait; they are ready when each
+has generated a token.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from threading import Event
+
+from mlaas_lab.context import Context, Stopped
+from mlaas_lab.environment import keyless, surroundings
+from mlaas_lab.errors import JobError
+from mlaas_lab.models import Model, materialize
+from mlaas_lab.schema import EndpointState
+from mlaas_lab.serving import Engine, Launch, Place, Weights, Wishes
+from mlaas_lab.serving._health import NotListening, Refused, one_token
+from mlaas_lab.serving._plan import HOST
+from mlaas_lab.serving._process import Server
+from mlaas_lab.store.folder import write_json
+from mlaas_lab.tasks.serve import Serve
+
+POLL_S = 0.2
+TAIL = 50
+"""Lines of a dead server's output in the message."""
+PATIENCE_S = 3600.0
+"""For one answer at the start; the job's own deadline comes first and breaks the connection."""
+IN_USE = "address already in use"
+"""What uvicorn prints, whatever the system and its error number."""
+_PARENT = os.getppid()
+
+
+class PortTaken(Exception):
+    """Somebody else listens there by now."""
+
+
+class Service:
+    """What one job serves."""
+
+    def __init__(
+        self, engine_name: str, engine: Engine, models: Mapping[str, Model], spec: Serve, context: Context
+    ) -> None:
+        """Nothing is started yet; `models` are named as their endpoints."""
+        self.engine_name, self.engine = engine_name, engine
+        self.models = dict(models)
+        self.spec, self.context = spec, context
+        self.weights: dict[str, Weights] = {}
+        """Of each endpoint, on this disk."""
+        self.served: dict[str, str] = {}
+        """Endpoint → what requests name as its model."""
+        self._key = secrets.token_urlsafe(32)
+        self._server: Server | None = None
+        self._place: Place | None = None
+        self._starts = 0
+
+    @property
+    def place(self) -> Place:
+        """The server that runs.
+
+        Raises:
+            JobError: if none was started.
+        """
+        if self._place is None:
+            raise JobError("no server was started yet.")
+        return self._place
+
+    def start(self, port: int) -> None:
+        """Start the server, and return when every model has generated a token.
+
+        Raises:
+            PortTaken: if somebody took the port since it was looked at.
+            JobError: if the server dies, or does not answer in time; with the tail of its output.
+            DataError: for a model that cannot be served.
+        """
+        base_url = f"http://{HOST}:{port}/v1"
+        self.served = {name: name for name in self.models}
+        self.announce(base_url, list(self.models))
+        self.context.health(EndpointState.STARTING, list(self.models))
+        for name, model in self.models.items():
+            if name not in self.weights:
+                self.weights[name] = self.on_disk(name, model)
+        self.note_models()
+        self.context.check()
+        self._starts += 1
+        folder = self.context.folder.path / "server" / f"{self.context.attempt}-{self._starts}"
+        folder.mkdir(parents=True)
+        launch = self.engine.launch(list(self.weights.values()), self._wishes(port), folder)
+        self._keep_key(launch)
+        more = keyless(**launch.environment) if launch.isolated else surroundings(**launch.environment)
+        self._server = Server(launch.command, folder=folder, log=self.context.folder.log, environment=more)
+        self._place = Place(base_url=base_url, folder=folder, launch=launch)
+        self.served = dict(launch.models)
+        self._wait(self._server)
+        self.announce(base_url, list(self.models), ready=True)
+        self.tell(EndpointState.READY)
+
+    def stop(self) -> None:
+        """Stop the server and all that it started; returns when nothing is left."""
+        if self._server is not None:
+            self._server.stop()
+
+    def look(self) -> None:
+        """Return when nothing has ended.
+
+        Raises:
+            Stopped: when nobody is left who could end it.
+            PortTaken: if the server found its port taken.
+            JobError: if the server died.
+        """
+        if os.getppid() != _PARENT:
+            raise Stopped  # the supervisor is gone, and with it whoever could stop us
+        code = self._server.exit_code if self._server is not None else None
+        if code is not None and IN_USE in self._printed().lower():
+            raise PortTaken
+        if code is not None:
+            raise self.dead(f"the server ended with status {code}.")
+
+    def tell(self, state: EndpointState) -> None:
+        """Say how all endpoints are doing."""
+        n = len(self.models)
+        self.context.health(state, list(self.models))
+        self.context.progress(n, n, unit="models", phase=str(state))
+
+    def announce(self, base_url: str, names: Sequence[str], *, ready: bool = False) -> None:
+        """Say where those endpoints are."""
+        for name in names:
+            self.context.endpoint(
+                name=name,
+                base_url=base_url,
+                model=self.served[name],
+                engine=self.engine_name,
+                source=self.models[name].name,
+                ready=ready,
+            )
+
+    def note_models(self) -> None:
+        """Leave word which weights are behind each name."""
+        write_json(self.context.folder.models, {name: model.fingerprint for name, model in self.models.items()})
+
+    def on_disk(self, name: str, model: Model) -> Weights:
+        """The files of `model`, built or fetched first if they are not here."""
+
+        def shown(n: int, total: int | None, phase: str) -> None:
+            self.context.check()
+            self.context.progress(n, total, phase=phase)
+
+        path = materialize(model, shown)
+        if model.base is None:
+            return Weights(name=name, source=model.name, base=path)
+        return Weights(name=name, source=model.name, base=materialize(model.base, shown), adapter=path)
+
+    def dead(self, what: str) -> JobError:
+        """The error that says `what`, with what the server printed last."""
+        lines = [line for line in self._printed().splitlines() if line.strip()]
+        return JobError("\n".join([what, *lines[-TAIL:]]))
+
+    def _printed(self) -> str:
+        return self._server.printed() if self._server is not None else ""
+
+    def _wishes(self, port: int) -> Wishes:
+        settings = self.context.settings
+        same = ("device", "batch", "dtype", "max_length", "tensor_parallel", "quantization", "prefix_cache")
+        more = ("cache_gib", "max_adapters", "max_rank", "engine_args")
+        asked = {field: getattr(self.spec, field) for field in (*same, *more)}
+        return Wishes(port=port, threads=settings.threads, key=self._key, python=settings.vllm_python, **asked)
+
+    def _keep_key(self, launch: Launch) -> None:
+        """Have the key where the clients of this user find it, and nobody else does."""
+        path = self.context.folder.key
+        path.unlink(missing_ok=True)
+        if launch.key:
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(launch.key)
+
+    def _wait(self, server: Server) -> None:
+        """Return when every model has generated a token; the first one asks for is when the server loads it."""
+        deadline = time.monotonic() + self.spec.ready_within_s
+        over = Event()
+        with ThreadPoolExecutor(1) as pool:
+            probing = pool.submit(self._probe, over)
+            try:
+                while not probing.done():
+                    self.context.check()
+                    self.look()
+                    if time.monotonic() > deadline:
+                        raise self.dead(f"no answer within {self.spec.ready_within_s:g} s.")
+                    wait([probing], timeout=POLL_S)
+            finally:
+                over.set()
+                if not probing.done():
+                    server.stop()  # breaks the connection that the probe waits on
+        if error := probing.exception():
+            raise self.dead(str(error)) from error
+
+    def _probe(self, over: Event) -> None:
+        models = list(self.served.values())
+        for n, model in enumerate(models):
+            self.context.progress(n, len(models), unit="models", phase="loading")
+            while not over.is_set():
+                try:
+                    one_token(self.place.base_url, model, timeout_s=PATIENCE_S, key=self.place.launch.key)
+                    break
+                except NotListening:
+                    over.wait(POLL_S)
+                except Refused as error:
+                    raise Refused(f"{model!r} does not answer: {error}.") from None
+        self.context.progress(len(models), len(models), unit="models", phase="loading")

@@ -1,0 +1,208 @@
+"""Engine vllm for real, on a CPU: one base and its adapters on one server, asked, changed, hung and killed.
+
+The tests stand in the order of one server's life, since a start takes a minute.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from served import QUESTION, Running, kill, start
+
+from mlaas_lab.errors import LabError
+from mlaas_lab.serving._changes import Change, ask
+
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1200)]
+LIKE_THIS = {"dtype": "float32", "within_s": 900}
+"""As transformers computes on a CPU, so that greedy answers can be the same."""
+GONE_S = 10.0
+
+
+@pytest.fixture(scope="module")
+def running(large_toys: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("serve") / "job"
+    models = [large_toys / name for name in ("base", "lora", "second")]
+    server = start(folder, *models, engine="vllm", probe_s=6, **LIKE_THIS)
+    yield server
+    kill(server)
+
+
+@pytest.fixture(scope="module")
+def through_transformers(large_toys: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The same questions, asked of the embedded engine."""
+    models = [large_toys / name for name in ("base", "lora", "second")]
+    server = start(tmp_path_factory.mktemp("other") / "job", *models, dtype="float32", probe_s=600)
+    try:
+        return {name: server.text(name) for name in ("base", "lora", "second")}
+    finally:
+        kill(server)
+
+
+def change(running: Running, **what: str) -> None:
+    ask(running.folder, Change(**what), alive=lambda: running.supervisor.poll() is None, within_s=300)
+
+
+def states(running: Running) -> list[str]:
+    return [line["state"] for _, line in running.folder.events_from(0) if line["event"] == "health"]
+
+
+def wait_for(true: Callable[[], object], within_s: float) -> None:
+    deadline = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def servers(running: Running) -> list[psutil.Process]:
+    """What vLLM consists of now: the API server first, then all that it started."""
+    entry = psutil.Process(running.supervisor.pid).children()[0]
+    family = entry.children(recursive=True)
+    api = next(p for p in family if "vllm.entrypoints.openai.api_server" in p.cmdline()[:4])
+    return [api, *api.children(recursive=True)]
+
+
+def core(running: Running) -> psutil.Process:
+    """The process that computes: the one of them that has used the most of the CPU, besides the API server."""
+    return max(servers(running)[1:], key=lambda process: process.memory_info().rss)
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    return not [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def test_base_and_two_adapters_on_one_server_answer_as_elsewhere(running, through_transformers):
+    here = {name: running.text(name) for name in ("base", "lora", "second")}
+    assert len(set(here.values())) == 3
+    # What the last token left of a character unfinished, one shows and the other does not.
+    whole = {name: text.rstrip("\ufffd") for name, text in through_transformers.items()}
+    assert {name: text.rstrip("\ufffd") for name, text in here.items()} == whole
+    assert whole["base"] != whole["lora"] != ""
+    assert len([p for p in servers(running) if "api_server" in " ".join(p.cmdline())]) == 1
+
+
+def test_streams_count_their_tokens(running):
+    text, chunks = running.stream("lora")
+    assert text.rstrip("\ufffd") == running.text("lora").rstrip("\ufffd") != ""
+    assert chunks[-1]["usage"]["completion_tokens"] == 8
+    assert chunks[-1]["usage"]["prompt_tokens"] > len(QUESTION)
+
+
+def test_the_key_is_needed_and_stays_where_it_is(running):
+    body = {"model": "base", "messages": [{"role": "user", "content": "x"}], "max_tokens": 1}
+    for wrong in ("", "Bearer x"):
+        assert running.post("/v1/chat/completions", body, Authorization=wrong)[0] == 401
+        assert running.get("/v1/models", Authorization=wrong)[0] == 401
+        assert running.get("/metrics", Authorization=wrong)[0] == 401
+    key = running.folder.key
+    assert key.stat().st_mode & 0o777 == 0o600
+    for path in running.folder.path.glob("*"):
+        if path.is_file() and path != key:
+            assert key.read_text() not in path.read_text(errors="replace"), path
+    for process in servers(running):
+        assert key.read_text() not in " ".join(process.cmdline())
+
+
+@pytest.mark.parametrize("path", ["/tokenize", "/invocations", "/pause", "/sleep", "/update_weights", "/v1/responses"])
+def test_no_other_route_is_there(running, path):
+    assert running.post(path, {})[0] == 404
+    assert running.post("/v1/chat/completions", {}, Host="evil.example")[0] == 400
+
+
+def test_nobody_else_loads_an_adapter(running, large_toys):
+    body = {"lora_name": "third", "lora_path": str(large_toys / "third")}
+    assert running.post("/v1/load_lora_adapter", body)[0] == 401
+    assert running.post("/v1/unload_lora_adapter", {"lora_name": "lora"})[0] == 401
+    assert [model["id"] for model in json.loads(running.get("/v1/models")[1])["data"]] == ["base", "lora", "second"]
+
+
+def test_it_listens_on_this_machine_only(running):
+    listening = [c for p in servers(running) for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+    assert ("127.0.0.1", running.port) in [(c.laddr.ip, c.laddr.port) for c in listening]
+    assert {c.laddr.ip for c in listening} == {"127.0.0.1"}
+
+
+def test_adapters_join_and_leave(running, large_toys):
+    others = [running.text(name) for name in ("base", "lora", "second")]
+    change(running, add=str(large_toys / "third"), name="new")
+    assert running.text("new") not in others
+    change(running, remove="new")
+    assert running.post("/v1/chat/completions", {"model": "new", "messages": [], "max_tokens": 1})[0] == 404
+    change(running, add=str(large_toys / "lora"), name="new")
+    assert running.text("new.2") == others[1], "nothing is remembered of the one that had the name"
+    change(running, remove="new")
+    assert [running.text(name) for name in ("base", "lora", "second")] == others
+
+
+def test_adapters_that_do_not_fit(running, large_toys, tmp_path):
+    cut = shutil.copytree(large_toys / "third", tmp_path / "cut")
+    weights = cut / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    pickled = shutil.copytree(large_toys / "third", tmp_path / "pickled")
+    (pickled / "adapter_model.safetensors").rename(pickled / "adapter_model.bin")
+    for adapter, said in (
+        (large_toys / "large", "rank 64, and the server takes at most 16"),
+        (large_toys / "deep-lora", "was trained on"),
+        (cut, "of weights are missing"),
+        (pickled, "a pickle that runs code"),
+    ):
+        with pytest.raises(LabError, match=said):
+            change(running, add=str(adapter))
+    assert running.text("base")
+
+
+def test_hung_with_a_green_health_route_it_is_sick(running):
+    stopped = core(running)
+    stopped.suspend()
+    try:
+        wait_for(lambda: states(running)[-1] == "sick", 60)
+        assert running.get("/health")[0] == 200
+    finally:
+        stopped.resume()
+    wait_for(lambda: states(running)[-1] == "ready", 60)
+
+
+@pytest.mark.parametrize("victim", ["core", "api"])
+def test_killed_it_leaves_nothing_and_is_started_anew(running, victim):
+    before, n = servers(running), states(running).count("starting")
+    (core(running) if victim == "core" else before[0]).kill()
+    wait_for(lambda: gone(before), GONE_S + 6 + 10)  # the engine may notice only when it is asked for a token
+    wait_for(lambda: states(running).count("starting") == n + 1 and states(running)[-1] == "ready", 900)
+    assert running.text("lora") != running.text("base")
+
+
+def test_kill_of_the_supervisor_leaves_nothing(running):
+    """The last test of this server."""
+    family = psutil.Process(running.supervisor.pid).children(recursive=True)
+    running.supervisor.kill()
+    running.supervisor.wait()
+    wait_for(lambda: gone(family), GONE_S)
+    assert is_free(running.port)
+
+
+def test_kill_of_the_entry_leaves_nothing(large_toys, tmp_path):
+    running = start(tmp_path / "job", large_toys / "lora", engine="vllm", **LIKE_THIS)
+    try:
+        family = psutil.Process(running.supervisor.pid).children(recursive=True)
+        os.kill(family[0].pid, signal.SIGKILL)
+        running.supervisor.wait()
+        wait_for(lambda: gone(family), GONE_S)
+        assert is_free(running.port)
+    finally:
+        kill(running)
