@@ -1,0 +1,115 @@
+"""`serve` as words: what is served, and what joins or leaves a server of another kernel."""
+
+import json
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from made_jobs import made
+
+from mlaas_lab.commands import _dispatch
+from mlaas_lab.errors import JobError, UsageError
+from mlaas_lab.processes import identity
+from mlaas_lab.schema import Endpoint, JobState
+from mlaas_lab.serving._changes import answered, wanted
+from mlaas_lab.store.folder import JobFolder
+
+
+@pytest.fixture
+def server(lab):
+    """A job that serves endpoint `base`, as far as the store and its folder say."""
+    folder = JobFolder(lab.settings.jobs_dir / "s1")
+    folder.path.mkdir(parents=True)
+    lab.store.add(made("s1", task="serve", folder=str(folder.path)))
+    lab.store.move("s1", JobState.RUNNING, attempt=1, handle=identity(os.getpid()))
+    place = {"base_url": "http://127.0.0.1:1/v1", "model": "m", "engine": "vllm", "source": "base"}
+    lab.store.announce(Endpoint(name="base", job_id="s1", ready=True, **place), attempt=1)
+    yield folder
+    lab.store.move("s1", JobState.CANCELLED, attempt=1)
+
+
+def serving(folder: JobFolder, act) -> threading.Thread:
+    """An entry that hears one wish."""
+
+    def listen():
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            for answer, change in wanted(folder):
+                answered(answer, lambda change=change: act(change))
+                return
+            time.sleep(0.02)
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    return thread
+
+
+def run(lab, *words):
+    return _dispatch.execute(["serve", *words], lab)
+
+
+def test_wishes_reach_the_server_and_come_back(lab, server, tmp_path):
+    seen = []
+    for words in (
+        ["--add", "legal", "--to", "base"],
+        ["--add", "legal", "--to", "s1", "--name", "x"],
+        ["--remove", "base"],
+    ):
+        thread = serving(server, seen.append)
+        assert run(lab, *words).id == "s1"
+        thread.join()
+    assert [(one.add, one.name, one.remove) for one in seen] == [
+        ("legal", "", ""),
+        ("legal", "x", ""),
+        ("", "", "base"),
+    ]
+    files = sorted(path.name for path in server.changes.iterdir())
+    assert len(files) == 6, "each wish stays, with what became of it"
+    assert all(json.loads((server.changes / name).read_text()) is not None for name in files)
+
+
+def test_a_wish_that_is_refused_says_why(lab, server):
+    def no(_change):
+        raise UsageError("no place.", next="Make some.")
+
+    thread = serving(server, no)
+    with pytest.raises(UsageError, match=r"^no place\. Make some\.$"):
+        run(lab, "--add", "legal", "--to", "base")
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "MODELS... is missing"),
+        (["--add", "a"], "--to which server"),
+        (["--to", "base"], "--to which server"),
+        (["tiny", "--add", "a", "--to", "base"], "one thing at a time"),
+        (["--add", "a", "--remove", "b", "--to", "base"], "one thing at a time"),
+        (["--add", "a", "--to", "nobody"], "no job 'nobody'"),
+        (["--remove", "nobody"], "no job 'nobody'"),
+    ],
+)
+def test_words_that_do_not_fit(lab, server, words, said):
+    with pytest.raises(UsageError, match=said):
+        run(lab, *words)
+    assert not server.changes.exists()
+
+
+def test_a_job_that_is_no_server(lab, server):
+    lab.store.add(made("t1", task="toy", name="t1"))
+    lab.store.move("t1", JobState.CANCELLED, attempt=1)
+    with pytest.raises(UsageError, match=r"'t1' is no server that runs"):
+        run(lab, "--add", "a", "--to", "t1")
+
+
+def test_a_server_that_ends_meanwhile(lab, server, monkeypatch):
+    from mlaas_lab.job import JobHandle
+
+    ended = iter([JobState.RUNNING, JobState.RUNNING, JobState.FAILED])
+    monkeypatch.setattr(JobHandle, "state", property(lambda _self: next(ended, JobState.FAILED)))
+    with pytest.raises(JobError, match=r"the server of job s1 has ended"):
+        run(lab, "--add", "a", "--to", "base")
+    assert Path(server.changes).is_dir()
