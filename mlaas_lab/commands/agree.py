@@ -1,21 +1,28 @@
-"""`agree`: how far a judge agrees with people who rated the same answers."""
+"""`agree`: how far a judge agrees with people who rated the same answers; the evaluation's MLflow run keeps it."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from mlaas_lab import registry, tracking
 from mlaas_lab.commands import Command, _sources
-from mlaas_lab.errors import UsageError, did_you_mean
+from mlaas_lab.errors import TrackingError, UsageError, did_you_mean
 from mlaas_lab.lab import Lab
-from mlaas_lab.schema import JSON
+from mlaas_lab.schema import JSON, Job
+from mlaas_lab.settings import Settings
 from mlaas_lab.spec import Arg, Refers, Spec
+from mlaas_lab.store.folder import JobFolder
 from mlaas_lab.view import Column, Shown, Table, View
 from mlaas_lab.view.formats import count, number, percent
 
 if TYPE_CHECKING:
     from mlaas_lab.evaluation.agreeing import Agreed
+
+PATIENCE_S = 5.0
+"""How long a request to MLflow may go unanswered: somebody waits."""
 
 
 class Agree(Spec):
@@ -41,6 +48,10 @@ class Agreement(Shown):
 
     run: str
     found: "Agreed"
+    recorded: bool | None = None
+    """Whether MLflow has it; None for what is no evaluation of this machine."""
+    trouble: str = ""
+    """Why it has it not."""
 
     @property
     def notes(self) -> list[str]:
@@ -56,7 +67,7 @@ class Agreement(Shown):
             told.append(f"{one.n_unscored} labelled answers have no score and do not count.")
         if one.n_unmatched:
             told.append(f"{one.n_unmatched} labels are of no answer in these records.")
-        return told
+        return [*told, self.trouble] if self.trouble else told
 
     @property
     def summary(self) -> str:
@@ -69,7 +80,7 @@ class Agreement(Shown):
         return f"{one.metric} and people: kappa {number(found.kappa)} ({limits}, n {count(found.n)}); {same}."
 
     def as_json(self) -> JSON:
-        """`{run, metric, n, kappa, ci_low, ci_high, observed, by_chance, weights, at, counts, notes, …}`."""
+        """`{run, metric, n, kappa, ci_low, ci_high, observed, by_chance, weights, at, counts, recorded, notes, …}`."""
         one = self.found
         return {
             "run": self.run,
@@ -80,6 +91,7 @@ class Agreement(Shown):
             "counts": [{"label": label, "rating": rating, "n": n} for label, rating, n in one.counts],
             "n_unscored": one.n_unscored,
             "n_unmatched": one.n_unmatched,
+            "recorded": self.recorded,
             "notes": self.notes,
         }
 
@@ -100,7 +112,8 @@ def _run(args: Agree, lab: Lab) -> Agreement:
     from mlaas_lab.evaluation import agreeing
 
     rated = agreeing.labels(args.labels)
-    frame = _sources.read(_sources.find(args.run, lab))
+    source = _sources.find(args.run, lab)
+    frame = _sources.read(source)
     if args.target is not None:
         known = frame["target"].unique(maintain_order=True).to_list()
         if args.target not in known:
@@ -110,7 +123,24 @@ def _run(args: Agree, lab: Lab) -> Agreement:
             )
         frame = frame.filter(frame["target"] == args.target)
     metric = agreeing.named(frame, args.metric)
-    return Agreement(run=args.run, found=agreeing.agreed(frame, rated, metric, weights=args.weights, at=args.at))
+    found = agreeing.agreed(frame, rated, metric, weights=args.weights, at=args.at)
+    recorded, trouble = _recorded(source.job, agreeing.flat(found, args.target), lab.settings)
+    return Agreement(run=args.run, found=found, recorded=recorded, trouble=trouble)
+
+
+def _recorded(job: Job | None, values: Mapping[str, float], settings: Settings) -> tuple[bool | None, str]:
+    """Leave `values` to the run of an evaluation that ended; whether MLflow has them, and why not."""
+    if job is None or not job.state.ended or not values or not registry.load("task", job.task).tracked:
+        return None, ""
+    folder = JobFolder(job.folder)
+    try:
+        tracking.add(folder, values)
+        refused = tracking.Delivery(folder, settings, timeout_s=PATIENCE_S).finish(job.state).refused
+    except OSError as error:
+        return False, f"MLflow will not have this agreement: {folder.events} cannot be written: {error.strerror}."
+    except TrackingError as error:
+        refused = str(error)
+    return (True, "") if refused is None else (False, f"MLflow: {refused} The agreement waits; `mlaas sync` sends it.")
 
 
 command = Command(

@@ -92,7 +92,8 @@ def _waits(job: Job, settings: Settings) -> bool:
     complete = state.finished and state.attempt >= job.attempt
     if not job.state.ended:
         return tracking.undelivered(folder) > 0
-    return not complete or tracking.lacks_traces(folder, settings)
+    # What became known after its end waits too, such as how far a judge agrees with people.
+    return not complete or tracking.undelivered(folder, most=0) > 0 or tracking.lacks_traces(folder, settings)
 
 
 def _deliver(job: Job, settings: Settings, away: str | None) -> Row:

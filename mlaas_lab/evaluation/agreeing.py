@@ -13,6 +13,7 @@ import polars as pl
 
 from mlaas_lab import registry
 from mlaas_lab.errors import DataError, UsageError, did_you_mean
+from mlaas_lab.evaluation import judgements
 from mlaas_lab.records import metrics_of
 from mlaas_lab.stats.agreement import Agreement, Weights, kappa
 
@@ -96,6 +97,14 @@ def agreed(
         n_unscored=len(both) - len(scored),
         n_unmatched=len(rated) - len(both),
     )
+
+
+def flat(one: Agreed, target: str | None) -> dict[str, float]:
+    """An agreement as MLflow's flat metrics, as far as there are numbers: `faithfulness_judge_….kappa` and so on."""
+    name = judgements.flat(one.metric if target is None else f"{one.metric}.{target}")
+    found = one.agreement
+    said = {"kappa": found.kappa, "kappa_ci_low": found.ci_low, "kappa_ci_high": found.ci_high, "kappa_n": found.n}
+    return {f"{name}.{key}": float(value) for key, value in said.items() if value is not None}
 
 
 def named(records: pl.DataFrame, word: str) -> str:

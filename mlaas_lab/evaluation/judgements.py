@@ -186,12 +186,17 @@ def accounted(accounts: Sequence[Mapping[str, JSON]]) -> dict[str, float | None]
     """Those accounts as MLflow's flat metrics: `faithfulness_judge_….judge_usd` and so on."""
     found: dict[str, float | None] = {}
     for account in accounts:
-        name = re.sub("[^A-Za-z0-9_.-]+", "_", account["metric"])[:220]
+        name = flat(account["metric"])
         while f"{name}.judge_usd" in found:
             name += "_"
         found[f"{name}.judge_usd"], found[f"{name}.judge_agreement"] = account["usd"], account["agreement"]
         found[f"{name}.judge_failed"] = sum(account["statuses"].get(str(status), 0) for status in FAILED)
     return found
+
+
+def flat(metric: str) -> str:
+    """`metric` as the beginning of a name of MLflow's."""
+    return re.sub("[^A-Za-z0-9_.-]+", "_", metric)[:220]
 
 
 def _account(answered: pl.DataFrame, metric: str) -> dict[str, JSON]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlaas_lab import registry
 from mlaas_lab.environment import silence
-from mlaas_lab.tracking.outbox import Delivered, delivered, forget, undelivered
+from mlaas_lab.tracking.outbox import Delivered, add, delivered, forget, undelivered
 from mlaas_lab.tracking.waiting import lacks_traces, waits, warning, words
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ __all__ = [
     "Delivery",
     "Fetched",
     "RunInfo",
+    "add",
     "delivered",
     "fetched",
     "forget",
