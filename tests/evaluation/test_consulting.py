@@ -194,6 +194,7 @@ def test_what_always_dies_is_given_up(toy, context, evaluate):
     assert len(started) == 2 * MOST_DEATHS
 
 
+@pytest.mark.long
 def test_what_never_comes_up_is_not_tried_for_every_answer(toy, context, evaluate):
     with Loopback(reply=halves) as server:
         started = toy(at(server), refuse="not today")
@@ -203,14 +204,14 @@ def test_what_never_comes_up_is_not_tried_for_every_answer(toy, context, evaluat
     assert len(started) == MOST_DEATHS
 
 
-@pytest.mark.parametrize("answer", ["a", "swallow"])
 @pytest.mark.parametrize(
-    ("fault", "status", "says"),
+    ("answer", "fault", "status", "says"),
     [
-        (hang(), "timeout", "no answer within"),
-        (broken(), "judge_error", "it broke"),
-        (failing(401), "judge_error", "key"),
-        (failing(400, code="content_filter"), "refused", "no"),
+        ("a", hang(), "timeout", "no answer within"),
+        ("a", broken(), "judge_error", "it broke"),
+        ("swallow", broken(), "judge_error", "it broke"),
+        ("swallow", failing(401), "judge_error", "key"),
+        ("swallow", failing(400, code="content_filter"), "refused", "no"),
     ],
 )
 def test_a_judge_that_does_not_answer_is_no_score(toy, context, evaluate, answer, fault, status, says):
