@@ -3,16 +3,34 @@
 Nothing is kept longer: a table may be changed in place, and a number that was right a minute ago is wrong then.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass, field
 from functools import wraps
+from threading import Lock
 from typing import Any, TypeVar
 
 import polars as pl
 
 Found = TypeVar("Found")
-_kept: ContextVar[dict[Any, Any] | None] = ContextVar("mlaas_shared", default=None)
+THREADS = 3
+"""One reckons, one reads, and one is there when either waits for what the other is at."""
+
+
+@dataclass
+class _Asked:
+    """One question about one table."""
+
+    table: Any
+    """Held too, so that no other one takes its id."""
+    answering: Lock = field(default_factory=Lock)
+    found: list[Any] = field(default_factory=list)
+    """The answer, once there is one."""
+
+
+_kept: ContextVar[dict[Any, _Asked] | None] = ContextVar("mlaas_shared", default=None)
 
 
 @contextmanager
@@ -28,8 +46,15 @@ def sharing() -> Iterator[None]:
         _kept.reset(token)
 
 
+def together(asks: Sequence[Callable[[], Found]]) -> list[Found]:
+    """What independent questions find, in their order: while one is reckoned, another one's columns are read."""
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="mlaas panel") as threads:
+        # What is shared here is shared there.
+        return [one.result() for one in [threads.submit(copy_context().run, ask) for ask in asks]]
+
+
 def shared(function: Callable[[Any], Found]) -> Callable[[Any], Found]:
-    """A function of a table, asked once where results are shared."""
+    """A function of a table, asked once where results are shared; who asks meanwhile waits for the answer."""
 
     @wraps(function)
     def once(frame: Any) -> Found:
@@ -38,11 +63,11 @@ def shared(function: Callable[[Any], Found]) -> Callable[[Any], Found]:
             return function(frame)
         # A table and its query are one and the same.
         table = lazily(frame) if isinstance(frame, pl.DataFrame) and once is not lazily else frame
-        key = function, id(table)
-        if key not in kept:
-            # The table is held too, so that no other one takes its id.
-            kept[key] = frame, function(frame)
-        found: Found = kept[key][1]
+        asked = kept.setdefault((function, id(table)), _Asked(table))
+        with asked.answering:
+            if not asked.found:
+                asked.found.append(function(frame))
+        found: Found = asked.found[0]
         return found
 
     return once

@@ -21,6 +21,7 @@ from mlaas_lab.evaluation.aggregating import Facts, facts, is_aggregate, is_shar
 from mlaas_lab.evaluation.gridded import Gridded, gridded, value_of
 from mlaas_lab.evaluation.layout import Grid, grid, key_of, narrowed
 from mlaas_lab.evaluation.margins import Margins
+from mlaas_lab.evaluation.sharing import shared
 from mlaas_lab.evaluation.verdict import Comparison
 from mlaas_lab.records import metrics_of
 from mlaas_lab.schema import Verdict
@@ -86,11 +87,13 @@ def summarize(
     columns = frame.lazy().collect_schema().names()
     metrics = metrics_of(columns)
     reasons = [f"{metric}_reason" for metric in metrics if is_aggregate(metric)]
-    more = [stopping.COLUMN, "error", *reasons] if stopping.COLUMN in columns else reasons
+    more = [stopping.COLUMN, "error", *reasons] if _ruled(frame, columns) else reasons
     across = gridded(frame)
     read = metrics if across is None else [metric for metric in metrics if is_aggregate(metric)]
     more = [*more, "group"] if across is None else more
-    records = told_apart(narrowed(frame, {metric: value_of(metric) for metric in read}, more))
+    needed = across is None or read or more
+    values = {metric: value_of(metric) for metric in read}
+    records = told_apart(narrowed(frame, values, more)) if needed else pl.DataFrame()
     # Two runs of one target are two targets, which the keys do not know.
     whole = across.grid if across else grid(records)
     groups, grouping = _groups(records, across, grouped)
@@ -114,6 +117,12 @@ def summarize(
     return summary, stopping.verdicts(records, comparisons, seed=seed, margin=margin)
 
 
+@shared
+def summarized(frame: pl.DataFrame | pl.LazyFrame) -> tuple[list[Summary], list[Verdict]]:
+    """The same as nobody asked for otherwise."""
+    return summarize(frame)
+
+
 def told_apart(records: pl.DataFrame) -> pl.DataFrame:
     """The same target in two runs is two things to compare."""
     if "run_id" not in records.columns or records["run_id"].n_unique() == 1:
@@ -121,6 +130,14 @@ def told_apart(records: pl.DataFrame) -> pl.DataFrame:
     several = pl.col("run_id").n_unique().over("target") > 1
     named = pl.format("{} @ {}", "target", pl.col("run_id").fill_null("?"))
     return records.with_columns(target=pl.when(several).then(named).otherwise("target"))
+
+
+def _ruled(frame: pl.DataFrame | pl.LazyFrame, columns: Sequence[str]) -> bool:
+    """Whether a record carries a rule by which asking stops."""
+    if stopping.COLUMN not in columns:
+        return False
+    known = pl.col(stopping.COLUMN).is_not_null().any()
+    return bool(frame.lazy().select(known).collect(engine="streaming").item())
 
 
 def _by_target(records: pl.DataFrame, metric: str, targets: Sequence[str], whole: Grid | None) -> dict[str, Floats]:

@@ -6,6 +6,7 @@ each other. `Task.view` of a job that is still running comes through here too, s
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mlaas_lab import registry
@@ -37,23 +38,31 @@ def panels() -> dict[str, Panel]:
 
 def draw(records: "pl.DataFrame | pl.LazyFrame", *, without: Collection[str] = ()) -> list[View]:
     """What every panel that finds its columns in `records` has to say, save those named in `without`."""
-    from mlaas_lab.evaluation.sharing import sharing
+    from mlaas_lab.evaluation.sharing import sharing, together
 
     columns = set(records.lazy().collect_schema().names())
-    chosen = (panel for name, panel in panels().items() if name not in without and panel.needs <= columns)
+    chosen = [panel for name, panel in panels().items() if name not in without and panel.needs <= columns]
     with sharing():
-        views = [panel.build(records) for panel in chosen]
-        return [labelled(view, records) for view in views if view is not None]
+        views = together([partial(panel.build, records) for panel in chosen])
+        note = _emulated(records)
+        return [_noted(view, note) for view in views if view is not None]
 
 
 def labelled(view: View, records: "pl.DataFrame | pl.LazyFrame") -> View:
     """`view`, which says so if an emulator answered in place of a vendor."""
+    return _noted(view, _emulated(records))
+
+
+def _noted(view: View, note: str) -> View:
+    return replace(view, notes=[*view.notes, note]) if note else view
+
+
+def _emulated(records: "pl.DataFrame | pl.LazyFrame") -> str:
     lazy = records.lazy()
     if "emulated" not in lazy.collect_schema().names():
-        return view
+        return ""
     targets = lazy.filter("emulated").select("target").unique(maintain_order=True).collect()["target"]
     if not len(targets):
-        return view
+        return ""
     verb = "was" if len(targets) == 1 else "were"
-    note = f"Emulated: {', '.join(targets)} {verb} answered on this machine, not by the vendor."
-    return replace(view, notes=[*view.notes, note])
+    return f"Emulated: {', '.join(targets)} {verb} answered on this machine, not by the vendor."

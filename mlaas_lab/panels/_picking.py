@@ -146,23 +146,22 @@ def _likely(samples: pl.DataFrame, most: int) -> pl.DataFrame:
     if len(samples) < MANY:
         return samples
     apart, differs = pl.col("apart"), pl.col("differs")
-    kinds = [apart & differs & (pl.col("gain") == way) for way in (-1, 0, 1)]
-    parts = [_top(samples.filter(kind), most, "spread") for kind in kinds]
-    parts += [
-        _top(samples.filter(kind), most, "mean") for kind in (apart & ~differs, ~apart & differs, ~apart & ~differs)
-    ]
-    parts.append(_top(samples, most, "mean"))
-    return pl.concat(parts).unique("row").sort("row")
+    kinds = [(apart & differs & (pl.col("gain") == way), "spread") for way in (-1, 0, 1)]
+    kinds += [(kind, "mean") for kind in (apart & ~differs, ~apart & differs, ~apart & ~differs)]
+    kinds.append((pl.lit(value=True), "mean"))
+    rows = pl.concat([_top(samples.lazy().filter(kind).select("row", by), most, by) for kind, by in kinds])
+    return samples.filter(pl.col("row").is_in(rows.implode()))
 
 
-def _top(samples: pl.DataFrame, most: int, by: str) -> pl.DataFrame:
-    """The first `most` by the largest spread or the smallest mean, the earlier of equals; without a mean last."""
-    if len(samples) <= most:
-        return samples
-    rank = -samples[by] if by == "spread" else samples[by].fill_null(float("inf"))
+def _top(kind: pl.LazyFrame, most: int, by: str) -> pl.Series:
+    """The first `most` rows by the largest spread or the smallest mean, the earlier of equals; without a mean last."""
+    found = kind.collect()
+    if len(found) <= most:
+        return found["row"]
+    rank = -found[by] if by == "spread" else found[by].fill_null(float("inf"))
     edge = rank.bottom_k(most).max()
-    ahead = samples.filter(rank < edge)
-    return pl.concat([ahead, samples.filter(rank == edge).head(most - len(ahead))])
+    ahead = found["row"].filter(rank < edge)
+    return pl.concat([ahead, found["row"].filter(rank == edge).head(most - len(ahead))])
 
 
 def _ordered(samples: pl.DataFrame, pick: Pick) -> pl.DataFrame:

@@ -60,9 +60,9 @@ MOST_SAID = 4
 
 
 def _build(frame: "pl.DataFrame | pl.LazyFrame") -> View | None:
-    from mlaas_lab.evaluation.summary import summarize
+    from mlaas_lab.evaluation.summary import summarized
 
-    summary, verdicts = summarize(frame)
+    summary, verdicts = summarized(frame)
     return board(summary, verdicts) if summary else None
 
 

@@ -71,21 +71,29 @@ def spending(frame: pl.DataFrame | pl.LazyFrame) -> list[Spent]:
     )
     where = spans(records)
     rows = by_target(calls, _sums(tokens, () if where else said), where).to_dicts()
-    words = [_once(calls.slice(first, n), said) for _, first, n in where or ()]
+    words = [_once(records.slice(first, n).select("error", *said)) for _, first, n in where or ()]
     return [_of({**row, **own}) for row, own in zip(rows, words or [{}] * len(rows), strict=True)]
 
 
-def _once(calls: pl.LazyFrame, columns: Iterable[str]) -> dict[str, list[str]]:
-    """What stands in some columns, each word once; most often it is one."""
-    found: dict[str, list[str]] = {}
-    for name in columns:
-        column = pl.col(name)
-        first = calls.select(name).filter(column.is_not_null()).head(1).collect(engine="streaming")[name].to_list()
-        other = calls.select((column != pl.lit(*first)).any()) if first else None
-        if other is not None and other.collect(engine="streaming").item():
-            first = calls.select(column.drop_nulls().unique()).collect(engine="streaming")[name].to_list()
-        found[name] = first
-    return found
+def _once(calls: pl.LazyFrame) -> dict[str, list[str]]:
+    """What stands in all columns but `error` of answered calls, each word once; most often it is one."""
+    answered = calls.filter(pl.col("error").is_null()).drop("error")
+    first = answered.head(1).collect(engine="streaming")
+    if first.is_empty():
+        return {name: [] for name in first.columns}
+    others = [
+        (pl.col("error").is_null() & pl.col(name).ne_missing(pl.lit(first[name][0], first.schema[name])))
+        .any()
+        .alias(name)
+        for name in first.columns
+    ]
+    several = calls.select(others).collect(engine="streaming").row(0, named=True) if others else {}
+    return {
+        name: (answered.select(name).unique().collect(engine="streaming") if other else first)[name]
+        .drop_nulls()
+        .to_list()
+        for name, other in several.items()
+    }
 
 
 def _sums(tokens: Iterable[str], said: Iterable[str]) -> list[pl.Expr]:

@@ -11,7 +11,7 @@ import polars as pl
 
 from mlaas_lab.evaluation.bills import Bill, bills
 from mlaas_lab.evaluation.frontier import Candidate, Measure, Standing, standings
-from mlaas_lab.evaluation.summary import Summary, summarize
+from mlaas_lab.evaluation.summary import Summary, summarized
 from mlaas_lab.panels import Panel
 from mlaas_lab.panels import _words as words
 from mlaas_lab.panels.latency import QUANTILES, Latency, latencies
@@ -233,7 +233,9 @@ def over(frame: pl.DataFrame | pl.LazyFrame, summary: Sequence[Summary], verdict
 
 
 def _build(frame: pl.DataFrame | pl.LazyFrame) -> View | None:
-    return next(iter(over(frame, *summarize(frame))), None)
+    # Before the scores, which another panel may be at.
+    bills(frame), latencies(frame)
+    return next(iter(over(frame, *summarized(frame))), None)
 
 
 panel = Panel(needs=frozenset({"target", "sample_id", "error", "cost_usd", "latency_s"}), build=_build, place=12)

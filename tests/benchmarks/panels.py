@@ -3,9 +3,9 @@
     python tests/benchmarks/panels.py [--rows 100000 1000000 10000000] [--groups 5] [--keep FOLDER]
 
 A child process makes each table as an evaluation writes it: 4 targets, two metrics, prompts, answers, timelines, costs.
-Another scans the file and computes every panel; its peak memory is that of the whole process, imports included. CPU is
-over all cores, and says the same on a busy machine. The bootstrap of 5,000 pairs is timed beside it. Exit code 1 if a
-promise breaks.
+Another scans the file and computes every panel, as a report does; its peak memory is that of the whole process, imports
+included. A third computes one panel after another, to show where the time goes. CPU is over all cores, and says the
+same on a busy machine. The bootstrap of 5,000 pairs is timed beside it. Exit code 1 if a promise breaks.
 """
 
 import argparse
@@ -157,37 +157,39 @@ def _filled(shape: str, *values: str | pl.Expr) -> pl.Expr:
 
 
 def measure(path: Path) -> None:
-    """Every panel of the table at `path`: its seconds, and what the process needed. Prints JSON."""
-    from mlaas_lab.evaluation.sharing import sharing
-    from mlaas_lab.evaluation.summary import summarize
-    from mlaas_lab.panels.board import board
-    from mlaas_lab.panels.pareto import over
-
+    """All panels of the table at `path` as a report draws them: seconds, and what the process needed. Prints JSON."""
+    panels.panels()
     start_bytes = _peak_bytes()
-    frame = pl.scan_parquet(path)
-    columns = set(frame.collect_schema().names())
-    took: dict[str, tuple[float, float]] = {}
-    views: list[View] = []
-
-    def timed(name: str, build: Callable[[], object]) -> object:
-        wall, cpu = time.perf_counter(), time.process_time()
-        made = build()
-        took[name] = time.perf_counter() - wall, time.process_time() - cpu
-        views.extend(one for one in (made if isinstance(made, list) else [made]) if isinstance(one, View))
-        return made
-
-    with sharing():
-        found = timed("scores and verdicts", lambda: summarize(frame))
-        timed("board", lambda: board(*found))
-        timed("pareto", lambda: over(frame, *found))
-        for name, panel in panels.panels().items():
-            if name not in ("board", "pareto") and panel.needs <= columns:
-                timed(name, lambda panel=panel: panel.build(frame))
+    wall, cpu = time.perf_counter(), time.process_time()
+    views = panels.draw(pl.scan_parquet(path))
+    took = time.perf_counter() - wall, time.process_time() - cpu
+    peak = _peak_bytes()
     began = time.perf_counter()
     html = to_html(View(title="All", children=views)).encode()
     drawn_s = time.perf_counter() - began
-    shown = {"took": took, "bytes": len(html), "drawn_s": drawn_s, "peak": _peak_bytes(), "start": start_bytes}
-    print(json.dumps(shown))
+    print(json.dumps({"all": took, "bytes": len(html), "drawn_s": drawn_s, "peak": peak, "start": start_bytes}))
+
+
+def measure_each(path: Path) -> None:
+    """The panels of the table at `path` one after another: seconds of each. Prints JSON."""
+    from mlaas_lab.evaluation.sharing import sharing
+    from mlaas_lab.evaluation.summary import summarized
+
+    frame = pl.scan_parquet(path)
+    columns = set(frame.collect_schema().names())
+    took: dict[str, tuple[float, float]] = {}
+
+    def timed(name: str, build: Callable[[], object]) -> None:
+        wall, cpu = time.perf_counter(), time.process_time()
+        build()
+        took[name] = time.perf_counter() - wall, time.process_time() - cpu
+
+    with sharing():
+        timed("scores and verdicts", lambda: summarized(frame))
+        for name, panel in panels.panels().items():
+            if panel.needs <= columns:
+                timed(name, lambda panel=panel: panel.build(frame))
+    print(json.dumps(took))
 
 
 def _peak_bytes() -> int:
@@ -221,13 +223,14 @@ def child(*words: str) -> str:
 def show(results: dict[int, dict[str, Any]]) -> int:
     """The table, and how many promises broke."""
     sizes = list(results)
-    print(f"{'seconds':<34}" + "".join(f"{f'{rows:,} records':>22}" for rows in sizes))
-    for name in results[sizes[0]]["took"]:
-        cells = [f"{wall:.2f} ({cpu:.2f} CPU)" for wall, cpu in (results[rows]["took"][name] for rows in sizes)]
+    print(f"{'seconds, one after another':<34}" + "".join(f"{f'{rows:,} records':>22}" for rows in sizes))
+    for name in results[sizes[0]]["each"]:
+        cells = [f"{wall:.2f} ({cpu:.2f} CPU)" for wall, cpu in (results[rows]["each"][name] for rows in sizes)]
         print(f"{name:<34}" + "".join(f"{cell:>22}" for cell in cells))
-    sums = {rows: [sum(part) for part in zip(*results[rows]["took"].values(), strict=True)] for rows in sizes}
     lines = {
-        "all panels, computed": [f"{wall:.2f} ({cpu:.2f} CPU)" for wall, cpu in sums.values()],
+        "all panels, as a report has them": [
+            f"{wall:.2f} ({cpu:.2f} CPU)" for wall, cpu in (one["all"] for one in results.values())
+        ],
         "drawn as HTML": [f"{one['drawn_s']:.2f}" for one in results.values()],
         "peak memory of the process": [f"{one['peak'] / 1e6:,.0f} MB" for one in results.values()],
         "of it, before it read anything": [f"{one['start'] / 1e6:,.0f} MB" for one in results.values()],
@@ -235,7 +238,7 @@ def show(results: dict[int, dict[str, Any]]) -> int:
     }
     for name, cells in lines.items():
         print(f"{name:<34}" + "".join(f"{cell:>22}" for cell in cells))
-    slow = [rows for rows in sizes if sums[rows][0] > SECONDS.get(rows, math.inf)]
+    slow = [rows for rows in sizes if results[rows]["all"][0] > SECONDS.get(rows, math.inf)]
     large = [rows for rows in sizes if results[rows]["peak"] > MOST_BYTES]
     sizes_html = [one["bytes"] for one in results.values()]
     grown = max(sizes_html) > 1.1 * min(sizes_html)
@@ -255,12 +258,16 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="folder whose tables are used again, and made where they are missing")
     parser.add_argument("--make", nargs=3, metavar=("PATH", "ROWS", "GROUPS"), help=argparse.SUPPRESS)
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--measure-each", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.make:
         make(Path(args.make[0]), int(args.make[1]), int(args.make[2]))
         return 0
     if args.measure:
         measure(args.measure)
+        return 0
+    if args.measure_each:
+        measure_each(args.measure_each)
         return 0
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {len(TARGETS)} targets, 2 metrics\n")
     results: dict[int, dict[str, Any]] = {}
@@ -271,6 +278,7 @@ def main() -> int:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 child("--make", str(path), str(rows), str(args.groups))
             results[rows] = json.loads(child("--measure", str(path)))
+            results[rows]["each"] = json.loads(child("--measure-each", str(path)))
     broken = show(results)
     print()
     for name, took_s in paired_tests():

@@ -6,7 +6,7 @@ from made_records import duel, frame_of, record
 
 from mlaas_lab.evaluation import layout
 from mlaas_lab.evaluation.layout import grid, keyed
-from mlaas_lab.evaluation.sharing import shared, sharing
+from mlaas_lab.evaluation.sharing import shared, sharing, together
 from mlaas_lab.evaluation.summary import summarize
 
 
@@ -81,3 +81,26 @@ def test_results_are_shared_while_one_picture_is_drawn_and_no_longer(table):
     assert asked == [80, 3]
     assert rows(table) == 80
     assert asked == [80, 3, 80]
+
+
+def test_what_several_ask_at_the_same_time_is_found_once(table):
+    asked = []
+
+    @shared
+    def rows(frame):
+        asked.append(frame.height)
+        return frame.height
+
+    with sharing():
+        assert together([lambda: rows(table)] * 6) == [80] * 6
+    assert asked == [80]
+    together([lambda: rows(table)] * 6)
+    assert len(asked) == 7
+
+
+def test_a_question_that_fails_fails_for_who_asked(table):
+    def ask(divisor):
+        return 1 // divisor
+
+    with pytest.raises(ZeroDivisionError):
+        together([lambda: ask(1), lambda: ask(0)])
