@@ -67,7 +67,10 @@ class Side:
         kinds, starts = np.unique(self.fact[order], return_index=True)
         table = np.zeros((len(times), facts))
         if len(order):
-            table[:, kinds] = np.add.reduceat(times[:, self.unit[order]] * self.weight[order], starts, axis=1)
+            entries, weight = times[:, self.unit[order]], self.weight[order]
+            entries = entries * weight if (weight != 1).any() else entries
+            alone = len(kinds) == len(order)
+            table[:, kinds] = entries if alone else np.add.reduceat(entries, starts, axis=1)
         return table
 
 

@@ -79,16 +79,21 @@ def _aggregate(facts: "Sequence[Fact]") -> "Aggregate":
     stated = np.round(np.where(positive[:-4], given, 1 - given), DIGITS)
     # A positive above and below everything, a negative below and above.
     stated = np.concatenate([stated, [np.inf, -np.inf, -np.inf, np.inf]])
-    order = np.argsort(stated, kind="stable")
-    starts = np.unique(stated[order], return_index=True)[1]
-    among, others = positive[order].astype(float), (~positive[order]).astype(float)
+    ours, theirs = np.flatnonzero(positive), np.flatnonzero(~positive)
+    theirs = theirs[np.argsort(stated[theirs], kind="stable")]
+    # How many negatives lie below each positive, and how many do not lie above it: places in their running sum.
+    below = np.searchsorted(stated[theirs], stated[ours], side="left")
+    reached = np.searchsorted(stated[theirs], stated[ours], side="right")
+    tied = np.flatnonzero(reached > below)
 
     def of(table: "Floats") -> "Floats":
-        table = table[:, order]
-        first = np.add.reduceat(table * among, starts, axis=1)  # (draws, different scores)
-        second = np.add.reduceat(table * others, starts, axis=1)
-        below = np.cumsum(second, axis=1) - second / 2  # negatives below each score, those at it as one half
-        return np.asarray((first * below).sum(axis=1) / (first.sum(axis=1) * second.sum(axis=1)))
+        first = table[:, ours]
+        sums = np.zeros((len(table), len(theirs) + 1))
+        np.cumsum(table[:, theirs], axis=1, out=sums[:, 1:])
+        won = np.einsum("ij,ij->i", first, sums[:, below])
+        ties = sums[:, reached[tied]] - sums[:, below[tied]]  # count as one half
+        won += np.einsum("ij,ij->i", first[:, tied], ties) / 2
+        return np.asarray(won / (first.sum(axis=1) * sums[:, -1]))
 
     n = len(facts)
     return Aggregate(
