@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 EMPTY: tuple[JSON, ...] = (None, "", [], {})
 """Values of options that nobody gave."""
+MEASURING = ("eval", "load")
+"""Tasks that leave records."""
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -82,7 +84,7 @@ def measured_by(frame: "pl.DataFrame", source: Source, lab: Lab) -> list[Job]:
     """The jobs of this machine that measured these records."""
     if source.job is not None:
         return [source.job]
-    known = {job.id: job for job in lab.store.jobs(task="eval")}
+    known = {job.id: job for job in lab.store.jobs() if job.task in MEASURING}
     return [known[run] for run in frame["run_id"].unique(maintain_order=True).to_list() if run in known]
 
 
@@ -148,7 +150,7 @@ def _of_run(word: str, job: Job | None, lab: Lab) -> Source:
 
 
 def _of_job(word: str, job: Job) -> Source:
-    if job.task != "eval":
+    if job.task not in MEASURING:
         raise UsageError(
             f"job {job.id} is a {job.task}, which leaves no records.", next="`jobs --task eval` lists some."
         )

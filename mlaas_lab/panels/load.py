@@ -71,13 +71,18 @@ def built(frame: pl.DataFrame, slo: Mapping[str, float], *, notes: Sequence[str]
 
 
 def _steps(frame: pl.DataFrame, slo: Mapping[str, float]) -> list[Figures]:
-    """The load curve; empty where there was one rate or none."""
+    """The load curve; empty where there was one rate, or each target had rates of its own."""
+    return curve(frame, _bounds(frame, slo)) if _is_sweep(frame) else []
+
+
+def _is_sweep(frame: pl.DataFrame) -> bool:
     rates = frame["offered_rate"].drop_nulls().n_unique()
-    return curve(frame, _bounds(frame, slo)) if rates > 1 else []
+    each = frame.group_by("target").agg(pl.col("offered_rate").drop_nulls().n_unique())["offered_rate"]
+    return rates > 1 and each.min() == rates
 
 
 def _bounds(frame: pl.DataFrame, slo: Mapping[str, float]) -> dict[str, float]:
-    return objective(frame, slo) if frame["offered_rate"].drop_nulls().n_unique() > 1 else dict(slo)
+    return objective(frame, slo) if _is_sweep(frame) else dict(slo)
 
 
 def _build(frame: pl.DataFrame | pl.LazyFrame) -> View | None:

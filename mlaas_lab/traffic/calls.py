@@ -5,7 +5,7 @@ hold requests back which are due, so the load ends where the next one's worst ca
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -78,11 +78,20 @@ class Calls:
     async def _record(self, party: Party, ask: Ask, held: int, wanted_at: float) -> Record:
         arrived: list[float] = []
         answer, paid = await self._asked(party, ask, held, arrived)
-        record = self._made(party, ask, wanted_at, answer)
-        if not isinstance(answer, Completion):
-            return replace(record, cost=paid)
+        if isinstance(answer, CallError):
+            return self._made(
+                party,
+                ask,
+                wanted_at,
+                completion=None,
+                error=snake(type(answer).__name__),
+                error_message=one_line(answer),
+                attempts=answer.attempts,
+                billed=_usage(answer),
+                cost=paid,
+            )
         gaps = tuple(after - before for before, after in pairwise(arrived)) if self.plan.stream else None
-        return replace(record, cost=paid, gaps_s=gaps)
+        return self._made(party, ask, wanted_at, completion=answer, cost=paid, gaps_s=gaps)
 
     async def _asked(
         self, party: Party, ask: Ask, held: int, arrived: list[float]
@@ -117,16 +126,8 @@ class Calls:
         except CallError as error:
             return error
 
-    def _made(self, party: Party, ask: Ask, wanted_at: float, answer: Completion | CallError) -> Record:
-        route, done = party.route, answer if isinstance(answer, Completion) else None
-        failed: dict[str, Any] = {}
-        if isinstance(answer, CallError):
-            failed = {
-                "error": snake(type(answer).__name__),
-                "error_message": one_line(answer),
-                "attempts": answer.attempts,
-                "billed": _usage(answer),
-            }
+    def _made(self, party: Party, ask: Ask, wanted_at: float, **found: Any) -> Record:
+        route = party.route
         return Record(
             target=party.name,
             provider=route.target.provider,
@@ -137,10 +138,9 @@ class Calls:
             group=ask.group,
             messages=() if ask.made else ask.messages,
             reference=ask.reference,
-            completion=done,
             intended_at=wanted_at,
             offered_rate=self.rate,
-            **failed,
+            **found,
         )
 
 

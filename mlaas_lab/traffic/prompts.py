@@ -54,15 +54,14 @@ class MadeUp:
     def __init__(self, *, input_tokens: Sequence[int], output_tokens: Sequence[int], salt: str) -> None:
         """`salt` makes them others than those of any other run."""
         self._input, self._output, self._salt = input_tokens, output_tokens, salt
-        drawn = random.Random(salt)  # noqa: S311 - no secret
-        self._phrases = [" ".join(drawn.choices(WORDS, k=PHRASE_TOKENS)) for _ in range(PHRASES)]
+        self._drawn = random.Random(salt)  # noqa: S311 - no secret
+        self._phrases = [" ".join(self._drawn.choices(WORDS, k=PHRASE_TOKENS)) for _ in range(PHRASES)]
 
     def ask(self, n: int) -> Ask:
-        """Request `n`, from 0."""
+        """Request `n`, from 0; other words each time."""
         at = n % len(self._input)
-        most, drawn = max(1, self._input[at] - FRAME_TOKENS), random.Random(f"{self._salt} {n}")  # noqa: S311 - no secret
-        phrases, rest = divmod(most, PHRASE_TOKENS)
-        words = drawn.choices(self._phrases, k=phrases) + drawn.choices(WORDS, k=rest)
+        phrases, rest = divmod(max(1, self._input[at] - FRAME_TOKENS), PHRASE_TOKENS)
+        words = self._drawn.choices(self._phrases, k=phrases) + self._drawn.choices(WORDS, k=rest)
         message = Message(role="user", content=" ".join(words))
         return Ask(sample_id=str(n), repeat=0, messages=(message,), max_tokens=self._output[at], made=True)
 

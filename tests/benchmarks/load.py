@@ -7,6 +7,7 @@ wanted a request left; CPU is our own thread's, so it says the same on a busy ma
 """
 
 import argparse
+import gc
 import os
 import subprocess
 import sys
@@ -53,6 +54,9 @@ def show(base_url: str, rate: float, kind: str, args: argparse.Namespace) -> Non
         path = Path(folder)
         context = Context(JobFolder(path), Settings(data_dir=path, cache_dir=path), job_id="bench", name="bench")
         context.note = lambda text: None  # type: ignore[method-assign]
+        # As the process of a job does before its entry runs.
+        gc.collect()
+        gc.freeze()
         found = run(build(Load, {"targets": f"openai/m?base_url={base_url}", **words}), context).result
     cpu = found["client"]["cpu_share"]
     print(

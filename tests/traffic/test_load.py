@@ -6,6 +6,7 @@ import threading
 import time
 
 import numpy as np
+import polars as pl
 import pytest
 from aiohttp import web
 from emulated import emulated, target
@@ -303,6 +304,9 @@ def test_the_panel_is_there_for_loads_alone(context):
     assert "Load" in [view.title for view in draw(frame)]
     without = frame.with_columns(intended_at=None).cast({"intended_at": float})
     assert "Load" not in [view.title for view in draw(without)]
+    apart = [frame, frame.with_columns(target=pl.lit("b"), offered_rate=pl.lit(9.0))]
+    (view,) = [view for view in draw(pl.concat(apart)) if view.title == "Load"]
+    assert not [mark for mark in view.marks if "over the offered rate" in mark.title], "two targets are no curve"
 
 
 BAD = {
@@ -333,6 +337,8 @@ def test_a_job_like_any_other(lab, capsys):
     assert {"p50", "p95", "p99"} <= set(found["ttft_s"])
     assert found["ttft_s"]["p99"] is None, "there is no p99 of 45"
     assert found["n"] + found["warm_up"]["n"] == 50
+    assert main(["compare", found["job_id"]]) == 0
+    assert f"echo/x: {found['n']} requests" in capsys.readouterr().out
 
 
 def test_what_the_server_says_of_itself_stands_beside(context):
