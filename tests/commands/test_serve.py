@@ -12,7 +12,7 @@ from made_jobs import made
 from mlaas_lab.commands import _dispatch
 from mlaas_lab.errors import JobError, UsageError
 from mlaas_lab.processes import identity
-from mlaas_lab.schema import Endpoint, JobState
+from mlaas_lab.schema import Endpoint, EndpointState, JobState
 from mlaas_lab.serving._changes import answered, wanted
 from mlaas_lab.store.folder import JobFolder
 
@@ -68,6 +68,18 @@ def test_wishes_reach_the_server_and_come_back(lab, server, tmp_path):
     files = sorted(path.name for path in server.changes.iterdir())
     assert len(files) == 6, "each wish stays, with what became of it"
     assert all(json.loads((server.changes / name).read_text()) is not None for name in files)
+
+
+def test_what_is_served_is_told_with_the_place_of_its_key(lab, server):
+    lab.store.update("s1", attempt=1, ready=1)
+    lab.store.tell("s1", ["base"], EndpointState.BUSY, attempt=1)
+    (end,) = lab.jobs.get("s1").outcome["endpoints"]
+    assert (end["name"], end["ready"], end["state"]) == ("base", True, "busy")
+    assert "key_file" not in end, "it asks for none"
+    server.key.write_text("k-123")
+    (end,) = lab.jobs.get("s1").outcome["endpoints"]
+    assert end["key_file"] == str(server.key)
+    assert "k-123" not in str(lab.jobs.get("s1").as_json())
 
 
 def test_a_wish_that_is_refused_says_why(lab, server):
