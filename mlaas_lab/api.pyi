@@ -210,6 +210,7 @@ def front(
     *,
     port: int = ...,
     queue_s: float = ...,
+    idle: str = ...,
     token: bool = ...,
 ) -> Address: ...
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mlaas_lab.commands import Command
 from mlaas_lab.errors import UsageError
-from mlaas_lab.fronting.directory import Door, doors, listed
+from mlaas_lab.fronting.doors import Door, doors, listed
 from mlaas_lab.fronting.guard import HOST
 from mlaas_lab.fronting.kept import Kept
 from mlaas_lab.job import JobHandle
@@ -93,7 +93,7 @@ def _running(spec: Front, kept: Kept, lab: Lab) -> JobHandle | None:
 def _endpoints(lab: Lab) -> list[Door]:
     known = KnownEndpoints(lab.settings.store_path, task=SERVE)
     try:
-        return listed(doors(known.read(), lambda _job_id: ""))
+        return listed(doors(known.read(), lambda _job_id: "", Kept(lab.settings).sleepers()))
     finally:
         known.close()
 

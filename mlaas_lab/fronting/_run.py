@@ -4,15 +4,18 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 
 from filelock import FileLock, Timeout
 
 from mlaas_lab.context import Context, Outcome
 from mlaas_lab.errors import UsageError
 from mlaas_lab.fronting.callers import Caller, Desk
-from mlaas_lab.fronting.directory import Directory, server_key
+from mlaas_lab.fronting.directory import Directory
+from mlaas_lab.fronting.doors import server_key
 from mlaas_lab.fronting.guard import HOST, Guard
 from mlaas_lab.fronting.kept import Kept
+from mlaas_lab.fronting.sleeping import Sleep, seconds
 from mlaas_lab.inference.loop import on_loop
 from mlaas_lab.job import JobManager
 from mlaas_lab.settings import Settings
@@ -69,7 +72,15 @@ async def _front(listener: socket.socket, kept: Kept, spec: Front, context: Cont
     port: int = listener.getsockname()[1]
     settings = context.settings
     known = KnownEndpoints(settings.store_path, task="serve")
-    directory = Directory(known, key=lambda job_id: server_key(settings.jobs_dir, job_id), wake=_waker(settings))
+    directory = Directory(
+        known,
+        key=lambda job_id: server_key(settings.jobs_dir, job_id),
+        sleepers=kept.sleepers,
+        wake=partial(_on_jobs, settings, lambda jobs, job_id: jobs.resume(job_id)),
+    )
+    idle_s = seconds(spec.idle)
+    stop = partial(_on_jobs, settings, lambda jobs, job_id: jobs.cancel(job_id))
+    sleep = None if idle_s is None else Sleep(kept, idle_s=idle_s, stop=stop)
     desk = Desk(guard=Guard(port=port, token=kept.token()), directory=directory, queue_s=spec.queue_s)
     await directory.look()
     server = await asyncio.get_running_loop().create_server(lambda: Caller(desk), sock=listener)
@@ -78,7 +89,7 @@ async def _front(listener: socket.socket, kept: Kept, spec: Front, context: Cont
     context.note(f"http://{HOST}:{port}/v1")
     context.ready()
     try:
-        await _stay(desk, context)
+        await _stay(desk, sleep, context)
         server.close()
         await _leave(desk)
     finally:
@@ -86,7 +97,7 @@ async def _front(listener: socket.socket, kept: Kept, spec: Front, context: Cont
         server.close()
 
 
-async def _stay(desk: Desk, context: Context) -> None:
+async def _stay(desk: Desk, sleep: Sleep | None, context: Context) -> None:
     loop = asyncio.get_running_loop()
     swept_at = loop.time()
     # Without its supervisor nobody could stop it.
@@ -95,6 +106,20 @@ async def _stay(desk: Desk, context: Context) -> None:
         if loop.time() - swept_at > SWEEP_S:
             swept_at = loop.time()
             desk.sweep()
+            if sleep is not None:
+                await _rest(desk, sleep, context)
+
+
+async def _rest(desk: Desk, sleep: Sleep, context: Context) -> None:
+    """Stop what nobody wants."""
+    directory, loop = desk.directory, asyncio.get_running_loop()
+    for door in await asyncio.to_thread(sleep.due, directory.listed(), dict(desk.wanted), loop.time()):
+        desk.sweep()
+        if loop.time() - desk.wanted.get(door.job_id, 0.0) < SWEEP_S:
+            continue  # a request came while others were looked for
+        sleep.rest(door, directory)
+        context.note(f"{door.name} sleeps: nobody asked it for {sleep.idle_s:g} s")
+        await asyncio.to_thread(sleep.put, door)
 
 
 async def _leave(desk: Desk) -> None:
@@ -107,17 +132,13 @@ async def _leave(desk: Desk) -> None:
         await asyncio.sleep(LOOK_S)
 
 
-def _waker(settings: Settings) -> Callable[[str], None]:
-    """Has a sleeping job go on; called on a thread."""
-
-    def wake(job_id: str) -> None:
-        store = Store(settings.store_path)
-        try:
-            JobManager(settings, store).resume(job_id, again=True)
-        finally:
-            store.close()
-
-    return wake
+def _on_jobs(settings: Settings, act: Callable[[JobManager, str], object], job_id: str) -> None:
+    """Have a job stopped, or go on; called on a thread."""
+    store = Store(settings.store_path)
+    try:
+        act(JobManager(settings, store), job_id)
+    finally:
+        store.close()
 
 
 def _more_files() -> None:

@@ -7,7 +7,8 @@ from typing import cast
 from mlaas_lab.errors import StoreError
 from mlaas_lab.fronting import heads, routes
 from mlaas_lab.fronting.answers import Answer
-from mlaas_lab.fronting.directory import SOON_S, Directory, Door
+from mlaas_lab.fronting.directory import SOON_S, Directory
+from mlaas_lab.fronting.doors import Door
 from mlaas_lab.fronting.guard import Guard
 from mlaas_lab.fronting.heads import Head, bad
 from mlaas_lab.fronting.naming import Body
@@ -39,11 +40,14 @@ class Desk:
         self.queue_s = queue_s
         self.lines = Lines()
         self.callers: set[Caller] = set()
+        self.wanted: dict[str, float] = {}
+        """When a request last went to a job, or was under way, by the loop's clock."""
 
     def sweep(self) -> None:
         """Let go of who is too slow, and of connections that nobody uses."""
         now = asyncio.get_running_loop().time()
         self.lines.sweep(now)
+        self.wanted |= {caller.job_id: now for caller in self.callers if caller.busy and caller.job_id}
         for caller in [caller for caller in self.callers if caller.deadline < now]:
             caller.expire()
 
@@ -57,6 +61,8 @@ class Caller(asyncio.Protocol):
         """When to let go of it, by the loop's clock."""
         self.busy = False
         """A request of it is being answered."""
+        self.job_id = ""
+        """Whose server answers, or answered last."""
         self._desk = desk
         self._loop = asyncio.get_running_loop()
         self._received = bytearray()
@@ -215,6 +221,8 @@ class Caller(asyncio.Protocol):
 
     def _forward(self, door: Door, head: Head, asked: Body) -> None:
         routes.answered(door, head.path)
+        self.job_id = door.job_id
+        self._desk.wanted[door.job_id] = self._loop.time()
         body = asked.naming(door.model)
         size = b"content-length: %d\r\n\r\n" % len(body)
         start = b"POST %s%s HTTP/1.1\r\n" % (door.path(head.path), head.query)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mlaas_lab.errors import DataError
 from mlaas_lab.settings import Settings
+from mlaas_lab.store.folder import read_json, write_json
 
 TOKEN_BYTES = 32
 BEGINS = "mlaas-"
@@ -54,6 +55,18 @@ class Kept:
                 return self._read()
         self._write(self.token_file, BEGINS + secrets.token_urlsafe(TOKEN_BYTES))
         return self._read()
+
+    def sleepers(self) -> dict[str, int]:
+        """Job → the attempt of it that the front stopped because nobody wanted it."""
+        return dict(read_json(self.folder / "asleep.json") or {})
+
+    def asleep(self, job_id: str, attempt: int) -> None:
+        """Note that the front stops a job."""
+        write_json(self.folder / "asleep.json", {**self.sleepers(), job_id: attempt})
+
+    def woken(self, job_id: str) -> None:
+        """Note that a job is no sleeper any more."""
+        write_json(self.folder / "asleep.json", {k: v for k, v in self.sleepers().items() if k != job_id})
 
     def make(self) -> None:
         """Have the folder."""

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 
-from mlaas_lab.fronting.directory import Door
+from mlaas_lab.fronting.doors import Door
 from mlaas_lab.fronting.heads import Head
 from mlaas_lab.fronting.refusals import MESSAGES, Refused
 

@@ -5,7 +5,7 @@ from typing import Protocol, cast
 
 from mlaas_lab.fronting import answers
 from mlaas_lab.fronting.answers import Answer, Broken
-from mlaas_lab.fronting.directory import Address
+from mlaas_lab.fronting.doors import Address
 from mlaas_lab.fronting.heads import MOST_HEAD
 
 CONNECT_S = 5.0

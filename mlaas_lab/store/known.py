@@ -13,7 +13,7 @@ from mlaas_lab.store.connection import Database
 MOST = 1_000
 """The newest so many; what ended before them is forgotten here."""
 SQL = (
-    "select e.*, j.state as job_state, j.created_at, json_extract(j.spec, '$.idle_s') as idle_s"
+    "select e.*, j.state as job_state, j.created_at, j.attempt, json_extract(j.handle, '$.entry.pid') as watcher"
     " from endpoints e join jobs j on j.id=e.job_id where j.task=? order by j.rowid desc, e.rowid limit ?"
 )
 
@@ -33,8 +33,9 @@ class Known:
     job_state: JobState
     created_at: float
     """When the job was made, UTC seconds."""
-    idle_s: float | None
-    """Seconds without a request after which its job ends and waits to be wanted; None: never."""
+    attempt: int
+    watcher: int | None
+    """Process of its job, which asks it for a token now and then; None while nothing runs."""
 
 
 class KnownEndpoints:
@@ -70,6 +71,9 @@ class KnownEndpoints:
 
 
 def _known(row: sqlite3.Row) -> Known:
-    plain = {name: row[name] for name in ("name", "job_id", "base_url", "model", "engine", "created_at", "idle_s")}
+    plain = {
+        name: row[name]
+        for name in ("name", "job_id", "base_url", "model", "engine", "created_at", "attempt", "watcher")
+    }
     health = row["state"] if "state" in row.keys() else None  # noqa: SIM118 - a row is no mapping
     return Known(**plain, ready=bool(row["ready"]), health=health, job_state=JobState(row["job_state"]))

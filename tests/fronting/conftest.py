@@ -64,9 +64,9 @@ class Running:
         """The id of the job that serves `name` in this test."""
         return f"{name}-{self.turn}"
 
-    def announce(self, name, base_url, *, job, model="", engine="vllm", ready=True):
+    def announce(self, name, base_url, *, job, model="", engine="vllm", ready=True, attempt=1):
         place = {"base_url": base_url, "model": model or name, "engine": engine, "source": name}
-        self.store.announce(Endpoint(name=name, job_id=job, ready=ready, **place), attempt=1)
+        self.store.announce(Endpoint(name=name, job_id=job, ready=ready, **place), attempt=attempt)
 
     def end(self, job, state=JobState.CANCELLED):
         self.store.move(job, state, attempt=1)

@@ -1,0 +1,129 @@
+"""`front --idle`: a server that nobody wants is stopped, and the next request starts it again."""
+
+import os
+import signal
+import socket
+import threading
+import time
+
+import pytest
+from scripted_server import LAST, STREAM_HEAD, ScriptedServer, chunk
+
+from mlaas_lab.errors import UsageError
+from mlaas_lab.fronting import _run, sleeping
+from mlaas_lab.job import JobManager
+from mlaas_lab.schema import JobState
+from mlaas_lab.spec import build
+from mlaas_lab.tasks.front import Front
+
+
+@pytest.fixture
+def jobs(monkeypatch):
+    """Stands in for the supervisors of these servers, which are none: what they were told."""
+    told = []
+
+    def cancel(manager, job_id):
+        told.append(("cancel", job_id))
+        manager.store.move(job_id, JobState.CANCELLED, attempt=manager.store.job(job_id).attempt)
+
+    def resume(manager, job_id):
+        told.append(("resume", job_id))
+        job = manager.store.job(job_id)
+        manager.store.requeue(job_id, attempt=job.attempt, why="resumed", by_hand=True)
+        manager.store.move(job_id, JobState.RUNNING, attempt=job.attempt + 1)
+
+    monkeypatch.setattr(JobManager, "cancel", cancel)
+    monkeypatch.setattr(JobManager, "resume", resume)
+    monkeypatch.setattr(_run, "SWEEP_S", 0.1)
+    return told
+
+
+def listed(front):
+    return {row["id"]: row["state"] for row in front.ask(method="GET", path="/v1/models")[2]["data"]}
+
+
+def test_it_sleeps_when_nobody_asks_and_wakes_for_the_next_request(fronted, jobs, eventually):
+    with fronted(idle="0.5s", queue_s=20) as front, ScriptedServer() as server:
+        job = front.serve("a", server.base_url)
+        assert front.ask()[0] == 200
+        eventually(lambda: listed(front) == {"a": "sleeping"})
+        assert jobs == [("cancel", job)]
+        found = []
+        asking = [threading.Thread(target=lambda: found.append(front.ask()[0])) for _ in range(3)]
+        for thread in asking:
+            thread.start()
+        eventually(lambda: ("resume", job) in jobs)
+        # Its supervisor says where it is now.
+        front.announce("a", server.base_url, job=job, attempt=2)
+        for thread in asking:
+            thread.join(20)
+        assert found == [200] * 3
+        assert jobs.count(("resume", job)) == 1, "however many ask"
+
+
+def test_without_a_queue_it_says_when_to_come_back(fronted, jobs, eventually):
+    with fronted(idle="0.3s", queue_s=0) as front, ScriptedServer() as server:
+        job = front.serve("a", server.base_url)
+        eventually(lambda: listed(front) == {"a": "sleeping"})
+        status, headers, _ = front.ask()
+        assert status == 503
+        assert "retry-after" in {name.lower() for name in headers}
+        eventually(lambda: ("resume", job) in jobs)
+
+
+def test_a_long_answer_keeps_it_awake(fronted, jobs):
+    slow = ScriptedServer(script=lambda _request: [STREAM_HEAD + chunk(b"a"), 1.5, LAST])
+    with fronted(idle="0.3s") as front, slow as server:
+        front.serve("a", server.base_url)
+        assert front.send(front.request(connection="close")).endswith(LAST)
+        assert jobs == []
+
+
+def test_so_does_who_is_connected_to_the_server_itself(fronted, jobs, eventually):
+    """A program of its own: of this one the connections are the front's."""
+    with fronted(idle="0.3s") as front, ScriptedServer() as server:
+        port = int(server.base_url.split(":")[2].split("/")[0])
+        other = os.fork()
+        if other == 0:
+            held = socket.create_connection(("127.0.0.1", port))
+            time.sleep(60)
+            held.close()
+            os._exit(0)
+        try:
+            eventually(lambda: server.connections)
+            front.serve("a", server.base_url)
+            time.sleep(1.5)
+            assert jobs == []
+        finally:
+            os.kill(other, signal.SIGKILL)
+            os.waitpid(other, 0)
+        eventually(lambda: jobs)
+
+
+def test_what_was_stopped_by_somebody_is_not_woken(fronted, jobs):
+    with fronted(idle="1h") as front:
+        front.end(front.serve("a", "http://127.0.0.1:9/v1"))
+        assert front.ask()[2]["error"]["state"] == "stopped"
+        assert jobs == []
+
+
+def test_sleepers_are_known_after_a_restart(fronted, jobs, eventually):
+    with ScriptedServer() as server:
+        with fronted(idle="0.3s") as front:
+            job = front.serve("a", server.base_url)
+            eventually(lambda: listed(front) == {"a": "sleeping"})
+        with fronted(queue_s=0) as front:
+            front.turn = 1
+            assert listed(front) == {"a": "sleeping"}
+            front.ask()
+            eventually(lambda: ("resume", job) in jobs)
+
+
+@pytest.mark.parametrize(("text", "in_s"), [("90s", 90), ("10m", 600), ("1.5h", 5400), ("", None)])
+def test_how_long_is_written_with_its_unit(text, in_s):
+    assert sleeping.seconds(Front(idle=text).idle) == in_s
+
+
+def test_and_with_nothing_else():
+    with pytest.raises(UsageError):
+        build(Front, {"idle": "10"})
