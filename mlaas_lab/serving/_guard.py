@@ -12,7 +12,9 @@ from typing import Any
 
 OPEN = frozenset({"/health"})
 """For everybody on this machine."""
-KEYED = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/models", "/metrics"})
+KEYED = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/models", "/metrics"}) | frozenset(
+    {"/v1/messages", "/v1/messages/count_tokens"}
+)
 """For whoever has the key of the endpoint."""
 OURS = frozenset({"/v1/load_lora_adapter", "/v1/unload_lora_adapter"})
 """For the job that started the server."""

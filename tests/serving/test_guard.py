@@ -42,7 +42,7 @@ def guarded(monkeypatch, tmp_path):
 
 
 def test_what_is_served_passes(guarded):
-    for path in ("/v1/chat/completions", "/v1/completions", "/v1/models", "/metrics"):
+    for path in ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/messages", "/v1/models", "/metrics"):
         assert guarded(path) == 200
     assert guarded("/health", {"host": "localhost"}) == 200
     assert guarded("/v1/load_lora_adapter", {**ASK, "authorization": "Bearer o"}) == 200
