@@ -116,14 +116,14 @@ def holds(times, name, known, slack_s):
 @pytest.mark.long
 def test_a_real_server_with_known_delays_and_a_stall(context):
     with Known(stalls_after_s=0.6) as server:
-        made = spec(f"openai/m?base_url={server.base_url}", rate=150.0, duration=3.0)
+        made = spec(f"openai/m?base_url={server.base_url}", rate=50.0, duration=9.0)
         result = run(made, context).result
     assert result["n"] == 450
     assert result["errors"] == 0
-    assert result["sent_per_s"] == pytest.approx(150, rel=0.02)
+    assert result["sent_per_s"] == pytest.approx(50, rel=0.02)
     for field, rest_s in (("ttft_s", 0.0), ("latency_s", 0.1)):
         for name, q in (("p50", 0.5), ("p99", 0.99)):
-            known = truth(q, duration_s=3.0, stalls=True, rest_s=rest_s)
+            known = truth(q, duration_s=9.0, stalls=True, rest_s=rest_s)
             # What this machine does besides is in every time.
             slack_s = 0.02 + result["late_p99_s"]
             assert holds(result[field], name, known, slack_s), (field, name, known, result[field])
@@ -132,7 +132,7 @@ def test_a_real_server_with_known_delays_and_a_stall(context):
     assert records["sample_id"].n_unique() == 450
     assert (records["latency_s"] >= records["ended_at"] - records["started_at"] - 1e-6).all()
     first = records.select("intended_at").to_series()
-    assert first.max() - first.min() < 3.0
+    assert first.max() - first.min() < 9.0
 
 
 def test_one_that_dies_is_counted(context):
