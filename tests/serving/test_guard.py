@@ -46,7 +46,7 @@ def test_what_is_served_passes(guarded):
         assert guarded(path) == 200
     assert guarded("/health", {"host": "localhost"}) == 200
     assert guarded("/v1/load_lora_adapter", {**ASK, "authorization": "Bearer o"}) == 200
-    assert len(guarded.passed) == 6
+    assert len(guarded.passed) == 8
 
 
 @pytest.mark.parametrize(
