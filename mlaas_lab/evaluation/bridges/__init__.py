@@ -63,7 +63,7 @@ class Bridge:
             opening: what its task is made with.
             folders: where files may be opened, by default everywhere.
             alone: whether it reaches nobody on this machine either, and opens its interpreter's files only.
-            install: the packages that its interpreter needs, as pip takes them.
+            install: the packages that its interpreter needs, as pip takes them, and what to do then.
         """
         self._words = [python or sys.executable, "-I", str(HERE / "_runner.py"), str(HERE / f"{script}.py")]
         self._opening: dict[str, Any] = {**opening, "folders": list(folders), "alone": alone}

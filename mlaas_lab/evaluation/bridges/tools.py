@@ -33,7 +33,8 @@ class Tool:
 
     def bridge(self, python: str, **opening: Any) -> Bridge:
         """One process of it, not yet started."""
-        return Bridge(python, f"_{self.metric}", opening, alone=self.alone, install=self.install)
+        need = f"{self.install}, and name its interpreter in the setting {self.setting}" if self.install else ""
+        return Bridge(python, f"_{self.metric}", opening, alone=self.alone, install=need)
 
 
 INSPECT_AI = Tool(metric="inspect_ai", setting="inspect_python", example="FILE.py@name")
