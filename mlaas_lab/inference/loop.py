@@ -56,7 +56,7 @@ def _running(pid: int) -> asyncio.AbstractEventLoop:
 
 
 def _quickest() -> asyncio.AbstractEventLoop:
-    """uvloop's, which takes half of asyncio's time for a call; asyncio's own where there is none (Windows)."""
+    """uvloop's, which costs a call less; asyncio's own where there is none (Windows)."""
     try:
         import uvloop
     except ImportError:
