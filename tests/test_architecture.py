@@ -95,7 +95,8 @@ def test_environment_is_read_in_one_file():
 
 def test_loops_run_in_one_place():
     found = {name for path, name in zip(FILES, NAMES, strict=True) if "asyncio.run(" in path.read_text()}
-    assert found <= {name for name in NAMES if name.startswith("inference")}
+    # A bridge's worker is another program: it runs under other tools' interpreters and knows nothing of ours.
+    assert found - {"evaluation/bridges/_runner.py"} <= {name for name in NAMES if name.startswith("inference")}
 
 
 def test_no_vendor_is_named_outside_its_files():
