@@ -60,12 +60,15 @@ print(json.dumps({"took_s": took}))
 """
 
 
-def entries() -> dict[str, set[str]]:
-    """Marks of the entries that live, by job."""
+def entries(lab: Lab) -> dict[str, set[str]]:
+    """Marks of the lab's entries that live, by job."""
+    here = str(lab.settings.data_dir)
     found: dict[str, set[str]] = collections.defaultdict(set)
     for process in psutil.process_iter():
         try:
-            if "mlaas_lab.context" in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+            words = process.cmdline()
+            ours = "mlaas_lab.context" in words and any(word.startswith(here) for word in words)
+            if ours and process.status() != psutil.STATUS_ZOMBIE:
                 mark = process.environ().get(MARK, "")
                 found[mark.partition(".")[0]].add(f"{mark} {process.pid}")
         except psutil.Error:
@@ -84,8 +87,8 @@ def rivalry(lab: Lab, folder: Path, *, rivals: int, operations: int, jobs: int) 
         for seed in range(rivals)
     ]
     looks = 0
-    while any(rival.poll() is None for rival in racing) or entries():
-        doubled = {job: marks for job, marks in entries().items() if len(marks) > 1}
+    while any(rival.poll() is None for rival in racing) or entries(lab):
+        doubled = {job: marks for job, marks in entries(lab).items() if len(marks) > 1}
         assert not doubled, f"two entries of one job: {doubled}"
         looks += 1
         time.sleep(0.01)
@@ -133,7 +136,7 @@ def test_control_two_entries_of_one_job_are_seen(lab, eventually):
     second = executor.begin(handle.folder, read_json(handle.folder.job), {})
     deadline = time.monotonic() + 60
     try:
-        while len(entries()[handle.id]) < 2:
+        while len(entries(lab)[handle.id]) < 2:
             assert time.monotonic() < deadline, "two entries of one job must be seen"
             time.sleep(0.01)
     finally:

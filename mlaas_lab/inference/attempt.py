@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
-from mlaas_lab.errors import CallError, ProviderBug
+from mlaas_lab.errors import CallError, ContentFiltered, ProviderBug
 from mlaas_lab.inference.deadline import Silence
 from mlaas_lab.inference.failures import Speaker
 from mlaas_lab.inference.network import HEADERS, running
@@ -174,8 +174,8 @@ async def _followed(call: Call, stamps: Stamps, line: Line, ending: Ending | Fol
         answered_at, status, follow = stamps.ended_at, stamps.status, ending
         try:
             ending, text = await _one(call, stamps, line, asked, own=own, reader=follow.reader)
-        except (CallError, aiohttp.ClientError, OSError):
-            if follow.whole is None:
+        except (CallError, aiohttp.ClientError, OSError) as error:
+            if follow.whole is None or isinstance(error, ContentFiltered):
                 raise
             ending, text, stamps.status = follow.whole, "", status
         if follow.whole is not None:
