@@ -36,7 +36,7 @@ matrix: $(VENV)/.dev  ## Ask every provider's emulator for what may happen, and 
 
 conformance: $(VENV)/.dev  ## Compare every adapter with its vendor's official SDK and specification
 	@PIP_ARGS='$(PIP_ARGS)' $(BIN)/python tests/conformance_scripts.py
-	@$(BIN)/python -m pytest tests/conformance/test_sdks.py tests/conformance/test_specs.py -m conformance $(ARGS)
+	@$(BIN)/python -m pytest tests/conformance/test_sdks.py tests/conformance/test_specs.py tests/conformance/test_front_sdks.py -m conformance $(ARGS)
 	@$(BIN)/python tests/readme.py
 
 bench-peers: $(VENV)/.dev  ## Compare the speed of an evaluation with Inspect AI and MLflow, side by side
