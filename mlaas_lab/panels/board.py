@@ -167,11 +167,11 @@ def _verdicts(verdicts: Sequence[Verdict]) -> View:
         "Metric",
         "A",
         "B",
+        "Verdict",
         Column(title="B − A", align="right"),
         Column(title="95 % interval", align="right"),
         Column(title="p", align="right", format=p_value),
         Column(title="Pairs", align="right", format=count),
-        "Verdict",
         Column(title="More needed", align="right", format=count),
     ]
     rows = [_verdict(verdict) for verdict in verdicts]
@@ -179,19 +179,22 @@ def _verdicts(verdicts: Sequence[Verdict]) -> View:
     stopped = not tests.isdisjoint({"group_sequential", "always_valid"})
     notes = [ANY_TIME if "always_valid" in tests else STOPPED if stopped else NOTE]
     if any(found.not_worse is not None for found in verdicts):
-        columns += ["Not worse", Column(title="p, not worse", align="right", format=p_value)]
-        rows = [(*row, _borne(found), found.p_not_worse) for row, found in zip(rows, verdicts, strict=True)]
+        columns += [
+            "Not worse",
+            Column(title="by", align="right"),
+            Column(title="its p", align="right", format=p_value),
+        ]
+        rows = [(*row, *_borne(found)) for row, found in zip(rows, verdicts, strict=True)]
         notes.append(BORNE_STOPPED if stopped else BORNE)
     return View(title="Verdicts", table=Table(columns=columns, rows=rows), notes=notes)
 
 
-def _borne(found: Verdict) -> Badge | None:
-    """Whether b is not worse than a by the margin."""
+def _borne(found: Verdict) -> tuple[Badge | None, str | None, float | None]:
+    """Whether b is not worse than a, by which margin, and the p that says so."""
     if found.not_worse is None:
-        return None
-    if found.not_worse:
-        return Badge(text=f"by {words.margin(found)}", tone=Tone.GOOD)
-    return Badge(text=f"by {words.margin(found)}: not shown", tone=Tone.MILD)
+        return None, None, None
+    shown = Badge(text="shown", tone=Tone.GOOD) if found.not_worse else Badge(text="not shown", tone=Tone.MILD)
+    return shown, words.margin(found), found.p_not_worse
 
 
 def _verdict(found: Verdict) -> tuple[Any, ...]:
@@ -199,11 +202,11 @@ def _verdict(found: Verdict) -> tuple[Any, ...]:
         found.metric,
         found.a,
         found.b,
+        _badge(found),
         words.gap(found),
         words.gap_interval(found),
         found.p_adjusted,
         found.n,
-        _badge(found),
         found.more_samples,
     )
 

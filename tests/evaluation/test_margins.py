@@ -174,7 +174,8 @@ class TestWords:
 
     def test_the_board_says_what_is_shown_and_what_is_not(self):
         shown, missing = (decide([pair(20, 14, 300)], margin=m)[0] for m in (0.03, 0.01))
-        assert (_borne(shown).text, _borne(missing).text) == ("by 3 points", "by 1 point: not shown")
+        told = [(badge.text, by) for badge, by, _ in map(_borne, (shown, missing))]
+        assert told == [("shown", "3 points"), ("not shown", "1 point")]
         assert " B is not worse than A in exact_match by 3 points or more (p " in sentence(shown, {})
         assert sentence(missing, {}).endswith(
             " Not shown: that B is not worse than A in exact_match by 1 point or more."
