@@ -10,10 +10,7 @@ beside it stands the same on the event loop that an evaluation runs on, which is
 import argparse
 import asyncio
 import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,6 +19,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import aiohttp
+from instant import apart
 
 from mlaas_lab.context import Context
 from mlaas_lab.evaluation.budget import Budget
@@ -32,7 +30,6 @@ from mlaas_lab.settings import Settings
 from mlaas_lab.store.folder import JobFolder
 from mlaas_lab.tasks.eval import Eval
 
-INSTANT = Path(__file__).parent / "instant.py"
 BARE = "bare aiohttp loop"
 BARE_ON_OURS = "the same on our event loop"
 
@@ -62,19 +59,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--in-flight", type=int, default=8)
     args = parser.parse_args()
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    server = subprocess.Popen([sys.executable, str(INSTANT)], stdout=subprocess.PIPE, text=True)
-    try:
-        if len(cores) > 1:
-            os.sched_setaffinity(server.pid, {cores[-1]})
-            os.sched_setaffinity(0, {cores[0]})
-        assert server.stdout is not None
-        base_url = server.stdout.readline().strip()
-        with tempfile.TemporaryDirectory() as folder:
-            compare(base_url, Path(folder), args)
-    finally:
-        server.kill()
-        server.wait()
+    with apart() as base_url, tempfile.TemporaryDirectory() as folder:
+        compare(base_url, Path(folder), args)
 
 
 def compare(base_url: str, folder: Path, args: argparse.Namespace) -> None:

@@ -6,6 +6,11 @@ against it is the client. For faults and a ledger there is `loopback.py`.
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 WORDS = 32
 
@@ -57,6 +62,21 @@ class Instant(asyncio.Protocol):
             body, self.buffer = self.buffer[end + 4 : end + 4 + size], self.buffer[end + 4 + size :]
             streamed = b'"stream":true' in body or b'"stream": true' in body
             self.transport.write(STREAM if streamed else ANSWER)
+
+
+@contextmanager
+def apart() -> Iterator[str]:
+    """Its base URL, while it runs as a process on a core of its own, where there are two; this one keeps another."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    with subprocess.Popen([sys.executable, __file__], stdout=subprocess.PIPE, text=True) as server:
+        try:
+            if len(cores) > 1:
+                os.sched_setaffinity(server.pid, {cores[-1]})
+                os.sched_setaffinity(0, {cores[0]})
+            assert server.stdout is not None
+            yield server.stdout.readline().strip()
+        finally:
+            server.kill()
 
 
 async def main() -> None:

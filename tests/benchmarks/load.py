@@ -8,11 +8,10 @@ wanted a request left; CPU is our own thread's, so it says the same on a busy ma
 
 import argparse
 import gc
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
+
+from instant import apart
 
 from mlaas_lab.context import Context
 from mlaas_lab.settings import Settings
@@ -21,8 +20,6 @@ from mlaas_lab.store.folder import JobFolder
 from mlaas_lab.tasks.load import Load
 from mlaas_lab.traffic.run import run
 
-INSTANT = Path(__file__).parent / "instant.py"
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -30,22 +27,12 @@ def main() -> None:
     parser.add_argument("--duration", type=float, default=5.0)
     parser.add_argument("--no-stream", dest="stream", action="store_false")
     args = parser.parse_args()
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    server = subprocess.Popen([sys.executable, str(INSTANT)], stdout=subprocess.PIPE, text=True)
-    try:
-        if len(cores) > 1:
-            os.sched_setaffinity(server.pid, {cores[-1]})
-            os.sched_setaffinity(0, {cores[0]})
-        assert server.stdout is not None
-        base_url = server.stdout.readline().strip()
+    with apart() as base_url:
         print(f"\n{'offered/s':>10}{'arrivals':>10}{'sent/s':>9}{'off by':>9}{'late p50':>10}{'late p99':>10}", end="")
         print(f"{'CPU':>6}{'CPU µs/request':>16}{'failed':>8}")
         for rate in map(float, args.rates.split(",")):
             for kind in ("constant", "poisson"):
                 show(base_url, rate, kind, args)
-    finally:
-        server.kill()
-        server.wait()
 
 
 def show(base_url: str, rate: float, kind: str, args: argparse.Namespace) -> None:

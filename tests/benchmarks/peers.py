@@ -29,7 +29,8 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import peers_environments
-from evaluation import INSTANT, bare
+from evaluation import bare
+from instant import apart
 
 import mlaas_lab
 from mlaas_lab.context import Context
@@ -144,17 +145,8 @@ def main() -> None:
     args = parser.parse_args()
     for name in ("inspect_ai", "mlflow"):
         peers_environments.make(name)
-    with subprocess.Popen([sys.executable, str(INSTANT)], stdout=subprocess.PIPE, text=True) as server:
-        try:
-            if len(CORES) > 1:
-                os.sched_setaffinity(server.pid, {max(CORES)})
-                os.sched_setaffinity(0, {min(CORES)})
-            assert server.stdout is not None
-            base_url = server.stdout.readline().strip()
-            with tempfile.TemporaryDirectory() as folder:
-                contest(base_url, Path(folder), args)
-        finally:
-            server.kill()
+    with apart() as base_url, tempfile.TemporaryDirectory() as folder:
+        contest(base_url, Path(folder), args)
     bootstrap()
 
 

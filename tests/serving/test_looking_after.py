@@ -83,11 +83,14 @@ def during(monkeypatch, context, engine, story, *, models, probe_s=0.3):
     return outcome
 
 
-def test_hung_is_sick_and_comes_back(toys, context, moods, monkeypatch):
+@pytest.mark.parametrize("mood", ["hung", "refusing"])
+def test_without_tokens_it_is_sick_and_comes_back(toys, context, moods, monkeypatch, mood):
+    """It does not answer, or answers with an error."""
+
     def story():
-        (moods / "hung").touch()
+        (moods / mood).touch()
         come(context, "ready", "sick")
-        (moods / "hung").unlink()
+        (moods / mood).unlink()
         come(context, "sick", "ready")
 
     monkeypatch.setattr(_run, "HANGS", 10_000)
@@ -142,17 +145,6 @@ def test_slow_and_telling_nothing_of_its_work_is_sick(toys, context, moods, monk
         (moods / "working").unlink()
 
     during(monkeypatch, context, engine_of(moods, activity=None), story, models=[toys / "base"])
-
-
-def test_errors_in_place_of_tokens_are_sick(toys, context, moods, monkeypatch):
-    def story():
-        (moods / "refusing").touch()
-        come(context, "ready", "sick")
-        (moods / "refusing").unlink()
-        come(context, "sick", "ready")
-
-    monkeypatch.setattr(_run, "HANGS", 10_000)
-    during(monkeypatch, context, engine_of(moods), story, models=[toys / "base"])
 
 
 def test_hung_for_long_it_is_started_anew(toys, context, moods, monkeypatch):

@@ -1,14 +1,13 @@
 """How far a judge agrees with people goes to the run of the evaluation, and waits like all else while MLflow is away."""
 
-import time
-
 import pytest
 from made_evaluation import fill
+from made_jobs import made
 
 from mlaas_lab import records, tracking
 from mlaas_lab.commands import _dispatch
 from mlaas_lab.lab import Lab
-from mlaas_lab.schema import Job, JobState
+from mlaas_lab.schema import JobState
 from mlaas_lab.settings import Preferences
 from mlaas_lab.tracking.delivery import Delivery
 from mlaas_lab.tracking.server import connect
@@ -34,19 +33,7 @@ def evaluated(job, local, lab):
     """The folder of an evaluation that MLflow has."""
     folder = fill(job("mine"))
     store = lab().store
-    row = Job(
-        id="mine",
-        task="eval",
-        name="mine",
-        spec={},
-        spec_hash="mine",
-        state=JobState.QUEUED,
-        attempt=1,
-        executor="process",
-        folder=str(folder.path),
-        created_at=time.time(),
-    )
-    store.add(row)
+    store.add(made("mine", task="eval", folder=str(folder.path)))
     store.move("mine", JobState.RUNNING, attempt=1)
     store.move("mine", JobState.SUCCEEDED, attempt=1)
     assert Delivery(folder, local).finish(JobState.SUCCEEDED).finished

@@ -1,17 +1,17 @@
 """`sync` sends what was left, says what remains, and exits clean only when nothing does."""
 
 import json
-import time
 
 import pytest
 from filelock import FileLock
 from made_evaluation import fill
+from made_jobs import made
 
 from mlaas_lab import tracking
 from mlaas_lab.commands.sync import command
 from mlaas_lab.errors import UsageError
 from mlaas_lab.lab import Lab
-from mlaas_lab.schema import Job, JobState
+from mlaas_lab.schema import JobState
 from mlaas_lab.settings import Preferences
 from mlaas_lab.spec import read
 from mlaas_lab.tracking.delivery import Delivery
@@ -33,19 +33,7 @@ def left(job, log, local, monkeypatch):
     for name, state in (("one", JobState.SUCCEEDED), ("two", JobState.FAILED), ("three", JobState.RUNNING)):
         folders[name] = job(name)
         log(folders[name], 0, 5)
-        row = Job(
-            id=name,
-            task="finetune",
-            name=name,
-            spec={},
-            spec_hash=name,
-            state=JobState.QUEUED,
-            attempt=1,
-            executor="process",
-            folder=str(folders[name].path),
-            created_at=time.time(),
-        )
-        lab.store.add(row)
+        lab.store.add(made(name, task="finetune", folder=str(folders[name].path)))
         lab.store.move(name, JobState.RUNNING, attempt=1)
         if state.ended:
             lab.store.move(name, state, attempt=1)
@@ -108,19 +96,7 @@ def broke_off(job, local):
     folder = fill(job("broke"))
     assert Delivery(folder, local).finish(JobState.SUCCEEDED).finished
     lab = _lab(local)
-    row = Job(
-        id="broke",
-        task="eval",
-        name="broke",
-        spec={},
-        spec_hash="broke",
-        state=JobState.QUEUED,
-        attempt=1,
-        executor="process",
-        folder=str(folder.path),
-        created_at=time.time(),
-    )
-    lab.store.add(row)
+    lab.store.add(made("broke", task="eval", folder=str(folder.path)))
     lab.store.move("broke", JobState.RUNNING, attempt=1)
     lab.store.move("broke", JobState.SUCCEEDED, attempt=1)
     return folder
