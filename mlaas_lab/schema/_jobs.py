@@ -90,7 +90,6 @@ class EndpointState(StrEnum):
     READY = "ready"
     BUSY = "busy"
     """It answers others, too."""
-    SLEEPING = "sleeping"
     SICK = "sick"
     """No token within the limit, and nothing else is being answered either."""
     STOPPED = "stopped"

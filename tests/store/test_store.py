@@ -100,7 +100,7 @@ def test_how_an_endpoint_is_doing(store):
     for name in ("e", "f"):
         store.announce(Endpoint(name=name, ready=False, **place), attempt=1)
     assert store.endpoint("e").state is None, "nobody looks after it yet"
-    for state in (EndpointState.READY, EndpointState.SICK, EndpointState.BUSY, EndpointState.SLEEPING):
+    for state in (EndpointState.READY, EndpointState.SICK, EndpointState.BUSY):
         store.tell("a", ["e"], state, attempt=1)
         assert (store.endpoint("e").state, store.endpoint("e").ready) == (state, state.answers)
     store.tell("a", ["e"], EndpointState.STOPPED, attempt=1)
