@@ -161,7 +161,8 @@ class Budget:
     async def _settle(self) -> None:
         while self._failed is None and not self._over:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), SETTLE_S)
+                async with asyncio.timeout(SETTLE_S):
+                    await self._wanted.wait()
             self._wanted.clear()
             await self._grant()
 

@@ -94,7 +94,8 @@ class Directory:
                 if left_s <= 0:
                     raise _not_yet(door)
                 try:
-                    await asyncio.wait_for(changed.wait(), left_s)
+                    async with asyncio.timeout(left_s):
+                        await changed.wait()
                 except TimeoutError:
                     raise _not_yet(door) from None
         finally:

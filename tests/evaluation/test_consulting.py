@@ -1,5 +1,6 @@
 """Tools that ask a judge themselves: the call is ours, so it is paid, capped and kept as any judge's, and so are failures."""
 
+import asyncio
 import json
 import os
 import sys
@@ -21,7 +22,7 @@ from mlaas_lab.evaluation import consulting
 from mlaas_lab.evaluation import plan as plan_module
 from mlaas_lab.evaluation.bills import bills
 from mlaas_lab.evaluation.bridges import MOST_DEATHS, Bridge, Died
-from mlaas_lab.evaluation.bridges.dialogue import Consultation
+from mlaas_lab.evaluation.bridges.dialogue import Consultation, _within
 from mlaas_lab.evaluation.judge import Consulted, question
 from mlaas_lab.evaluation.judgements import Said
 from mlaas_lab.evaluation.metrics.ragas import KINDS
@@ -330,6 +331,19 @@ def test_a_stop_ends_the_process_and_keeps_what_was_said(toy, context, evaluate)
     # An iteration, since what has ended may go while it is looked at.
     alive = [one.info for one in psutil.process_iter(["ppid", "cmdline"]) if one.info["ppid"] == os.getpid()]
     assert not [one for one in alive if "_runner.py" in " ".join(one["cmdline"] or [])]
+
+
+def test_a_stop_that_comes_with_a_reply_still_stops():
+    async def both_at_once():
+        reply = asyncio.get_running_loop().create_future()
+        waiting = asyncio.ensure_future(_within(5, reply))
+        await asyncio.sleep(0)
+        reply.set_result("a line")
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        return waiting.cancelled()
+
+    assert asyncio.run(both_at_once())
 
 
 class TestRagas:

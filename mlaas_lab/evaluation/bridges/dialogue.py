@@ -198,8 +198,10 @@ class Consultation:
 
 
 async def _within(limit_s: float, work: Any) -> Any:
+    # Not `asyncio.wait_for`: before Python 3.12 it swallows a stop that comes as its work ends.
     try:
-        return await asyncio.wait_for(work, limit_s)
+        async with asyncio.timeout(limit_s):
+            return await work
     except TimeoutError:
         raise TimeoutError(f"no answer within {limit_s:g} s") from None
 
