@@ -141,7 +141,7 @@ def _facts(job: Job) -> list[tuple[str, Any]]:
         facts.append(("Attempt", str(job.attempt)))
     if job.run_id:
         facts.append(("MLflow run", job.run_id))
-    named = [(key, job.spec[key]) for key in ("base", "data", "models", "targets") if key in job.spec]
+    named = [(key, job.spec[key]) for key in ("base", "data", "models", "targets") if job.spec.get(key)]
     facts += [(key, ", ".join(value) if isinstance(value, list) else plain(value)) for key, value in named]
     if not job.state.ended:
         facts.append(("Stop it", f"cancel {job.id}"))

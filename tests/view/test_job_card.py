@@ -100,6 +100,13 @@ def test_no_jobs_say_what_to_do():
     assert "finetune --data FILE" in to_text(job.table([]))
 
 
+def test_an_option_that_nobody_gave_is_not_shown():
+    asked = replace(JOB, spec={"targets": ["support"], "data": None})
+    rows = dict(card(asked).marks[-1].rows)
+    assert rows["targets"] == "support"
+    assert "data" not in rows
+
+
 def test_names_and_errors_are_text():
     word = "<script>alert(1)</script>\x1b[31m"
     one = replace(JOB, name=word, error=word, state=JobState.FAILED, progress=replace(HALF, phase=word))
