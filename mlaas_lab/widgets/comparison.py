@@ -4,7 +4,6 @@ State is two traits; rows come in pages by message, so what a notebook keeps doe
 kernel it shows what it began with, and the static View stays in the output beside it.
 """
 
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -18,18 +17,18 @@ from mlaas_lab.store.folder import JobFolder, read_json
 from mlaas_lab.view import View, to_html, to_text
 from mlaas_lab.view.formats import count, duration
 from mlaas_lab.view.job import title, took_s
+from mlaas_lab.widgets import flat
 from mlaas_lab.widgets.kernel import Compared, Kernel
 from mlaas_lab.widgets.links import links
 
-FOLDER = Path(__file__).parent
 NOTEBOOK_WIDTH = 100
 
 
 class ComparisonWidget(anywidget.AnyWidget):  # type: ignore[misc] # it is skipped, as its stubs name libraries we lack
     """The live view of one comparison."""
 
-    _esm = FOLDER / "comparison.js"
-    _css = FOLDER / "comparison.css"
+    _esm = flat.script("comparison")
+    _css = flat.style("comparison")
     content = traitlets.Dict().tag(sync=True)
     """What is shown before anything is asked."""
     opening = traitlets.Dict().tag(sync=True)

@@ -8,7 +8,7 @@ from made_records import duel, frame_of
 from mlaas_lab import panels
 from mlaas_lab.evaluation.summary import summarize
 from mlaas_lab.panels.board import board
-from mlaas_lab.widgets import comparison
+from mlaas_lab.widgets import flat
 from mlaas_lab.widgets.kernel import Compared, Kernel
 
 pytestmark = pytest.mark.browser
@@ -56,8 +56,7 @@ def content(tmp_path):
 
 def host(page, content, change=lambda script: script):
     page.goto("about:blank")
-    folder = comparison.FOLDER
-    given = {"script": change((folder / "comparison.js").read_text()), "style": (folder / "comparison.css").read_text()}
+    given = {"script": change(flat.script("comparison")), "style": flat.style("comparison")}
     first, opening = json.loads(json.dumps(content))
     page.evaluate(HOST, {**given, "content": first, "opening": opening})
 

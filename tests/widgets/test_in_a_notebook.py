@@ -15,7 +15,7 @@ from mlaas_lab.evaluation.summary import summarize
 from mlaas_lab.job import JobHandle
 from mlaas_lab.schema import Job, JobState
 from mlaas_lab.store.folder import JobFolder, write_json
-from mlaas_lab.widgets import comparison
+from mlaas_lab.widgets import flat
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -118,7 +118,7 @@ def test_evaluation_that_succeeded_has_a_live_view(lab, tmp_path):
 
 
 def test_esm_runs_nothing_from_elsewhere_and_makes_no_markup():
-    script = (comparison.FOLDER / "comparison.js").read_text()
+    script = flat.script("comparison")
     for word in (
         "innerHTML",
         "outerHTML",

@@ -1,0 +1,21 @@
+"""One flat script of several files: a host of widgets loads it from anywhere, and it imports nothing."""
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+SHARED = "drawing"
+"""What every live view draws with."""
+
+
+def script(name: str) -> str:
+    """The script of a live view, with what it draws with before it."""
+    return _text(f"{SHARED}.js") + _text(f"{name}.js")
+
+
+def style(name: str) -> str:
+    """The style of a live view, after the one they share."""
+    return _text(f"{SHARED}.css") + _text(f"{name}.css")
+
+
+def _text(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
