@@ -9,7 +9,7 @@ this machine; and only in files that began with it, so that an older SQLite neve
 import random
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import RLock
@@ -19,7 +19,7 @@ from mlaas_lab.durable import settle
 from mlaas_lab.errors import StoreError
 from mlaas_lab.store.failures import HELD, code, damaged, explained
 from mlaas_lab.store.filesystem import filesystem, is_network
-from mlaas_lab.store.migrations import MIGRATIONS
+from mlaas_lab.store.migrations import MIGRATIONS, Migration
 
 BUSY_S = 30.0
 """How long a process waits for others; a transaction takes about a millisecond."""
@@ -32,13 +32,14 @@ CHECKED_BYTES = 64_000_000
 class Database:
     """A connection that threads take turns on."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
         """Open or create the file at `path` and bring its schema up to date; a file that is too new stays untouched.
 
         Raises:
             StoreError: if it cannot be opened, is damaged, or was written by a newer version.
         """
         self.path = path
+        self._migrations = migrations
         self._turn = RLock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -109,7 +110,7 @@ class Database:
     def _begin(self) -> None:
         """Look first, write then."""
         self._db.row_factory = sqlite3.Row
-        if self._version() > len(MIGRATIONS):
+        if self._version() > len(self._migrations):
             raise self._too_new()
         if self.path.stat().st_size <= CHECKED_BYTES:
             self.check()
@@ -133,17 +134,17 @@ class Database:
             raise
 
     def _migrate(self) -> None:
-        if self._version() == len(MIGRATIONS):
+        if self._version() == len(self._migrations):
             return
         with self.write() as db:
             version = self._version()
-            if version > len(MIGRATIONS):
+            if version > len(self._migrations):
                 raise self._too_new()
-            if 0 < version < len(MIGRATIONS):
+            if 0 < version < len(self._migrations):
                 self._keep(version)
-            for migration in MIGRATIONS[version:]:
+            for migration in self._migrations[version:]:
                 migration(db)
-            db.execute(f"pragma user_version={len(MIGRATIONS)}")
+            db.execute(f"pragma user_version={len(self._migrations)}")
 
     def _keep(self, version: int) -> None:
         """Copy the file as it is to `NAME.vN.bak` beside it, whole or not at all; that we may write keeps it still."""
