@@ -289,9 +289,9 @@ class JobManager:
 
     def endpoints_of(self, job_id: str) -> list[dict[str, JSON]]:
         """What a running job serves, as the command prints it."""
-        shown = ("name", "base_url", "model", "engine", "ready", "state")
         key = {"key_file": str(path)} if (path := JobFolder(self.settings.jobs_dir / job_id).key).exists() else {}
-        return [{n: asdict(one)[n] for n in shown} | key for one in self.store.endpoints() if one.job_id == job_id]
+        served = [asdict(one) for one in self.store.endpoints() if one.job_id == job_id]
+        return [{n: value for n, value in one.items() if n not in ("job_id", "source")} | key for one in served]
 
     def _write(self, job: Job, folder: JobFolder, launch: Mapping[str, JSON]) -> None:
         kept = ("id", "task", "name", "spec", "spec_hash", "attempt", "created_at", "executor")

@@ -149,7 +149,7 @@ def _furnish(scratch: Path, job: Mapping[str, JSON], endpoints: list[dict[str, J
         )
         store.add(row)
         store.move(row.id, JobState.RUNNING, attempt=1)
-        store.announce(Endpoint(**{**endpoint, "job_id": row.id}), attempt=1)
+        store.announce(Endpoint.read({**endpoint, "job_id": row.id}), attempt=1)
     store.close()
 
 

@@ -177,7 +177,7 @@ class Supervisor:
                     progress = Progress(**{key: value for key, value in line.items() if key != "event"})
                 case "endpoint":
                     place = {key: value for key, value in line.items() if key not in ("event", "at")}
-                    self.store.announce(Endpoint(job_id=self.id, **place), attempt=self.attempt)
+                    self.store.announce(Endpoint.read({**place, "job_id": self.id}), attempt=self.attempt)
                 case "health":
                     self._note_health(EndpointState(line["state"]), line["names"])
                 case "ready":

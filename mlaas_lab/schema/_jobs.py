@@ -101,6 +101,27 @@ class EndpointState(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Parity:
+    """What came out when an endpoint was compared with the model it stands for, greedy token by greedy token."""
+
+    checked: bool
+    """False: the user wanted none of it (`--no-parity`)."""
+    prompts: int = 0
+    tokens: int = 0
+    """Of the endpoint, that were compared."""
+    first_difference: int | None = None
+    """Place, from 0, of the first token in any answer that differs from the local one; None: all are the same."""
+    gap_nats: float | None = None
+    """The largest difference between both log-probabilities of a token; None where the engine tells none."""
+    behind_nats: float | None = None
+    """The most by which a token of the endpoint is less likely than the one that the local model holds for best."""
+    effect_nats: float | None = None
+    """The most by which the adapter moves any token's log-probability; None for a base."""
+    tolerance_nats: float | None = None
+    """How large a gap numbers of this width may explain."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Endpoint:
     """A server we started, under one name; made by a job of task `serve`."""
 
@@ -115,3 +136,27 @@ class Endpoint:
     """The model or adapter behind it, as the user named it."""
     state: EndpointState | None = None
     """None where nobody looks after it."""
+    parity: Parity | None = None
+    """How it compares with the model that was trained; None where nothing was trained, or it is not known yet."""
+    cold_first_token_s: float | None = None
+    """From the last request that woke its server to the first token, in seconds; None where none did."""
+    warm_first_token_s: float | None = None
+    """The median of the last streams that the front passed on while its server ran; None where there are none."""
+
+    @property
+    def unchecked(self) -> bool:
+        """Nobody compared it with the model that was trained, since the user wanted it so."""
+        return self.parity is not None and not self.parity.checked
+
+    @classmethod
+    def read(cls, values: Mapping[str, JSON]) -> "Endpoint":
+        """The endpoint that JSON, or a row, has these plain values of."""
+        state, parity = values.get("state"), values.get("parity")
+        return cls(
+            **{
+                **values,
+                "ready": bool(values["ready"]),
+                "state": EndpointState(state) if state else None,
+                "parity": Parity(**parity) if parity else None,
+            }
+        )

@@ -1,5 +1,6 @@
 """Servers that jobs announced, as rows: where each is, and how it is doing."""
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,13 +12,33 @@ ALIVE = (
     " and coalesce(e.state, '') <> 'stopped' order by j.rowid desc"
 )
 """Newest first; one that was stopped alone is gone, although its job runs."""
+LASTING = frozenset({"cold_first_token_s", "warm_first_token_s"})
+"""Measured by the front, and of more than one start of a server."""
 
 
 def write(db: sqlite3.Connection, endpoint: Endpoint) -> None:
-    """Put `endpoint` in place of what was known of it."""
+    """Put `endpoint` in place of what was known of it; how fast it was before stays, unless it says otherwise."""
     values = asdict(endpoint)
+    values["parity"] = json.dumps(values["parity"]) if endpoint.parity else None
     names, marks = ",".join(values), ",".join("?" * len(values))
-    db.execute(f"insert or replace into endpoints ({names}) values ({marks})", tuple(values.values()))  # noqa: S608
+    sets = ",".join(
+        f"{name}=coalesce(excluded.{name},{name})" if name in LASTING else f"{name}=excluded.{name}" for name in values
+    )
+    db.execute(
+        f"insert into endpoints ({names}) values ({marks}) on conflict (job_id, name) do update set {sets}",  # noqa: S608
+        tuple(values.values()),
+    )
+
+
+def note_first_token(
+    db: sqlite3.Connection, job_id: str, name: str, *, cold_s: float | None, warm_s: float | None
+) -> None:
+    """Write how long first tokens took, as far as that is known."""
+    db.execute(
+        "update endpoints set cold_first_token_s=coalesce(?, cold_first_token_s),"
+        " warm_first_token_s=coalesce(?, warm_first_token_s) where job_id=? and name=?",
+        (cold_s, warm_s, job_id, name),
+    )
 
 
 def tell(db: sqlite3.Connection, job_id: str, names: Sequence[str], state: EndpointState) -> None:
@@ -30,5 +51,4 @@ def tell(db: sqlite3.Connection, job_id: str, names: Sequence[str], state: Endpo
 def read(row: sqlite3.Row) -> Endpoint:
     """The endpoint in `row`."""
     values = dict(row)
-    state = EndpointState(values["state"]) if values["state"] else None
-    return Endpoint(**{**values, "ready": bool(values["ready"]), "state": state})
+    return Endpoint.read({**values, "parity": json.loads(values["parity"]) if values["parity"] else None})

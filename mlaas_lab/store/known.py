@@ -1,13 +1,15 @@
 """All endpoints that are known, also those whose job has ended: for who must say of one why it does not answer.
 
-Reading is all that happens here.
+Reading is all that happens here, but for how long first tokens took, which only the front can tell.
 """
 
+import json
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlaas_lab.schema import JobState
+from mlaas_lab.store import endpoints
 from mlaas_lab.store.connection import Database
 
 MOST = 1_000
@@ -16,6 +18,9 @@ SQL = (
     "select e.*, j.state as job_state, j.created_at, j.attempt, json_extract(j.handle, '$.entry.pid') as watcher"
     " from endpoints e join jobs j on j.id=e.job_id where j.task=? order by j.rowid desc, e.rowid limit ?"
 )
+
+
+FIRST_TOKENS = ("cold_first_token_s", "warm_first_token_s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +41,10 @@ class Known:
     attempt: int
     watcher: int | None
     """Process of its job, which asks it for a token now and then; None while nothing runs."""
+    unchecked: bool = False
+    """Nobody compared it with the model that was trained."""
+    cold_first_token_s: float | None = None
+    warm_first_token_s: float | None = None
 
 
 class KnownEndpoints:
@@ -65,6 +74,15 @@ class KnownEndpoints:
         """
         return [_known(row) for row in self._db.read(SQL, self._task, MOST)]
 
+    def note_first_token(self, job_id: str, name: str, *, cold_s: float | None, warm_s: float | None) -> None:
+        """Write how long the first tokens of an endpoint took, in seconds; what is None stays as it is.
+
+        Raises:
+            StoreError: if the store cannot be written.
+        """
+        with self._db.write() as db:
+            endpoints.note_first_token(db, job_id, name, cold_s=cold_s, warm_s=warm_s)
+
     def close(self) -> None:
         """Give the file back."""
         self._db.close()
@@ -73,7 +91,14 @@ class KnownEndpoints:
 def _known(row: sqlite3.Row) -> Known:
     plain = {
         name: row[name]
-        for name in ("name", "job_id", "base_url", "model", "engine", "created_at", "attempt", "watcher")
+        for name in ("name", "job_id", "base_url", "model", "engine", "created_at", "attempt", "watcher", *FIRST_TOKENS)
     }
     health = row["state"] if "state" in row.keys() else None  # noqa: SIM118 - a row is no mapping
-    return Known(**plain, ready=bool(row["ready"]), health=health, job_state=JobState(row["job_state"]))
+    parity = json.loads(row["parity"]) if row["parity"] else {"checked": True}
+    return Known(
+        **plain,
+        unchecked=not parity["checked"],
+        ready=bool(row["ready"]),
+        health=health,
+        job_state=JobState(row["job_state"]),
+    )

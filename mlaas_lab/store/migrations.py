@@ -79,3 +79,11 @@ def leases(db: Connection) -> None:
 def health(db: Connection) -> None:
     """How a server is doing; null where nobody looks after it."""
     db.execute("alter table endpoints add column state text")
+
+
+@MIGRATIONS.append
+def endpoint_facts(db: Connection) -> None:
+    """How a server compares with what was trained, as JSON, and its first tokens; null where nobody knows."""
+    db.execute("alter table endpoints add column parity text")
+    db.execute("alter table endpoints add column cold_first_token_s real")
+    db.execute("alter table endpoints add column warm_first_token_s real")

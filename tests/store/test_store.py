@@ -11,9 +11,10 @@ from hypothesis import settings as rules
 from hypothesis import strategies as st
 
 from mlaas_lab.errors import StoreError, UsageError
-from mlaas_lab.schema import Endpoint, EndpointState, Job, JobState, Progress
+from mlaas_lab.schema import Endpoint, EndpointState, Job, JobState, Parity, Progress
 from mlaas_lab.store import NEXT, Store
 from mlaas_lab.store.connection import journal_mode
+from mlaas_lab.store.known import KnownEndpoints
 from mlaas_lab.store.migrations import MIGRATIONS
 
 SCHEMA = {
@@ -24,7 +25,10 @@ SCHEMA = {
     "events": ["seq", "job_id", "attempt", "at", "state", "why"],
     "leases": ["job_id", "resource", "amount"],
     "queue": ["seq", "job_id", "needs", "priority"],
-    "endpoints": ["job_id", "name", "base_url", "model", "engine", "source", "ready", "state"],
+    "endpoints": [
+        "job_id", "name", "base_url", "model", "engine", "source", "ready", "state", "parity", "cold_first_token_s",
+        "warm_first_token_s",
+    ],
 }  # fmt: skip
 
 
@@ -197,3 +201,22 @@ def test_full_disk_loses_nothing_that_was_acknowledged(store):
 
 def test_file_is_the_users_alone(store, tmp_path):
     assert (tmp_path / "store.sqlite3").stat().st_mode & 0o077 == 0
+
+
+def test_what_an_endpoint_is_and_how_fast(store, tmp_path):
+    store.add(job())
+    store.move("a", JobState.RUNNING, attempt=1)
+    place = {"job_id": "a", "base_url": "http://127.0.0.1:1/v1", "engine": "x", "source": "t", "model": "m"}
+    compared = Parity(checked=True, prompts=4, tokens=64, first_difference=3, gap_nats=0.01)
+    store.announce(Endpoint(name="e", ready=False, parity=compared, **place), attempt=1)
+    assert store.endpoint("e").parity == compared
+    assert not store.endpoint("e").unchecked
+    known = KnownEndpoints(tmp_path / "store.sqlite3", task="toy")
+    known.note_first_token("a", "e", cold_s=2.5, warm_s=None)
+    known.note_first_token("a", "e", cold_s=None, warm_s=0.1)
+    # A start later.
+    store.announce(Endpoint(name="e", ready=True, parity=Parity(checked=False), **place), attempt=1)
+    found = store.endpoint("e")
+    assert (found.cold_first_token_s, found.warm_first_token_s, found.unchecked) == (2.5, 0.1, True)
+    assert known.read()[0].unchecked
+    known.close()
