@@ -1,25 +1,19 @@
-"""One request on the wire, stamped at five places, with what it leads to: further exchanges, an answer, an error.
-
-The stamp of the connection comes from the connector, because aiohttp's tracing hooks cost a fifth of the throughput.
-"""
+"""One request on the wire, stamped at five places, with what it leads to: further exchanges, an answer, an error."""
 
 import asyncio
 import contextlib
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
-from yarl import URL
 
 from mlaas_lab.errors import CallError, ContentFiltered, ProviderBug
+from mlaas_lab.inference.connections import DIRECTLY, HEADERS, Answer, Connections, Via
 from mlaas_lab.inference.deadline import Silence
 from mlaas_lab.inference.failures import Speaker
-from mlaas_lab.inference.network import HEADERS, running
 from mlaas_lab.inference.route import Route
 from mlaas_lab.inference.words import origin
 from mlaas_lab.schema import Attempt, Exchange
@@ -75,10 +69,9 @@ class Line:
     """How one client reaches one route."""
 
     speaker: Speaker
-    http: aiohttp.ClientSession | None
+    http: Connections | None
     """None for a provider that answers in this process."""
-    proxy: str | None = None
-    trust: ssl.SSLContext | bool = True
+    via: Via = DIRECTLY
 
 
 @dataclass(slots=True, kw_only=True)
@@ -196,15 +189,13 @@ async def _one(
         own = {**own, **added} if own else added
         if sign.query is not None:
             url = f"{url}{'&' if '?' in url else '?'}{sign.query(asked, call.route.keys)}"
-    running.set(stamps)
     async with line.http.request(
         asked.method,
-        _url(url),
-        data=asked.body or None,
+        url,
         headers=own,
-        allow_redirects=False,
-        proxy=line.proxy,
-        ssl=line.trust,
+        body=asked.body,
+        via=line.via,
+        connected=stamps.connected,
     ) as response:
         stamps.first_byte_at = stamps.first_byte_at or now()
         stamps.status = response.status
@@ -229,7 +220,7 @@ def _request_id(headers: Mapping[str, str]) -> str | None:
     return None
 
 
-async def _failed(call: Call, response: aiohttp.ClientResponse, speaker: Speaker) -> CallError:
+async def _failed(call: Call, response: Answer, speaker: Speaker) -> CallError:
     size = 0
     while size < MOST_FAULT_BYTES and (chunk := await response.content.readany()):
         call.chunks.append(chunk)
@@ -285,8 +276,3 @@ class _InProcess:
         chunk = next(self._chunks, b"")
         self._stamps.first_byte_at = self._stamps.first_byte_at or now()
         return chunk
-
-
-@lru_cache(maxsize=256)
-def _url(text: str) -> URL:
-    return URL(text, encoded=True)

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import aiohttp
 import orjson
 
 from mlaas_lab.errors import AuthFailed, CallError, InvalidRequest, RateLimited, TimedOut, snake
 from mlaas_lab.inference.attempt import Call, Line, Stamps, exchange, now
+from mlaas_lab.inference.connections import Connections, Via
 from mlaas_lab.inference.deadline import Alarm, Deadlines, Silences
 from mlaas_lab.inference.failures import Speaker
-from mlaas_lab.inference.network import authorities, between, session, trust
+from mlaas_lab.inference.network import authorities, between, connections, trust
 from mlaas_lab.inference.pace import Pace
 from mlaas_lab.inference.retry import pause_s
 from mlaas_lab.inference.route import Route
@@ -59,7 +59,7 @@ class Client:
         """Connections are opened when they are needed; with `keep_exchanges` every answer holds what really came."""
         self.limits = limits or Limits()
         self._keep_exchanges = keep_exchanges
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._connections: dict[bool, Connections] = {}
         self._lanes: dict[str, _Lane] = {}
         self._tokens = Tokens()
         self._trusted: ssl.SSLContext | bool = True
@@ -78,7 +78,7 @@ class Client:
         for watch in (self._deadlines, self._silences):
             if watch is not None:
                 watch.close()
-        for http in self._sessions.values():
+        for http in self._connections.values():
             await http.close()
 
     @traced
@@ -137,18 +137,17 @@ class Client:
                 line=Line(
                     speaker=Speaker(route=route),
                     http=self._http(route),
-                    proxy=between(route.url, private=route.private),
-                    trust=trust(route.authority),
+                    via=Via(between(route.url, private=route.private), trust(route.authority)),
                 ),
             )
         return lane
 
-    def _http(self, route: Route) -> aiohttp.ClientSession | None:
+    def _http(self, route: Route) -> Connections | None:
         if route.provider.reply is not None:
             return None
-        if route.private not in self._sessions:
-            self._sessions[route.private] = session(private=route.private, trusted=self._trusted)
-        return self._sessions[route.private]
+        if route.private not in self._connections:
+            self._connections[route.private] = connections(private=route.private, trusted=self._trusted)
+        return self._connections[route.private]
 
     async def _retried(self, call: Call, lane: _Lane, deadline: Alarm) -> Completion:
         renewed = False

@@ -14,7 +14,7 @@ import aiohttp
 from yarl import URL
 
 from mlaas_lab.errors import AuthFailed, CallError, NotFound, ProviderBug, Truncated, Unreachable, did_you_mean
-from mlaas_lab.inference.network import CONNECT_S
+from mlaas_lab.inference.connections import CONNECT_S, Answer
 from mlaas_lab.inference.retry import asked_s
 from mlaas_lab.inference.route import Route
 from mlaas_lab.schema import Exchange
@@ -83,7 +83,7 @@ class Speaker:
             request_id=request_id,
         )
 
-    def answered(self, response: aiohttp.ClientResponse, body: bytes, request_id: str | None) -> CallError:
+    def answered(self, response: Answer, body: bytes, request_id: str | None) -> CallError:
         """The error behind a response of any status but success."""
         if 300 <= response.status < 400:
             host = URL(response.headers.get("Location", "")).host or "another path"

@@ -1,4 +1,4 @@
-"""Connections: who is found, who is trusted, and which proxy stands between. TLS is always checked.
+"""Whom connections lead to: who is found, who is trusted, and which proxy stands between. TLS is always checked.
 
 What the environment says of proxies (`https_proxy`, `no_proxy`) and of certificates (`SSL_CERT_FILE` and its kin) is
 kept. A target that is not said to be private is never followed to a private address.
@@ -9,9 +9,7 @@ import ipaddress
 import os
 import socket
 import ssl
-from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -19,29 +17,7 @@ from aiohttp.abc import ResolveResult
 
 from mlaas_lab.environment import certificates, proxy
 from mlaas_lab.errors import UsageError
-
-HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "mlaas_lab"}
-CONNECT_S = 10.0
-"""A host that has not accepted a connection by then is not there."""
-
-
-class Connecting(Protocol):
-    """Who wants to know when a connection is at hand."""
-
-    def connected(self) -> None:
-        """Now."""
-
-
-running: ContextVar[Connecting] = ContextVar("the attempt that this task makes")
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Stamps the moment when a connection is at hand."""
-
-    async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ASYNC109 - aiohttp's signature
-        connection = await super().connect(req, traces, timeout)
-        running.get().connected()
-        return connection
+from mlaas_lab.inference.connections import Connections
 
 
 class _Public(aiohttp.ThreadedResolver):
@@ -60,13 +36,9 @@ class _Public(aiohttp.ThreadedResolver):
         return public
 
 
-def session(*, private: bool, trusted: ssl.SSLContext | bool) -> aiohttp.ClientSession:
-    """Connections for every route that may, or may not, lead to private addresses; `trusted` is from `authorities`."""
-    connector = _Connector(limit=0, resolver=None if private else _Public(), ssl=trusted)
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
-    return aiohttp.ClientSession(
-        connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), headers=HEADERS
-    )
+def connections(*, private: bool, trusted: ssl.SSLContext | bool) -> Connections:
+    """For every route that may, or may not, lead to private addresses; `trusted` is from `authorities`."""
+    return Connections(trusted=trusted, resolver=None if private else _Public())
 
 
 def between(url: str, *, private: bool) -> str | None:

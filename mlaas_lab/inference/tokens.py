@@ -8,8 +8,9 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 
 from mlaas_lab.errors import CallError
+from mlaas_lab.inference.connections import Connections, Via
 from mlaas_lab.inference.failures import Speaker
-from mlaas_lab.inference.network import between, running
+from mlaas_lab.inference.network import between
 from mlaas_lab.inference.route import Route
 from mlaas_lab.signing import TokenExchange, TokenRequest
 from mlaas_lab.wires import Fault
@@ -25,13 +26,6 @@ class _Kept:
     until: float
 
 
-class _Unstamped:
-    """The request of a token: it is no attempt, and its connection is none of an attempt's."""
-
-    def connected(self) -> None:
-        """Nobody wants to know."""
-
-
 @dataclass(kw_only=True)
 class Tokens:
     """The tokens of one client."""
@@ -39,7 +33,7 @@ class Tokens:
     _kept: dict[str, _Kept] = field(default_factory=dict)
     _turns: dict[str, asyncio.Lock] = field(default_factory=dict)
 
-    async def token(self, speaker: Speaker, http: aiohttp.ClientSession) -> str:
+    async def token(self, speaker: Speaker, http: Connections) -> str:
         """The token for the route of `speaker`; empty where none is needed.
 
         Raises:
@@ -68,7 +62,7 @@ class Tokens:
         return bool(token)
 
 
-async def _exchanged(exchange: TokenExchange, speaker: Speaker, http: aiohttp.ClientSession, at: float) -> _Kept:
+async def _exchanged(exchange: TokenExchange, speaker: Speaker, http: Connections, at: float) -> _Kept:
     route = speaker.route
     try:
         asked = exchange.request(route.place, route.keys, at)
@@ -89,16 +83,14 @@ async def _exchanged(exchange: TokenExchange, speaker: Speaker, http: aiohttp.Cl
     return _Kept(value=token.value, until=at + max(token.lasts_s - EARLY_S, token.lasts_s / 2))
 
 
-async def _sent(asked: TokenRequest, speaker: Speaker, http: aiohttp.ClientSession) -> tuple[bytes, int]:
-    running.set(_Unstamped())
+async def _sent(asked: TokenRequest, speaker: Speaker, http: Connections) -> tuple[bytes, int]:
     try:
         async with http.request(
             asked.method,
             asked.url,
-            data=asked.body,
+            body=asked.body,
             headers=asked.headers,
-            allow_redirects=False,
-            proxy=between(asked.url, private=speaker.route.private),
+            via=Via(between(asked.url, private=speaker.route.private)),
         ) as response:
             body = b""
             while len(body) < MOST_BYTES and (chunk := await response.content.readany()):

@@ -12,7 +12,8 @@ from loopback import (
 )
 
 from mlaas_lab.errors import InvalidRequest
-from mlaas_lab.inference import Client, Limits, Params, complete, network, on_loop, resolve
+from mlaas_lab.inference import Client, Limits, Params, complete, on_loop, resolve
+from mlaas_lab.inference.connections import Connections
 from mlaas_lab.schema import Message, Usage
 
 TEXT = "Grüße an die 世界 heute"
@@ -54,9 +55,14 @@ def test_stamps_follow_what_happened(ask):
     assert done.tokens_per_s == pytest.approx(4 / (done.latency_s - done.ttft_s))
 
 
-def test_stamp_of_the_connection_is_the_connectors(ask, monkeypatch):
-    """The control: with aiohttp's own connector the stamp is missing, so nothing else sets it."""
-    monkeypatch.setattr(network, "_Connector", network.aiohttp.TCPConnector)
+def test_stamp_of_the_connection_is_the_connections(ask, monkeypatch):
+    """The control: from connections that do not tell, the stamp is missing, so nothing else sets it."""
+    request = Connections.request
+
+    def untold(*args, **more):
+        return request(*args, **{**more, "connected": None})
+
+    monkeypatch.setattr(Connections, "request", untold)
     with Loopback() as server:
         assert ask(server).attempts[0].connected_at is None
 
@@ -100,9 +106,7 @@ def test_connections_are_used_again_after_streams(settings):
             async with Client() as http:
                 for _ in range(10):
                     await http.complete(route, ASK, stream=True)
-                return sum(
-                    len(pool) for session in http._sessions.values() for pool in session.connector._conns.values()
-                )
+                return sum(len(pool) for one in http._connections.values() for pool in one._connector._conns.values())
 
         assert on_loop(ten()) == 1
 
