@@ -175,16 +175,25 @@ def _parted(url: str) -> tuple[URL, str, str]:
 
 
 def _head(method: str, path: str, host: str, headers: Mapping[str, str], length: int | None) -> bytes:
-    said = {name.lower() for name in headers}
-    fields = [f"{name}: {value}" for name, value in _ALWAYS.items() if name.lower() not in said]
-    for name, value in headers.items():
-        field = f"{name}: {value}"
-        if _FIELD.fullmatch(field) is None:
-            raise InvalidRequest(f"the header {name} cannot be sent: its value is not on one line.")
-        fields.append(field)
+    fields = _ALWAYS_SAID
+    if headers:
+        said = {name.lower() for name in headers}
+        fields = "".join(_field(name, value) for name, value in _ALWAYS.items() if name.lower() not in said)
+        fields += "".join(_field(name, value) for name, value in headers.items())
     if length is not None:
-        fields.append(f"Content-Length: {length}")
-    return "\r\n".join((f"{method} {path} HTTP/1.1", f"Host: {host}", *fields, "\r\n")).encode()
+        fields += f"Content-Length: {length}\r\n"
+    return f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n".encode()
+
+
+def _field(name: str, value: str) -> str:
+    """A header on its line."""
+    field = f"{name}: {value}"
+    if _FIELD.fullmatch(field) is None:
+        raise InvalidRequest(f"the header {name} cannot be sent: its value is not on one line.")
+    return f"{field}\r\n"
+
+
+_ALWAYS_SAID = "".join(_field(name, value) for name, value in _ALWAYS.items())
 
 
 def _at_proxy(way: aiohttp.ClientRequest) -> dict[str, str]:
