@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from mlaas_lab import registry
 from mlaas_lab.evaluation.layout import Grid
 from mlaas_lab.evaluation.metrics import Metric
-from mlaas_lab.stats.aggregates import Aggregate, Fact, Measured, Side, measured
+from mlaas_lab.stats.aggregates import Measured, measured
 from mlaas_lab.stats.clusters import Groups
+from mlaas_lab.stats.facts import Aggregate, Fact, Side
 
 
 @dataclass(frozen=True, kw_only=True)

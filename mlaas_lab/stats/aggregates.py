@@ -5,73 +5,29 @@ systems, and the number is made of what then stands there. It knows how often ea
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mlaas_lab.stats.draws import all_exchanges, drawn
-from mlaas_lab.stats.influence import half_width, influence, standard_error, two_sided
+from mlaas_lab.stats.draws import all_exchanges, drawn, swaps
+from mlaas_lab.stats.facts import Aggregate, Ints, Side
+from mlaas_lab.stats.influence import half_width, standard_error, two_sided
 from mlaas_lab.stats.intervals import Floats, Limits
-from mlaas_lab.stats.paired import FEW_KINDS, MANY, RESAMPLES
+from mlaas_lab.stats.paired import FEW_KINDS, RESAMPLES
 from mlaas_lab.stats.student import NORMAL, t_quantile
 
-Ints = NDArray[np.int64]
 TRIED_UP_TO = 12
 """Units that differ, all of whose 2^n exchanges are tried."""
 FEWEST_DRAWS = 1_000
 BUDGET = 50_000_000
 """Entries drawn in all; where there are more of them, fewer draws are made."""
-
-
-class Fact(NamedTuple):
-    """What a record says of one answer."""
-
-    score: float
-    said: str
-    """The reason beside the score."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Aggregate:
-    """A number of a table of facts."""
-
-    facts: int
-    """How many kinds there are; those it was made of come first, then those of `extremes` that nobody has seen."""
-    of: Callable[[Floats], Floats]
-    """From how often each is there (draws, facts) to the number (draws,); NaN where there is none."""
-    extremes: Sequence[tuple[int, int]] = ()
-    """For each class of samples the fact that is as right, and the one that is as wrong as can be.
-
-    A little of each stands among what is drawn, so that a sample without spread does not read as certainty."""
-    trouble: str = ""
-    """Why there is no number where there is none, in a few words."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Side:
-    """What one system's answers say: entries of a table (units, facts)."""
-
-    unit: Ints
-    """(entries,)"""
-    fact: Ints
-    """(entries,)"""
-    weight: Floats
-    """(entries,); those of a sample add up to 1."""
-
-    def tally(self, times: NDArray[np.number], facts: int) -> Floats:
-        """How often each fact is there (draws, facts) where each unit is there so often (draws, units)."""
-        order = np.argsort(self.fact, kind="stable")
-        kinds, starts = np.unique(self.fact[order], return_index=True)
-        table = np.zeros((len(times), facts))
-        if len(order):
-            entries, weight = times[:, self.unit[order]], self.weight[order]
-            entries = entries * weight if (weight != 1).any() else entries
-            alone = len(kinds) == len(order)
-            table[:, kinds] = entries if alone else np.add.reduceat(entries, starts, axis=1)
-        return table
+BLOCK = 200_000
+"""Entries drawn at once: what fits beside the processor is counted twice as fast."""
+ENOUGH = 1_000
+"""Units from which on what draws estimate is computed as their normal limit, if `influence.EVEN` of them carry the
+weight: it errs less than 10,000 draws do by chance."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +59,7 @@ class Measured:
         """Limits of the one side's number: percentiles of a bootstrap of units (Davison & Hinkley 1997, section 5.3).
 
         Two units as right as can be and two as wrong, evenly over the classes, stand among those drawn (the device of
-        Agresti & Coull 1998); percentiles are widened for few groups (Hesterberg 2015, section 5.4). With 10,000 units
+        Agresti & Coull 1998); percentiles are widened for few groups (Hesterberg 2015, section 5.4). With 1,000 units
         they are those that ever more draws tend to, the normal ones.
         """
         (value,) = self.values
@@ -125,7 +81,7 @@ class Measured:
         The standard error that the bootstrap finds, times √units.
         """
         a, b = self.values
-        error = self._error()
+        _, error = self._normal() or (None, None)
         if error is None:
             known = self._draws(0)
             known = known[np.isfinite(known)]
@@ -140,21 +96,21 @@ class Measured:
 
         Exact under that hypothesis, whatever the number is (Fisher's randomization; Pitman 1937): all exchanges where
         at most 12 units differ, else random ones with the observed one counted in (Phipson & Smyth 2010), or with
-        10,000 units the normal limit. None where no unit differs, or there is no number.
+        1,000 units the normal limit. None where no unit differs, or there is no number.
         """
         a, b = self.values
         differing = _differing(self.sides, len(self.times))
         if not differing.any() or not math.isfinite(b - a):
             return None
-        if (error := self._error(pooled=True)) is not None:
-            return two_sided(b - a, error)
+        if (normal := self._normal(pooled=True)) is not None:
+            return two_sided(b - a, normal[1])
         reached = abs(b - a) - 1e-12
         if self.times[differing].sum() <= TRIED_UP_TO:
             gaps = self._exchanged(all_exchanges(self.times, differing))
             return float((gaps >= reached).mean())
         generator = np.random.default_rng(seed)
         times = np.where(differing, self.times, 0)
-        parts = [self._exchanged(generator.binomial(times, 0.5, size=(rows, len(times)))) for rows in self._chunks()]
+        parts = [self._exchanged(swaps(times, rows, generator)) for rows in self._chunks()]
         gaps = np.concatenate(parts)
         return (int((gaps >= reached).sum()) + 1) / (len(gaps) + 1)
 
@@ -162,9 +118,13 @@ class Measured:
         """How far the sides are apart (draws,) where so many of each unit (draws, units) are swapped."""
         (a, b), facts = self.sides, self.aggregate.facts
         stay = self.times - swapped
-        first = self._of(a.tally(stay, facts) + b.tally(swapped, facts))
-        second = self._of(a.tally(swapped, facts) + b.tally(stay, facts))
-        return np.abs(second - first)
+        one = a.tally(stay, facts) + b.tally(swapped, facts)
+        if a.whole and b.whole:
+            # Whole numbers: what is left of both is exact, and nothing that is not there gets a little weight.
+            other = a.tally(self.times[None, :], facts) + b.tally(self.times[None, :], facts) - one
+        else:
+            other = a.tally(swapped, facts) + b.tally(stay, facts)
+        return np.abs(self._of(other) - self._of(one))
 
     def _limits(self, value: float, seed: int, confidence: float) -> Limits:
         if self.n < 2 or self.weighing < 2 - 1e-9 or not math.isfinite(value):
@@ -173,8 +133,9 @@ class Measured:
         if self.groups:
             weighing = self.weighing
             tail = NORMAL.cdf(t_quantile(tail, weighing - 1) * math.sqrt(weighing / (weighing - 1)))
-        if (error := self._error()) is not None:
-            return value - half_width(error, tail), value + half_width(error, tail)
+        if (normal := self._normal()) is not None:
+            middle, half = normal[0], half_width(normal[1], tail)
+            return min(middle - half, value), max(middle + half, value)
         draws = self._draws(seed)
         known = draws[np.isfinite(draws)]
         if len(known) < len(draws) / 2:
@@ -182,24 +143,27 @@ class Measured:
         low, high = np.quantile(known, [tail, 1 - tail])
         return min(float(low), value), max(float(high), value)
 
-    def _error(self, *, pooled: bool = False) -> float | None:
-        """The standard error to first order; None where units are too few, or what they add is not to be had.
+    def _normal(self, *, pooled: bool = False, fewest: int | None = None) -> tuple[float, float] | None:
+        """Where draws lie, and their standard error to first order; None where units are too few or too uneven.
 
-        Of a difference as it is seen, or `pooled`, if nothing tells the sides apart.
+        Of what `_draws` finds; or, `pooled`, of what `_exchanged` finds, if nothing tells the sides apart.
         """
-        if self.n < MANY:
+        if self.n < (ENOUGH if fewest is None else fewest):
             return None
-        tables = [side.tally(self.times[None, :], self.aggregate.facts)[0] for side in self.sides]
+        sides, times = (self.sides, self.times) if pooled else self._pool()
+        times = times * (self.n / times.sum())
+        tables = [side.tally(times[None, :], self.aggregate.facts)[0] for side in sides]
         if pooled:
             tables = [sum(tables, np.zeros(self.aggregate.facts))] * len(tables)
-        added = np.zeros(len(self.times))
-        for at, (side, table) in enumerate(zip(self.sides, tables, strict=True)):
-            adds = influence(self._of, table)
+        added = np.zeros(len(times))
+        for side, table, sign in zip(sides, tables, (-1, 1)[-len(sides) :], strict=True):
+            adds = self.aggregate.adds(table)
             if adds is None:
                 return None
-            signed = side.weight * adds[side.fact] * (1 if at == len(tables) - 1 else -1)
-            added += np.bincount(side.unit, weights=signed, minlength=len(added))
-        return standard_error(added, self.times, self.samples)
+            added += sign * np.bincount(side.unit, weights=side.weight * adds[side.fact], minlength=len(added))
+        error = standard_error(added, times, self.samples, even=fewest is None)
+        numbers = [float(self._of(table[None, :])[0]) for table in tables]
+        return None if error is None else (numbers[-1] - sum(numbers[:-1]), error)
 
     def _draws(self, seed: int) -> Floats:
         """The number, or the difference, under each draw (draws,)."""
@@ -234,11 +198,11 @@ class Measured:
         return sides, np.concatenate([self.times * max(times, 1), np.full(len(unseen), each)])
 
     def _chunks(self) -> Iterator[int]:
-        """All draws, in portions whose tables stay near 30 MB."""
+        """All draws, in portions."""
         entries = max(len(self.times), self.aggregate.facts, *(len(side.unit) for side in self.sides))
         several = entries if len(self.times) * FEW_KINDS <= self.n else entries + self.n
         draws = int(min(RESAMPLES, max(FEWEST_DRAWS, BUDGET // several)))
-        rows = max(1, 4_000_000 // several)
+        rows = max(1, BLOCK // several)
         return (min(rows, draws - start) for start in range(0, draws, rows))
 
     def _of(self, table: Floats) -> Floats:

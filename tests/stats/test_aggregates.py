@@ -5,8 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
+from mlaas_lab.evaluation.metrics import auc_roc
 from mlaas_lab.stats import aggregates, draws
-from mlaas_lab.stats.aggregates import Aggregate, Side, measured
+from mlaas_lab.stats.aggregates import measured
+from mlaas_lab.stats.facts import Aggregate, Fact, Side
 from mlaas_lab.stats.influence import influence
 from mlaas_lab.stats.paired import mcnemar
 
@@ -126,7 +128,7 @@ def test_many_units_have_the_limits_that_draws_tend_to(monkeypatch):
     a, b = generator.choice(3, (2, 12_000), p=[0.3, 0.5, 0.2])
     found = [measured(RATIO, [side(a)], None, 12_000).limits(), pair(a, b, aggregate=RATIO).difference_limits()]
     p_value, scatter = pair(a, b, aggregate=RATIO).exchange(), pair(a, b, aggregate=RATIO).scatter
-    monkeypatch.setattr(aggregates, "MANY", 10**9)
+    monkeypatch.setattr(aggregates, "ENOUGH", 10**9)
     drawn = [measured(RATIO, [side(a)], None, 12_000).limits(), pair(a, b, aggregate=RATIO).difference_limits()]
     assert np.array(found) == pytest.approx(np.array(drawn), abs=0.0008)
     assert p_value == pytest.approx(pair(a, b, aggregate=RATIO).exchange(), abs=0.04)
@@ -143,5 +145,56 @@ def test_a_few_samples_that_carry_the_weight_are_drawn():
     rare = np.zeros(12_000, dtype=int)
     rare[:3] = 1
     found = measured(SHARE, [side(rare)], None, 12_000)
-    assert found._error() is None
+    assert found._normal() is None
     assert found.limits()[0] < 1 - 3 / 12_000 < found.limits()[1]
+
+
+def scores(n, seed, *, digits=9, apart=0.2):
+    """What an AUC is made of, of `n` samples: kinds of facts, and which of them each sample says."""
+    generator = np.random.default_rng(seed)
+    positive = np.arange(n) % 3 == 0
+    stated = np.round(np.clip(generator.normal(0.4 + apart * positive, 0.2), 0, 1), digits)
+    given = np.round(np.where(positive, stated, 1 - stated), auc_roc.DIGITS)
+    words = {True: auc_roc.IS_POSITIVE, False: auc_roc.IS_NEGATIVE}
+    said = [Fact(float(value), words[bool(one)]) for value, one in zip(given, positive, strict=True)]
+    kinds = sorted(set(said))
+    places = {fact: at for at, fact in enumerate(kinds)}
+    return kinds, np.array([places[fact] for fact in said])
+
+
+@pytest.mark.parametrize("digits", [9, 1])
+def test_what_a_score_adds_to_an_area_by_formula_and_by_trying(digits):
+    kinds, said = scores(200, 0, digits=digits)
+    area = auc_roc.metric.aggregate(kinds)
+    table = np.bincount(said, minlength=area.facts).astype(float)
+    seen = table > 0
+    assert area.adds(table)[seen] == pytest.approx(influence(area.of, table)[seen], abs=1e-3)
+    shares = table / table.sum()
+    assert float(shares @ area.adds(table)) == pytest.approx(0, abs=1e-12), "more of everything changes nothing"
+
+
+@pytest.mark.parametrize("digits", [9, 1])
+def test_an_area_of_many_has_the_limits_that_draws_tend_to(digits, monkeypatch):
+    kinds, said = scores(2_500, 1, digits=digits)
+    found = measured(auc_roc.metric.aggregate(kinds), [side(said)], None, 2_500)
+    limits = found.limits()
+    assert not found._cache, "nothing was drawn"
+    monkeypatch.setattr(aggregates, "ENOUGH", 10**9)
+    width = limits[1] - limits[0]
+    assert limits == pytest.approx(found.limits(), abs=0.04 * width)
+
+
+def test_swaps_of_many_that_say_the_same_are_counted_whole():
+    """300 samples of which each is its own kind, and 250 say the same on one side: more than a byte holds."""
+    a = np.concatenate([np.arange(50), np.full(250, 50)])
+    many = Aggregate(facts=400, of=lambda table: table[:, :51].sum(axis=1) / 300)
+    found = measured(many, [side(a), side(np.arange(100, 400))], None, 300)
+    assert found.values == [1.0, 0.0]
+    assert found.exchange() == pytest.approx(1 / 2001)
+
+
+@pytest.mark.parametrize("said", [[0, 1, 2, 3], [3, 1, 0, 2], [0, 0, 2, 2], [1, 1, 1, 1]])
+def test_a_tally_counts(said):
+    times = np.array([[1, 0, 2, 1], [0, 3, 0, 1]])
+    expected = [np.bincount(said, weights=row, minlength=4) for row in times]
+    assert np.array_equal(side(said).tally(times, 4), expected)

@@ -17,7 +17,7 @@ from mlaas_lab.schema import Sample, Score
 
 if TYPE_CHECKING:
     from mlaas_lab.settings import Settings
-    from mlaas_lab.stats.aggregates import Aggregate, Fact
+    from mlaas_lab.stats.facts import Aggregate, Fact
 
 ScoreOne = Callable[[str, Sample], float | Score]
 ScoreMany = Callable[[Sequence[str], Sequence[Sample]], Sequence[float | Score | None]]

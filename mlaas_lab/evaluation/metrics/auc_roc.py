@@ -15,7 +15,7 @@ from mlaas_lab.evaluation.metrics import Metric
 from mlaas_lab.schema import Sample, Score, ScoreStatus
 
 if TYPE_CHECKING:
-    from mlaas_lab.stats.aggregates import Aggregate, Fact
+    from mlaas_lab.stats.facts import Aggregate, Fact
     from mlaas_lab.stats.intervals import Floats
 
 _NUMBER = re.compile(r"(?<![\w.,-])(\d{1,4}(?:\.\d{1,12})?|\.\d{1,12})\s{0,2}(%?)(?![\w%]|\s?[.,/–-]\s?\d)")
@@ -72,7 +72,7 @@ def _aggregate(facts: "Sequence[Fact]") -> "Aggregate":
     """Of facts that say which class is right and what was given to it."""
     import numpy as np
 
-    from mlaas_lab.stats.aggregates import Aggregate
+    from mlaas_lab.stats.facts import Aggregate
 
     positive = np.array([fact.said == IS_POSITIVE for fact in facts] + [True, True, False, False])
     given = np.array([fact.score for fact in facts])
@@ -85,6 +85,8 @@ def _aggregate(facts: "Sequence[Fact]") -> "Aggregate":
     below = np.searchsorted(stated[theirs], stated[ours], side="left")
     reached = np.searchsorted(stated[theirs], stated[ours], side="right")
     tied = np.flatnonzero(reached > below)
+    rising = ours[np.argsort(stated[ours], kind="stable")]
+    above = [np.searchsorted(stated[rising], stated[theirs], side=side) for side in ("left", "right")]
 
     def of(table: "Floats") -> "Floats":
         first = table[:, ours]
@@ -95,12 +97,25 @@ def _aggregate(facts: "Sequence[Fact]") -> "Aggregate":
         won += np.einsum("ij,ij->i", first[:, tied], ties) / 2
         return np.asarray(won / (first.sum(axis=1) * sums[:, -1]))
 
+    def slope(table: "Floats") -> "Floats":
+        lower = np.concatenate([[0.0], np.cumsum(table[theirs])])
+        higher = np.concatenate([[0.0], np.cumsum(table[rising])])
+        n_theirs, n_ours = lower[-1], higher[-1]
+        # Of each, the share of the other class that lies on its right side (DeLong, DeLong & Clarke-Pearson 1988).
+        won = (lower[below] + lower[reached]) / 2 / n_theirs
+        lost = 1 - (higher[above[0]] + higher[above[1]]) / 2 / n_ours
+        area = float(table[ours] @ won) / n_ours
+        found = np.zeros(len(table))
+        found[ours], found[theirs] = (won - area) / n_ours, (lost - area) / n_theirs
+        return found
+
     n = len(facts)
     return Aggregate(
         facts=n + 4,
         of=of,
         extremes=[(n, n + 1), (n + 2, n + 3)],
         trouble="the samples with a score are all of one class",
+        slope=slope,
     )
 
 

@@ -13,7 +13,7 @@ from mlaas_lab.evaluation.metrics import Metric
 from mlaas_lab.schema import Sample, Score, ScoreStatus
 
 if TYPE_CHECKING:
-    from mlaas_lab.stats.aggregates import Aggregate, Fact
+    from mlaas_lab.stats.facts import Aggregate, Fact
     from mlaas_lab.stats.intervals import Floats
 
 
@@ -28,7 +28,7 @@ def _aggregate(facts: "Sequence[Fact]") -> "Aggregate":
     """Of facts whose reasons are `reference → label`."""
     import numpy as np
 
-    from mlaas_lab.stats.aggregates import Aggregate
+    from mlaas_lab.stats.facts import Aggregate
 
     pairs = [fact.said.partition(ARROW) for fact in facts]
     references = sorted({want for want, _, _ in pairs})
