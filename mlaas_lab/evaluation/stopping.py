@@ -22,7 +22,7 @@ from mlaas_lab.evaluation.metrics import Metric
 from mlaas_lab.evaluation.verdict import ALPHA, Comparison, decide, two_digits
 from mlaas_lab.schema import Decision, Sample, Verdict
 from mlaas_lab.stats.clusters import are_draws
-from mlaas_lab.stats.intervals import Limits, is_share
+from mlaas_lab.stats.intervals import Limits
 from mlaas_lab.stats.monitoring import bound, price_over_looks
 from mlaas_lab.stats.sequential import allowed, looks
 from mlaas_lab.stats.standardized import limits_at, standardized
@@ -202,7 +202,7 @@ def _borne(found: Verdict, comparison: Comparison, *, counts: bool) -> Verdict:
 
 
 def _verdict(comparison: Comparison, rule: Rule, asked: int, *, waits: str) -> Verdict:
-    n, margin = len(comparison.scores_a), margin_of(rule.margin, comparison.metric)
+    n, margin = comparison.differences.n, margin_of(rule.margin, comparison.metric)
     none = Verdict(
         a=comparison.a,
         b=comparison.b,
@@ -239,7 +239,7 @@ def _verdict(comparison: Comparison, rule: Rule, asked: int, *, waits: str) -> V
 
 def looked(comparison: Comparison, rule: Rule, asked: int) -> Stand:
     """Where `comparison` stands when `asked` samples are there; earlier looks were made when the rule allows them."""
-    differences = comparison.differences
+    differences = comparison.differences.values
     difference, z = float(differences.mean()), standardized(differences)
     if rule.any_time:
         boundary = bound(len(differences), planned=rule.planned, alpha=rule.alpha)
@@ -257,10 +257,10 @@ def looked(comparison: Comparison, rule: Rule, asked: int) -> Stand:
 def _limits(comparison: Comparison, look: Stand) -> Limits:
     """Of the difference; where all pairs of shares differ alike, one pair more of each kind leaves room for others."""
     low, high = look.ci_low, look.ci_high
-    if not (is_share(comparison.scores_a) and is_share(comparison.scores_b)):
+    if not comparison.shares:
         return low, high
     if low is None:
-        low, high = limits_at(np.concatenate([comparison.differences, [-1.0, 0.0, 0.0, 1.0]]), look.boundary)
+        low, high = limits_at(np.concatenate([comparison.differences.values, [-1.0, 0.0, 0.0, 1.0]]), look.boundary)
     return (None, None) if low is None or high is None else (max(-1.0, low), min(1.0, high))
 
 

@@ -27,7 +27,8 @@ from mlaas_lab.records import metrics_of
 from mlaas_lab.schema import Verdict
 from mlaas_lab.stats import clusters
 from mlaas_lab.stats.clusters import Groups
-from mlaas_lab.stats.intervals import Floats, mean_limits
+from mlaas_lab.stats.intervals import Floats, Moments, mean_limits
+from mlaas_lab.stats.sums import blocks, numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,8 @@ class _Scored:
 
     by_target: dict[str, Floats]
     """(samples,) each, NaN for none."""
+    moments: dict[str, Moments | None]
+    """Of each target's scores; None where it has none."""
     groups: Groups | None
     """(samples,); None where each sample stands for itself."""
     facts: Facts | None
@@ -103,8 +106,10 @@ def summarize(
     summary: list[Summary] = []
     comparisons: list[Comparison] = []
     for metric in metrics:
+        by_target = across.scores[metric] if across else _by_target(records, metric, targets, whole)
         scores = _Scored(
-            by_target=across.scores[metric] if across else _by_target(records, metric, targets, whole),
+            by_target=by_target,
+            moments={target: _moments(values) for target, values in by_target.items()},
             groups=groups,
             facts=facts(records, metric, value_of(metric), key_of(records.columns), whole),
             seed=seed,
@@ -150,6 +155,11 @@ def _by_target(records: pl.DataFrame, metric: str, targets: Sequence[str], whole
     return {target: table[target].cast(pl.Float64).fill_null(math.nan).to_numpy() for target in targets}
 
 
+def _moments(values: Floats) -> Moments | None:
+    """Those of all scores among `values` (samples,)."""
+    return Moments.over(numbers(blocks(values))) if not np.isnan(values).all() else None
+
+
 def _groups(records: pl.DataFrame, across: Gridded | None, grouped: bool | None) -> tuple[Groups | None, str | None]:
     """The group of each sample (samples,) as a number, where groups are what scatters, and how that was decided.
 
@@ -186,7 +196,7 @@ def _anew(numbers: Groups) -> Groups:
 
 def _unscored(records: pl.DataFrame, metric: str, scores: _Scored, whole: Grid | None) -> dict[str, int]:
     if whole is not None:
-        return {target: int(np.isnan(values).sum()) for target, values in scores.by_target.items()}
+        return {target: whole.n - (one.n if one else 0) for target, one in scores.moments.items()}
     counts = records.group_by("target").agg(n=value_of(metric).is_null().sum())
     return dict(counts.iter_rows())
 
@@ -208,22 +218,29 @@ def _spread(records: pl.DataFrame, metric: str) -> dict[str, float]:
 
 
 def _summary(target: str, metric: str, scores: _Scored, n_error: int) -> Summary:
-    scored = ~np.isnan(scores.by_target[target])
-    values, groups = scores.by_target[target][scored], scores.among(scored)
-    share = is_share(metric)
-    alone = mean_limits(values, share=share) if groups is None else None
-    low, high = clusters.mean_limits(values, groups, share=share) if groups is not None else alone or (None, None)
+    own, share = scores.moments[target], is_share(metric)
+    if own is None:
+        n_groups = None if scores.groups is None else 0
+        return Summary(
+            target=target, metric=metric, mean=None, ci_low=None, ci_high=None, n=0, n_error=n_error, n_groups=n_groups
+        )
+    scored = None if scores.groups is None and scores.facts is None else ~np.isnan(scores.by_target[target])
+    groups = None if scored is None else scores.among(scored)
+    if groups is None:
+        low, high = mean_limits(own, share=share)
+    else:
+        low, high = clusters.mean_limits(scores.by_target[target][scored], groups, share=share)
     line = Summary(
         target=target,
         metric=metric,
-        mean=float(values.mean()) if len(values) else None,
+        mean=own.mean,
         ci_low=low,
         ci_high=high,
-        n=len(values),
+        n=own.n,
         n_error=n_error,
-        n_groups=None if groups is None else len(np.unique(groups)),
+        n_groups=None if groups is None else int(groups.max()) + 1,
     )
-    if scores.facts is None or not line.n:
+    if scores.facts is None or scored is None:
         return line
     found = scores.facts.of([target], scored, groups)
     (value,) = found.values
@@ -235,16 +252,21 @@ def _summary(target: str, metric: str, scores: _Scored, n_error: int) -> Summary
 
 def _comparison(a: str, b: str, metric: str, scores: _Scored) -> Comparison:
     scores_a, scores_b = scores.by_target[a], scores.by_target[b]
-    both = ~np.isnan(scores_a + scores_b)
-    groups, found = scores.among(both), known(metric)
+    whole, found = (scores.moments[a], scores.moments[b]), known(metric)
+    groups, together = None, None
+    if scores.groups is not None or scores.facts is not None:
+        both = ~np.isnan(scores_a + scores_b)
+        groups = scores.among(both)
+        together = scores.facts.of([a, b], both, groups) if scores.facts is not None and both.any() else None
     return Comparison(
         a=a,
         b=b,
         metric=metric,
-        scores_a=scores_a[both],
-        scores_b=scores_b[both],
+        scores_a=scores_a,
+        scores_b=scores_b,
         higher_is_better=None if found is None else found.higher_is_better,
         groups=groups,
         share=is_share(metric),
-        together=None if scores.facts is None or not both.any() else scores.facts.of([a, b], both, groups),
+        together=together,
+        whole=None if whole[0] is None or whole[1] is None else (whole[0], whole[1]),
     )

@@ -5,8 +5,11 @@ knows arrays of scores, no records and no targets' nature.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
 
 from mlaas_lab.evaluation import margins
 from mlaas_lab.evaluation.margins import NOTHING, Margins, Tails, adjusted, margin_of
@@ -14,8 +17,9 @@ from mlaas_lab.schema import Decision, Verdict
 from mlaas_lab.stats import clusters
 from mlaas_lab.stats.aggregates import Measured
 from mlaas_lab.stats.clusters import FEWEST_GROUPS, Groups
-from mlaas_lab.stats.intervals import Floats, Limits, is_binary, is_share
-from mlaas_lab.stats.paired import difference_limits, mcnemar, pairs_needed, sign_flip
+from mlaas_lab.stats.intervals import Floats, Limits, Moments, is_binary, is_share
+from mlaas_lab.stats.paired import Differences, difference_limits, mcnemar, pairs_needed, sign_flip
+from mlaas_lab.stats.sums import blocks
 
 ALPHA = 0.05
 """How often a family of comparisons may see a difference where there is none."""
@@ -25,33 +29,70 @@ FEWEST_PAIRS = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Two targets' scores by one metric on the samples both have a score for, in the same order."""
+    """Two targets' scores by one metric, samples in the same order; those count that both have a score for."""
 
     a: str
     b: str
     metric: str
     scores_a: Floats
+    """(samples,), NaN for none."""
     scores_b: Floats
     higher_is_better: bool | None
     """None when nobody knows, or neither way is: then no target is better."""
     groups: Groups | None = None
-    """The group of each sample (n,), where samples of one group are not independent; None: each stands for itself."""
+    """Of each sample with both scores (n,), where samples of one group are not independent; None: each for itself."""
     share: bool | None = None
     """Whether scores lie between 0 and 1, whatever these look like; None: as they look."""
     together: Measured | None = None
     """Both targets' answers, where the metric's number is made of all of them; None where it is the mean of scores."""
 
-    @property
-    def differences(self) -> Floats:
+    whole: tuple[Moments, Moments] | None = None
+    """Of all scores of a, and of all of b, where somebody has them: then these are not looked through again."""
+
+    @cached_property
+    def differences(self) -> Differences:
         """What b has more than a (n,)."""
-        return self.scores_b - self.scores_a
+        return Differences(a=self.scores_a, b=self.scores_b, binary=self.binary)
 
     @property
-    def units(self) -> Floats:
+    def units(self) -> Floats | Differences:
         """What each independent unit adds to the mean difference (units,): a sample, or a group of them."""
         if self.groups is None or not len(self.groups):
             return self.differences
-        return clusters.contributions(self.differences, self.groups)
+        return clusters.contributions(self.differences.values, self.groups)
+
+    @property
+    def n_units(self) -> int:
+        """How many there are."""
+        return self.differences.n if self.groups is None else int(self.groups.max(initial=-1)) + 1
+
+    @property
+    def scores(self) -> tuple[Floats, Floats]:
+        """Of both, on the samples that both have a score for (n,)."""
+        both = ~np.isnan(self.scores_a + self.scores_b)
+        return self.scores_a[both], self.scores_b[both]
+
+    @cached_property
+    def binary(self) -> bool:
+        """Every score of both is 0 or 1."""
+        if self.whole is not None and all(one.binary for one in self.whole):
+            return True
+        return self._all(is_binary)
+
+    @cached_property
+    def shares(self) -> bool:
+        """Every score of both lies within 0 and 1."""
+        if self.whole is not None and all(one.share for one in self.whole):
+            return True
+        return self._all(is_share)
+
+    def _all(self, look: Callable[[Floats], bool]) -> bool:
+        """Of the scores that count, a portion at a time: most often the first one tells."""
+        for a, b in zip(blocks(self.scores_a), blocks(self.scores_b), strict=True):
+            both = ~np.isnan(a + b)
+            if not (look(a[both]) and look(b[both])):
+                return False
+        return True
 
 
 def decide(comparisons: Sequence[Comparison], *, seed: int = 0, margin: Margins = None) -> list[Verdict]:
@@ -83,8 +124,7 @@ def _tails(comparison: Comparison, margin: float | None) -> Tails:
         return NOTHING
     if comparison.together is not None:
         return margins.tails_of(comparison.together, margin)
-    scores = comparison.scores_a, comparison.scores_b
-    return margins.tails(scores, margin, comparison.groups, share=comparison.share)
+    return margins.tails(comparison.scores, margin, comparison.groups, share=comparison.share)
 
 
 def _borne(comparison: Comparison, found: Verdict) -> Verdict:
@@ -97,56 +137,56 @@ def _borne(comparison: Comparison, found: Verdict) -> Verdict:
 
 def _measured(comparison: Comparison, seed: int) -> Verdict:
     """Difference, interval and p-value, nothing decided yet."""
-    n, differences = len(comparison.scores_a), comparison.differences
-    low, high = _limits(comparison, differences, seed)
-    p_value, test = _tested(comparison, differences, seed)
+    low, high = _limits(comparison, seed)
+    p_value, test = _tested(comparison, seed)
     return Verdict(
         a=comparison.a,
         b=comparison.b,
         metric=comparison.metric,
-        difference=_difference(comparison, differences),
+        difference=_difference(comparison),
         ci_low=low,
         ci_high=high,
         p_value=p_value,
         p_adjusted=None,
         verdict=Decision.UNDECIDED,
-        n=n,
+        n=comparison.differences.n,
         test=test,
     )
 
 
-def _difference(comparison: Comparison, differences: Floats) -> float | None:
+def _difference(comparison: Comparison) -> float | None:
     if comparison.together is None:
-        return float(differences.mean()) if len(differences) else None
+        sums = comparison.differences.sums
+        return sums.total / sums.n if sums.n else None
     a, b = comparison.together.values
     return b - a if math.isfinite(b - a) else None
 
 
-def _limits(comparison: Comparison, differences: Floats, seed: int) -> Limits:
+def _limits(comparison: Comparison, seed: int) -> Limits:
     if comparison.together is not None:
         few = comparison.groups is not None and clusters.effective(comparison.groups) < FEWEST_GROUPS - 1e-9
         return (None, None) if few else comparison.together.difference_limits(seed=seed)
     groups = comparison.groups
-    share = comparison.share is not False and is_share(comparison.scores_a) and is_share(comparison.scores_b)
+    share = comparison.share is not False and comparison.shares
     if groups is None:
-        return difference_limits(differences, share=share, seed=seed)
-    return clusters.difference_limits(differences, groups, share=share, seed=seed)
+        return difference_limits(comparison.differences, share=share, seed=seed)
+    return clusters.difference_limits(comparison.differences.values, groups, share=share, seed=seed)
 
 
-def _tested(comparison: Comparison, differences: Floats, seed: int) -> tuple[float | None, str]:
+def _tested(comparison: Comparison, seed: int) -> tuple[float | None, str]:
     """The p-value and the test it is from."""
-    units, together = differences if comparison.groups is None else comparison.units, comparison.together
+    n, together, sums = comparison.n_units, comparison.together, comparison.differences.sums
     if together is not None:
-        p_value = together.exchange(seed=seed) if len(units) >= FEWEST_PAIRS else None
+        p_value = together.exchange(seed=seed) if n >= FEWEST_PAIRS else None
         grouped = "exchange" if comparison.groups is None else "exchange_groups"
         return p_value, "none" if p_value is None else grouped
-    if len(units) < FEWEST_PAIRS or not differences.any():
+    if n < FEWEST_PAIRS or not sums.n_other:
         return None, "none"
     if comparison.groups is not None:
-        return sign_flip(units, seed=seed), "sign_flip_groups"
-    if is_binary(comparison.scores_a) and is_binary(comparison.scores_b):
-        return mcnemar(int((differences < 0).sum()), int((differences > 0).sum())), "mcnemar"
-    return sign_flip(differences, seed=seed), "sign_flip"
+        return sign_flip(comparison.units, seed=seed), "sign_flip_groups"
+    if comparison.binary:
+        return mcnemar(sums.n_other - sums.n_above, sums.n_above), "mcnemar"
+    return sign_flip(comparison.differences, seed=seed), "sign_flip"
 
 
 def _decided(comparison: Comparison, found: Verdict, p_apart: float | None) -> Verdict:
@@ -175,7 +215,7 @@ def _reason(comparison: Comparison, found: Verdict) -> str:
     if comparison.together is not None and found.difference is None:
         return comparison.together.aggregate.trouble or "there is no such number"
     if comparison.groups is not None and clusters.effective(comparison.groups) < FEWEST_GROUPS:
-        return f"{len(comparison.units)} groups, and those that weigh like fewer than {FEWEST_GROUPS} cannot tell"
+        return f"{comparison.n_units} groups, and those that weigh like fewer than {FEWEST_GROUPS} cannot tell"
     if found.p_adjusted is None:
         return "no pair differs"
     if found.p_adjusted >= ALPHA:
@@ -187,19 +227,19 @@ def _reason(comparison: Comparison, found: Verdict) -> str:
 
 def _more(comparison: Comparison, found: Verdict) -> int | None:
     """About how many more pairs would settle it, in two digits, if later ones are like these."""
-    units, difference, margin = comparison.units, found.difference, found.margin
+    n, difference, margin = comparison.n_units, found.difference, found.margin
     if difference is None or comparison.higher_is_better is None:
         return None
     alpha = ALPHA * found.p_value / found.p_adjusted if found.p_value and found.p_adjusted else ALPHA
-    scatter = units if comparison.together is None else comparison.together.scatter
+    scatter = comparison.units if comparison.together is None else comparison.together.scatter
     needed = [pairs_needed(scatter, effect=difference, alpha=alpha)]
     if margin is not None and abs(difference) < margin:
         needed.append(pairs_needed(scatter, effect=margin - abs(difference), alpha=ALPHA))
     total = min((n for n in needed if n), default=None)
     if total is None:
         return None
-    more = max(total, FEWEST_PAIRS, len(units) + 1) - len(units)
-    return two_digits(math.ceil(more * found.n / len(units)))
+    more = max(total, FEWEST_PAIRS, n + 1) - n
+    return two_digits(math.ceil(more * found.n / n))
 
 
 def two_digits(n: int) -> int:

@@ -6,6 +6,7 @@ numbers say nothing about the spread and no bound helps, the limits are None.
 
 import math
 import operator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import reduce
 
@@ -40,7 +41,12 @@ class Moments:
     @classmethod
     def of(cls, values: Floats) -> "Moments":
         """Those of `values` (n,), of which there is at least one."""
-        return reduce(operator.add, map(cls._of, blocks(values)))
+        return cls.over(blocks(values))
+
+    @classmethod
+    def over(cls, portions: Iterable[Floats]) -> "Moments":
+        """Those of all values in some portions, at least one portion and none empty."""
+        return reduce(operator.add, map(cls._of, portions))
 
     @classmethod
     def _of(cls, values: Floats) -> "Moments":

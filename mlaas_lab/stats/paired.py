@@ -6,12 +6,15 @@ Intervals that overlap say nothing about a paired difference.
 
 import math
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from mlaas_lab.stats.intervals import Floats, Limits, binomial
 from mlaas_lab.stats.student import NORMAL, incomplete_beta, t_quantile
-from mlaas_lab.stats.sums import Sums
+from mlaas_lab.stats.sums import Sums, blocks, numbers
 
 RESAMPLES = 10_000
 """Draws of a bootstrap or permutation: the 2.5 % limits then move by about 1 % of their width between seeds."""
@@ -25,6 +28,50 @@ EVEN = 1_000
 """(Σd²)² / Σd⁴: how many differences of one size would weigh as much."""
 FEW_KINDS = 16
 """Equal numbers are drawn together where there are this many times fewer kinds than numbers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Differences:
+    """What b has more than a on each sample that both have a score for.
+
+    Most of what is asked of many needs their sums alone, which are taken in one walk; no array of them is made for it.
+    """
+
+    a: Floats
+    """(samples,), NaN for none."""
+    b: Floats
+    binary: bool = False
+    """Every score is 0 or 1: then counting says all."""
+
+    @classmethod
+    def of(cls, values: "Floats | Differences") -> "Differences":
+        """Of differences (n,) that are there already."""
+        return values if isinstance(values, Differences) else cls(a=np.broadcast_to(0.0, len(values)), b=values)
+
+    @cached_property
+    def sums(self) -> Sums:
+        """Of them."""
+        if not self.binary:
+            return Sums.over(numbers(self._blocks()))
+        n = above = below = 0
+        for block in self._blocks():
+            n += len(block) - int(np.count_nonzero(np.isnan(block)))
+            above += int(np.count_nonzero(block > 0))
+            below += int(np.count_nonzero(block < 0))
+        return Sums.of_steps(n, above=above, below=below)
+
+    @property
+    def n(self) -> int:
+        """How many there are."""
+        return self.sums.n
+
+    @property
+    def values(self) -> Floats:
+        """One by one (n,), made anew each time: those of a large table are much memory."""
+        return np.concatenate([*numbers(self._blocks()), np.zeros(0)])
+
+    def _blocks(self) -> Iterator[Floats]:
+        return (b - a for a, b in zip(blocks(self.a), blocks(self.b), strict=True))
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
@@ -41,7 +88,7 @@ def mcnemar(only_a: int, only_b: int) -> float:
     return min(1.0, 2 * float(binomial(n, 0.5)[: fewer + 1].sum()))
 
 
-def sign_flip(differences: Floats, *, seed: int = 0, draws: int = RESAMPLES) -> float:
+def sign_flip(differences: Floats | Differences, *, seed: int = 0, draws: int = RESAMPLES) -> float:
     """Two-sided p that the differences (n,) are symmetric around 0: each could as well have had the other sign.
 
     All sign patterns for up to 16 non-zero differences (Pitman 1937), else `draws` of them with the observed one
@@ -49,10 +96,12 @@ def sign_flip(differences: Floats, *, seed: int = 0, draws: int = RESAMPLES) -> 
     10,000 differences and more, its normal limit (Lehmann & Romano 2005, section 15.2), taken from the middle between
     the sum and the next smaller one: whole numbers come in steps.
     """
-    if len(differences) >= MANY and (limit := _limiting_p(Sums.of(differences))) is not None:
+    found = Differences.of(differences)
+    if found.n >= MANY and (limit := _limiting_p(found.sums)) is not None:
         return limit
-    sizes = np.abs(differences[differences != 0])
-    observed = abs(float(differences.sum()))
+    values = found.values
+    sizes = np.abs(values[values != 0])
+    observed = abs(float(values.sum()))
     reached = observed - 1e-9 * float(sizes.sum())  # sums in another order differ in the last bits
     if len(sizes) <= EXACT_UP_TO:
         return float((np.abs(_all_sums(sizes)) >= reached).mean())
@@ -60,7 +109,9 @@ def sign_flip(differences: Floats, *, seed: int = 0, draws: int = RESAMPLES) -> 
     return (int((np.abs(sums) >= reached).sum()) + 1) / (draws + 1)
 
 
-def difference_limits(differences: Floats, *, share: bool, seed: int = 0, confidence: float = 0.95) -> Limits:
+def difference_limits(
+    differences: Floats | Differences, *, share: bool, seed: int = 0, confidence: float = 0.95
+) -> Limits:
     """Limits of the mean difference (n,) by a paired bootstrap.
 
     Where both scores are shares, half a pair is added to each cell of the 2 × 2 table (Agresti & Min 2005), so pairs
@@ -70,17 +121,18 @@ def difference_limits(differences: Floats, *, share: bool, seed: int = 0, confid
     For 10,000 pairs and more the percentiles are those that ever more draws tend to, the normal ones (Bickel & Freedman
     1981). Skewness moves those by at most 1.5 % of a standard error, the seed moves 10,000 draws' by 2.7 %.
     """
-    n = len(differences)
-    if n < 2 or (not share and np.ptp(differences) == 0):
+    found = Differences.of(differences)
+    n, tail = found.n, 0.5 - confidence / 2
+    if n < 2 or (not share and found.sums.low == found.sums.high):
         return None, None
-    tail = 0.5 - confidence / 2
-    if n >= MANY and (limits := _limiting(Sums.of(differences), tail, share=share)) is not None:
+    if n >= MANY and (limits := _limiting(found.sums, tail, share=share)) is not None:
         return limits
+    values = found.values
     if share:
         # Twice each pair, so that half a pair more is one entry.
-        pool = np.concatenate([differences, differences, [-1.0, 0.0, 0.0, 1.0]])
+        pool = np.concatenate([values, values, [-1.0, 0.0, 0.0, 1.0]])
     else:
-        pool, tail = differences, NORMAL.cdf(t_quantile(tail, n - 1) * math.sqrt(n / (n - 1)))
+        pool, tail = values, NORMAL.cdf(t_quantile(tail, n - 1) * math.sqrt(n / (n - 1)))
     means = _resampled_means(pool, n, np.random.default_rng(seed))
     low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)
@@ -95,14 +147,16 @@ def holm(p_values: list[float]) -> list[float]:
     return adjusted
 
 
-def pairs_needed(differences: Floats, *, effect: float, alpha: float = 0.05, power: float = 0.8) -> int | None:
+def pairs_needed(
+    differences: Floats | Differences, *, effect: float, alpha: float = 0.05, power: float = 0.8
+) -> int | None:
     """About how many pairs show `effect` with `power`, if later pairs scatter as these (n,) do (Connor 1987).
 
     None when the effect is 0 or so small that the number would say nothing (over a billion).
     """
-    if not len(differences) or effect == 0:
+    sums = Differences.of(differences).sums
+    if not sums.n or effect == 0:
         return None
-    sums = Sums.of(differences)
     square = sums.square / sums.n
     spread = max(0.0, square - (sums.total / sums.n) ** 2)
     scaled = NORMAL.inv_cdf(1 - alpha / 2) * math.sqrt(square) + NORMAL.inv_cdf(power) * math.sqrt(spread)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats as scipy
 
-from mlaas_lab.stats import clusters, fairness, intervals, paired
+from mlaas_lab.stats import clusters, fairness, intervals, paired, sums
 from mlaas_lab.stats.intervals import Moments, mean_limits, quantile_limits
 from mlaas_lab.stats.student import t_quantile
 
@@ -94,3 +94,19 @@ def test_moments_of_parts_are_those_of_the_whole(values):
 def test_students_quantiles_of_many_degrees_are_scipys(p, df):
     assert t_quantile(p, df) == pytest.approx(scipy.t.ppf(p, df), rel=1e-12)
     assert t_quantile(1 - p, df) == pytest.approx(-t_quantile(p, df), rel=1e-12)
+
+
+def test_sums_of_pairs_are_those_of_their_differences():
+    """Over several portions, some scores missing on one side, and one portion with none at all."""
+    generator = np.random.default_rng(6)
+    for kinds in ([0.0, 1.0], [0.0, 0.25, 1.0]):
+        a, b = generator.choice(kinds, (2, 30_000))
+        a[generator.random(30_000) < 0.1], b[8_192:16_384] = np.nan, np.nan
+        differences = (b - a)[~np.isnan(b - a)]
+        found = paired.Differences(a=a, b=b, binary=len(kinds) == 2)
+        assert (found.n, found.values.tolist()) == (len(differences), differences.tolist())
+        assert vars(found.sums) == pytest.approx(vars(sums.Sums.of(differences)), rel=1e-12)
+        assert (found.sums.n_above, found.sums.low) == ((differences > 0).sum(), -1)
+        assert paired.sign_flip(found) == pytest.approx(paired.sign_flip(differences), rel=1e-9)
+    none = paired.Differences(a=np.full(5, np.nan), b=np.ones(5))
+    assert (none.n, none.values.tolist(), none.sums.n_other) == (0, [], 0)
