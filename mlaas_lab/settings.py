@@ -85,6 +85,14 @@ class Settings(BaseModel):
     """Your own price lists, a YAML file or a folder of them; they win over ours."""
     cny_per_usd: Decimal | None = Field(None, gt=0)
     """What a dollar costs in CNY, in place of the dated rate that is known."""
+    max_usd_per_day: Decimal | None = Field(None, gt=0)
+    """What all jobs and commands together may spend on calls in a UTC day, in dollars."""
+    max_usd_per_project: Decimal | None = Field(None, gt=0)
+    """What one MLflow experiment may spend on calls in all, in dollars."""
+    max_usd_per_notebook: Decimal | None = Field(None, gt=0)
+    """What one notebook may spend on calls in all, in dollars; what is started outside of any counts as one too."""
+    notebook: str = ""
+    """Whose spending is added up as one notebook's; by default the file, where Jupyter tells (`JPY_SESSION_NAME`)."""
     widgets: bool = True
     """Notebooks show evaluations as live views too; false: as static ones alone."""
     report_every_s: float = Field(0.25, ge=0.05)
@@ -94,6 +102,11 @@ class Settings(BaseModel):
     def store_path(self) -> Path:
         """The SQLite file with the life cycle of jobs."""
         return self.data_dir / "store.sqlite3"
+
+    @property
+    def ledger_path(self) -> Path:
+        """The SQLite file with what everything cost."""
+        return self.data_dir / "ledger.sqlite3"
 
     @property
     def jobs_dir(self) -> Path:
@@ -183,6 +196,8 @@ class Preferences:
         yield str(own), _toml(own)
         if uri := given("MLFLOW_TRACKING_URI"):
             yield "MLFLOW_TRACKING_URI", {"tracking_uri": uri}
+        if name := given("JPY_SESSION_NAME"):
+            yield "JPY_SESSION_NAME", {"notebook": name}
         yield "environment", _from_environment()
         yield "%config", self._config
         yield "flag", self._flags

@@ -20,7 +20,9 @@ from mlaas_lab.evaluation.metering import Meter
 from mlaas_lab.evaluation.plan import Plan, Unit
 from mlaas_lab.evaluation.recording import answered, failed
 from mlaas_lab.evaluation.side_by_side import side_by_side
+from mlaas_lab.evaluation.spendings import Item, item
 from mlaas_lab.inference import Client, Route
+from mlaas_lab.ledger import Kind
 from mlaas_lab.pricing import cost
 from mlaas_lab.schema import Record
 
@@ -42,6 +44,8 @@ class _Lane:
     target: str
     route: Route
     meter: Meter
+    item: Item | None
+    """What its calls are charged as."""
     concurrency: int
     left: dict[Unit, None]
     """Asked or not, without a record so far."""
@@ -101,6 +105,7 @@ class Asking:
                     target=target,
                     route=route,
                     meter=Meter(route, plan.params, retries=plan.limits.retries, book=plan.prices),
+                    item=item(Kind.API, route.target, target),
                     concurrency=plan.limits.concurrency or route.concurrency,
                     left=dict.fromkeys(unit for unit in units if unit not in self.done),
                 )
@@ -178,7 +183,7 @@ class Asking:
         attempts = record.completion.attempts if record.completion else record.attempts
         call, judging = held
         paid, known = lane.meter.paid(call, attempts, record.cost)
-        self.budget.settle(call, paid, known=known)
+        self.budget.settle(call, paid, known=known, item=lane.item, cost=record.cost)
         if judging:
             self.budget.put_aside(judging if record.completion else 0, held=judging)
 

@@ -2,10 +2,13 @@
 
 What is spent and what is held for calls in flight never exceed the cap together. On disk stands an amount that is never
 below the two, so that a kill forgets no call in flight: it grows in blocks and is written every 100 ms, and no call
-waits for the disk while a block lasts. It knows amounts, not who is asked or why.
+waits for the disk while a block lasts. Where budgets of a day, a project or a notebook stand above the job, each block
+is held there first. It knows amounts and names, not what is asked or why.
 """
 
 import asyncio
+import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from decimal import Decimal
@@ -13,13 +16,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from mlaas_lab.errors import DataError
+from mlaas_lab.errors import DataError, StoreError
+from mlaas_lab.evaluation.spendings import Item, Spendings
+from mlaas_lab.ledger import MICRO, Account
+from mlaas_lab.ledger.account import room, told
+from mlaas_lab.schema import Cost
 from mlaas_lab.store.folder import read_json, write_json
+from mlaas_lab.store.spending import Drawn, Wish
 
-MICRO = 1_000_000
-"""Micro-dollars in a dollar: sums of them are exact, and a call's price is a whole number of them."""
+__all__ = ["MICRO", "Budget"]
+
 SETTLE_S = 0.1
 """How often the amount on disk is brought up to date, in seconds."""
+BOOK_S = 1.0
+"""How often the ledger hears what was spent where no block is needed, in seconds."""
 BLOCKS = 20
 """A block is at least this part of the cap: so much a kill may waste."""
 
@@ -27,14 +37,33 @@ BLOCKS = 20
 class Budget:
     """What one job may spend on calls, over all its attempts; as `async with budget`, on one loop at a time."""
 
-    def __init__(self, cap_usd: Decimal | None = None, path: Path | None = None) -> None:
-        """Without `cap_usd` everything may be spent; at `path` stands what earlier attempts may have spent."""
-        self.cap = None if cap_usd is None else int(cap_usd * MICRO)
-        """In micro-dollars."""
+    def __init__(
+        self, cap_usd: Decimal | None = None, path: Path | None = None, account: Account | None = None
+    ) -> None:
+        """Without `cap_usd` everything may be spent; at `path` stands what earlier attempts may have spent.
+
+        Raises:
+            UsageError: if a budget above the job is used up.
+            StoreError: if the ledger of `account` cannot be used.
+        """
         self.n_unknown = 0
         """Calls of which nobody knows the whole cost: under a cap each counts with the most that it may have been."""
-        self._path = path
+        self._path, self._account = path, account
         self._spent = _kept(path)
+        self._own = None if cap_usd is None else int(cap_usd * MICRO)
+        above = None if account is None else account.left()
+        caps = [self._own, None if above is None else self._spent + above]
+        self.cap = min((cap for cap in caps if cap is not None), default=None)
+        """In micro-dollars: the job's own, or what the budgets above it left when it began."""
+        self._spendings = Spendings()
+        """What the ledger has not heard of."""
+        self._possible: int | None = None
+        """The most that the budgets above let the job come to."""
+        self._room: int | None = None
+        """The same, while others hold what they hold now."""
+        self._refused = False
+        self._booked_at: float | None = None
+        self._written: int | None = None
         self._held = 0
         self._aside = 0
         """For what comes later: nobody takes it before the end, and it is not in flight."""
@@ -61,6 +90,14 @@ class Budget:
         """The cap in dollars."""
         return None if self.cap is None else self.cap / MICRO
 
+    @property
+    def why(self) -> str | None:
+        """The budget above the job that leaves less than its own, in words; None: none does."""
+        found = None if self._account is None else self._account.tightest()
+        if found is None or (self._own is not None and self._own - self._spent <= room(found)):
+            return None
+        return told(found)
+
     def progress(self) -> dict[str, float | None]:
         """What a line of progress says of money."""
         spent = self.spent_usd if self._begun or self.cap is not None else None
@@ -76,7 +113,7 @@ class Budget:
             if self._failed is not None:
                 raise self._failed
             cap, after = (self.cap or 0) - self._aside, self._spent + self._held + amount
-            if self._spent + amount > cap:
+            if self._spent + amount > cap or (self._possible is not None and self._spent + amount > self._possible):
                 return False
             if after <= cap:
                 self._wants = max(self._wants, after)
@@ -98,7 +135,8 @@ class Budget:
 
     def fits(self, amount: int) -> bool:
         """Whether the cap has room for `amount` beside all that is held, written down or not."""
-        return self.cap is None or self._spent + self._held + self._aside + amount <= self.cap
+        after = self._spent + self._held + amount
+        return self.cap is None or (after + self._aside <= self.cap and (self._room is None or after <= self._room))
 
     def put_aside(self, amount: int, *, held: int = 0) -> None:
         """Keep `amount` for what comes after the end of this use, of what was `held` for that so far."""
@@ -107,14 +145,21 @@ class Budget:
             self._aside += amount
             self._told()
 
-    def settle(self, held: int, paid: int, *, known: bool = True) -> None:
-        """What was `held` for calls is over, and they cost `paid`; not `known`: at most that, or nobody knows."""
+    def settle(
+        self, held: int, paid: int, *, known: bool = True, item: Item | None = None, cost: Cost | None = None
+    ) -> None:
+        """What was `held` for calls is over, and they cost `paid`; not `known`: at most that, or nobody knows.
+
+        The ledger hears of it under `item`, with the source of `cost`; without one it does not.
+        """
         if self.cap is not None:
             self._held -= held
             self._told()
         self._spent += paid
         self._begun = self._begun or known
         self.n_unknown += not known
+        if item is not None and self._account is not None:
+            self._spendings.add(item, paid, cost, known=known)
 
     @contextmanager
     def given_out(self, room: int) -> Iterator[None]:
@@ -129,7 +174,7 @@ class Budget:
         self._users += 1
         if self._users > 1:
             return self
-        if self.cap is not None:
+        if self.cap is not None or self._account is not None:
             await self._grant()
             if self._failed is not None:
                 raise self._failed
@@ -152,6 +197,13 @@ class Budget:
 
     def close(self) -> None:
         """Write down what was spent; what is still held was stopped in flight, and may be billed."""
+        if self._account is not None:
+            self._spendings.take()
+            self._spendings.stopped(self._held)
+            with suppress(StoreError):  # then what it holds stays, and is charged once this process is gone
+                self._draw(self._account, Wish(over=True))
+            self._booked_at = None
+            self._account.rest()
         self._spent, self._held, self._aside = self._spent + self._held, 0, 0
         self._granted = self._spent
         if self._path is not None and (self.cap is not None or self._spent):
@@ -165,25 +217,69 @@ class Budget:
                     await self._wanted.wait()
             self._wanted.clear()
             await self._grant()
+            if self._refused:
+                # Others hold what is wanted: they are given time, and those who wait come at different times.
+                await asyncio.sleep(SETTLE_S * random.uniform(0.5, 1.5))  # noqa: S311 - no secret
 
     async def _grant(self) -> None:
         """Bring the amount on disk to about what is used and one block more, at most the cap."""
-        used, cap = self._spent + self._held, self.cap or 0
-        wanted = self._wants > self._granted
-        block = max(cap // BLOCKS, 2 * (used - self._used), self._wants - used)
-        due, self._used, self._wants = max(used, min(cap, used + block)), used, 0
-        if due == self._granted or (not wanted and block // 2 <= self._granted - used <= 2 * block):
+        due = None if self.cap is None else self._due(self.cap)
+        if due is None and not self._late():
             return
-        # Less holds at once, more only when it is on disk.
-        self._granted = min(self._granted, due)
         try:
-            if self._path is not None:
+            due = await self._held_above(due)
+            # Less holds at once, more only when it is on disk.
+            self._granted = min(self._granted, due)
+            if self._path is not None and self.cap is not None and due != self._written:
                 await asyncio.to_thread(_write, self._path, due)
-            self._granted = due
+            self._granted = self._written = due
         except OSError as error:
             why = (error.strerror or str(error)).lower()
             self._failed = DataError(f"{self._path} cannot be written: {why}.", next="Make room, then resume the job.")
+        except StoreError as error:
+            self._failed = DataError(str(error), next="Mend that, then resume the job.")
         self._told()
+
+    def _due(self, cap: int) -> int | None:
+        """What should stand on disk; None: about what does."""
+        used = self._spent + self._held
+        wanted = self._wants > self._granted
+        block = max(cap // BLOCKS, 2 * (used - self._used), self._wants - used)
+        due, self._used = max(used, min(cap, used + block)), used
+        if due == self._granted or (not wanted and block // 2 <= self._granted - used <= 2 * block):
+            return None
+        return due
+
+    def _late(self) -> bool:
+        """Whether the ledger should hear of us."""
+        if self._account is None or self._booked_at is None:
+            return self._account is not None
+        return bool(self._spendings) and time.monotonic() - self._booked_at > BOOK_S
+
+    async def _held_above(self, due: int | None) -> int:
+        """What of `due` the budgets above have room for, held there; what was spent is written down on the way."""
+        least, self._wants = self._wants, 0
+        wanted = due is not None and least > self._granted
+        due = self._granted if due is None else due
+        if self._account is None:
+            return due
+        # What is held for nobody yet goes back while others may be waiting for it as we do.
+        self._granted = self._spent + self._held if wanted else min(self._granted, due)
+        spent = self._spent
+        wish = Wish(keep=self._granted - spent, want=due - spent, least=least - spent if wanted else 0)
+        self._spendings.take()
+        drawn = await asyncio.to_thread(self._draw, self._account, wish)
+        self._booked_at = time.monotonic()
+        self._refused = wanted and drawn.held < wish.least
+        self._room = None if drawn.room is None else spent + drawn.room
+        self._possible = None if drawn.possible is None else spent + drawn.possible
+        return spent + drawn.held
+
+    def _draw(self, account: Account, wish: Wish) -> Drawn:
+        """Has the ledger hear of what was taken, and says so in the same thread: nobody comes between."""
+        drawn = account.draw(self._spendings.taken, wish)
+        self._spendings.done()
+        return drawn
 
     def _told(self) -> None:
         """Wake whoever waits for room."""

@@ -14,7 +14,9 @@ from mlaas_lab.evaluation.metering import Meter
 from mlaas_lab.evaluation.plan import Plan
 from mlaas_lab.evaluation.replies import Replies
 from mlaas_lab.evaluation.scoring import STATUS
+from mlaas_lab.evaluation.spendings import item
 from mlaas_lab.inference import Client, Params
+from mlaas_lab.ledger import Kind
 from mlaas_lab.pricing import cost
 from mlaas_lab.schema import JSON, Attempt, Completion, Cost, Message, Score, ScoreStatus
 
@@ -49,6 +51,7 @@ class Calls:
             name: Meter(route, params_of(judge_of(plan, name)), retries=plan.limits.retries, book=plan.prices)
             for name, route in plan.judges.items()
         }
+        self._items = {name: item(Kind.JUDGE, route.target, route.name) for name, route in plan.judges.items()}
 
     async def make(self, client: Client, metric: str, messages: Sequence[Message], nth: JSON) -> Reply:
         """The `nth` reply to `messages` by the judge of `metric`."""
@@ -61,7 +64,7 @@ class Calls:
             return Reply(failed=CAPPED, usd=Decimal(0))
         done, failed, attempts, price = await self._asked(client, metric, messages)
         paid, known = meter.paid(held, attempts, price)
-        self._budget.settle(held, paid, known=known)
+        self._budget.settle(held, paid, known=known, item=self._items[metric], cost=price)
         return Reply(
             done=done,
             failed=failed,

@@ -36,8 +36,8 @@ class Meter:
         self._book = book
         self._most: dict[int, int] = {}
 
-    def check(self) -> None:
-        """See that a cap can be held.
+    def check(self, why: str) -> None:
+        """See that a cap can be held, the option or the setting `why`.
 
         Raises:
             UsageError: if nobody knows what a call costs.
@@ -47,14 +47,14 @@ class Meter:
             return
         name = self._route.name
         if self._book.trouble:
-            raise UsageError(f"--max-usd needs prices, and {self._book.trouble}", next="Mend that price list.")
+            raise UsageError(f"{why} needs prices, and {self._book.trouble}", next="Mend that price list.")
         if pricing.is_local(self._route.place):
             raise UsageError(
-                f"--max-usd needs a price for every target, and {name} listens at a private address, where none holds.",
-                next="Ask what `serve` started by its endpoint's name, which sends no bill, or leave --max-usd out.",
+                f"{why} needs a price for every target, and {name} listens at a private address, where none holds.",
+                next=f"Ask what `serve` started by its endpoint's name, which sends no bill, or leave {why} out.",
             )
         raise UsageError(
-            f"--max-usd needs a price for every target, and {name} has none.",
+            f"{why} needs a price for every target, and {name} has none.",
             next="Put one into a price list of your own (setting `prices`); "
             f"`price {self._route.target}` says what is known.",
         )
@@ -99,14 +99,14 @@ class Meter:
         return worst
 
 
-def check(routes: Iterable[Route], params: Params, *, book: pricing.Lists) -> None:
-    """See that a cap can be held on calls to all of `routes`.
+def check(routes: Iterable[Route], params: Params, *, book: pricing.Lists, why: str = "--max-usd") -> None:
+    """See that a cap can be held on calls to all of `routes`; `why` is the option or the setting that it is.
 
     Raises:
         UsageError: for the first target of which nobody knows what a call costs.
     """
     for route in routes:
-        Meter(route, params, retries=0, book=book).check()
+        Meter(route, params, retries=0, book=book).check(why)
 
 
 def may_be_billed(attempt: Attempt) -> bool:

@@ -26,6 +26,7 @@ from mlaas_lab.evaluation.scoring import with_late_scores
 from mlaas_lab.evaluation.stopping import Rule
 from mlaas_lab.evaluation.summary import Summary, summarize
 from mlaas_lab.inference import on_loop
+from mlaas_lab.ledger import Account
 from mlaas_lab.records import Writer
 from mlaas_lab.schema import Record
 from mlaas_lab.tasks.eval import GROUPED, Eval, margins
@@ -189,12 +190,15 @@ def _budget(spec: Eval, plan: Plan, context: Context) -> Budget:
     """What may be spent, earlier attempts included.
 
     Raises:
-        UsageError: if there is a cap, and somebody whose price nobody knows.
+        UsageError: if there is a cap, and somebody whose price nobody knows; if a budget above it is used up.
+        StoreError: if the ledger cannot be used.
     """
-    if spec.max_usd is None:
-        return Budget(path=context.folder.budget)
-    metering.check((*plan.routes.values(), *plan.judges.values()), plan.params, book=plan.prices)
-    return Budget(Decimal(str(spec.max_usd)), context.folder.budget)
+    account = Account(context.settings, job=context.job_id)
+    why = "--max-usd" if spec.max_usd is not None else account.needs_prices
+    if why:
+        metering.check((*plan.routes.values(), *plan.judges.values()), plan.params, book=plan.prices, why=why)
+    own = None if spec.max_usd is None else Decimal(str(spec.max_usd))
+    return Budget(own, context.folder.budget, account)
 
 
 def _rule(spec: Eval, plan: Plan) -> Rule | None:
@@ -231,6 +235,8 @@ def _notes(records: pl.DataFrame, budget: Budget) -> Iterator[str]:
     if CAPPED in errors:
         asked = total - errors.pop(CAPPED)
         yield f"stopped at {usd(budget.spent_usd)} of {usd(budget.cap_usd)}: {asked:,} of {total:,} asked"
+        if budget.why:
+            yield f"{budget.why}."
     for error, n in errors.items():
         yield f"{n} of {total} calls failed: {error}"
 

@@ -103,10 +103,10 @@ class Calls:
         finally:
             if answer is None:
                 # Stopped in flight: it may be billed.
-                self.budget.settle(held, held, known=False)
+                self.budget.settle(held, held, known=False, item=party.item)
         price = self._price(party, answer)
         paid, known = party.meter.paid(held, answer.attempts, price)
-        self.budget.settle(held, paid, known=known)
+        self.budget.settle(held, paid, known=known, item=party.item, cost=price)
         return answer, price
 
     def _price(self, party: Party, answer: Completion | CallError) -> Cost:

@@ -116,7 +116,7 @@ def notes(spec: Load, whole: Figures, spent: Spent, found: Knee | None, slo: Map
         yield f"Warm-up: the first {spent.warm_up_s:.3g} s{each}, {count(spent.n_warm_up)} requests, are not counted."
     if spec.concurrency is not None:
         yield "Closed loop: requests wait for answers, so a target that stands still is asked less; see --rate."
-    if spent.capped:
+    if spent.capped and spec.max_usd is not None:
         yield f"stopped at the cap: another request might have passed {usd(spec.max_usd)}."
     for error, n in whole.by_error.items():
         yield f"{count(n)} of {count(whole.n)} requests failed: {error}."

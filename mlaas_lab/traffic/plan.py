@@ -15,7 +15,9 @@ from mlaas_lab.evaluation import metering
 from mlaas_lab.evaluation.budget import MICRO
 from mlaas_lab.evaluation.metering import Meter
 from mlaas_lab.evaluation.plan import held_out
+from mlaas_lab.evaluation.spendings import Item, item
 from mlaas_lab.inference import Limits, Params, Route, parsed, resolve
+from mlaas_lab.ledger import Account, Kind
 from mlaas_lab.schema import Usage
 from mlaas_lab.settings import Settings
 from mlaas_lab.stats.intervals import Floats
@@ -37,6 +39,8 @@ class Party:
     name: str
     route: Route
     meter: Meter
+    item: Item | None
+    """What its calls are charged as."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,11 +103,16 @@ def prepare(spec: Load, context: Context) -> Plan:
     for route in routes.values():
         # Price lists are read before anybody's clock runs.
         pricing.cost(route.place, Usage(input_tokens=0, output_tokens=0), at=time.time(), book=book)
+    why = "--max-usd" if spec.max_usd is not None else Account(context.settings).needs_prices
+    if why:
+        metering.check(routes.values(), longest, book=book, why=why)
     if spec.max_usd is not None:
-        metering.check(routes.values(), longest, book=book)
         _check_cap(spec.max_usd, meters, prompts)
     return Plan(
-        parties=tuple(Party(name=name, route=route, meter=meters[name]) for name, route in routes.items()),
+        parties=tuple(
+            Party(name=name, route=route, meter=meters[name], item=item(Kind.API, route.target, name))
+            for name, route in routes.items()
+        ),
         prompts=prompts,
         limits=Limits(concurrency=UNLIMITED, retries=spec.retries, timeout_s=spec.timeout_s, stall_s=spec.timeout_s),
         prices=book,

@@ -11,6 +11,7 @@ from mlaas_lab.context import Context, Outcome
 from mlaas_lab.evaluation.budget import Budget
 from mlaas_lab.inference import Client, on_loop
 from mlaas_lab.inference.attempt import now
+from mlaas_lab.ledger import Account
 from mlaas_lab.records import Writer
 from mlaas_lab.schema import Record
 from mlaas_lab.tasks.load import Load
@@ -41,13 +42,14 @@ def run(spec: Load, context: Context) -> Outcome:
     if plan.prices.trouble:
         context.note(f"Every cost is unknown. {plan.prices.trouble}")
     cap = None if spec.max_usd is None else Decimal(str(spec.max_usd))
-    budget = Budget(cap, context.folder.budget)
+    budget = Budget(cap, context.folder.budget, Account(context.settings, job=context.job_id))
     with Writer(context.folder.records, run_id=context.job_id) as writer:
         writer.order(targets=[party.name for party in plan.parties], samples=[])
         loading = Loading(spec=spec, plan=plan, context=context, budget=budget, writer=writer)
         spent = on_loop(loading.run())
     records = pl.read_parquet(context.folder.records)
     result, notes = concluded(spec, records, spent)
+    notes += [f"{budget.why}."] if spent.capped and budget.why else []
     for note in notes:
         context.note(note)
     context.check()
