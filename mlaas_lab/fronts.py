@@ -23,6 +23,9 @@ EVERY_S = 0.25
 QUIET_EVERY_S = 5.0
 """Where lines cannot be drawn over (a log file), one is written this often."""
 
+STILL_EVERY_S = 10.0
+"""What a notebook's file says of a job beside its live view is at most so old."""
+
 MESSAGES_PER_S = 40
 BYTES_PER_S = 80_000
 """One drawing weighs at most 120 kB, so that no second sees more than 200 kB."""
@@ -172,25 +175,31 @@ def _follow(shown: Any) -> None:
     """
     from IPython.display import display
 
-    data = shown._repr_mimebundle_()
+    live = _live(shown)
+    _show_live(live)
+    data = _still(shown, beside=live)
     PACE.sent(data)
     handle = display(data, raw=True, display_id=True)
     if not shown.settled:
-        threading.Thread(target=_keep, args=(shown, handle), name=f"mlaas-follow-{shown.id}", daemon=True).start()
+        threading.Thread(target=_keep, args=(shown, handle, live), name=f"mlaas-follow-{shown.id}", daemon=True).start()
 
 
-def _keep(shown: Any, handle: Any) -> None:
-    last = None
+def _keep(shown: Any, handle: Any, live: Any | None) -> None:
+    last, drawn_at = None, time.monotonic()
     while True:
         done = shown.settled
-        now = shown._repr_mimebundle_()
-        if now != last:
-            PACE.wait(now)
-            handle.update(now, raw=True)
-            last = now
+        if live is not None:
+            PACE.wait({name: json.dumps(value) for name, value in live.follow(last=done).items()})
+        # Beside a live view the static one is for the notebook's file: it is drawn when the job ends, and now and then.
+        if done or live is None or time.monotonic() - drawn_at >= STILL_EVERY_S:
+            now = _still(shown, beside=live)
+            if now != last:
+                PACE.wait(now)
+                handle.update(now, raw=True)
+                last, drawn_at = now, time.monotonic()
         if done:
             return
-        time.sleep(EVERY_S * 2)
+        time.sleep(EVERY_S if live is not None else EVERY_S * 2)
 
 
 def _settle(live: Any | None) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 REPO = Path(__file__).parents[1]
@@ -25,7 +26,7 @@ def launch(driver):
 class Lab:
     """A JupyterLab with notebooks of one cell."""
 
-    def __init__(self, folder: Path, *, theme: str) -> None:
+    def __init__(self, folder: Path, *, theme: str, flags: Sequence[str] = ()) -> None:
         self.folder = folder
         self.settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
         self.settings.mkdir(parents=True)
@@ -38,7 +39,7 @@ class Lab:
         own = {"HOME": str(folder), "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"), "PYTHONPATH": path}
         words = [
             f"--port={self.origin.rpartition(':')[2]}", f"--ServerApp.root_dir={folder}", "--ServerApp.ip=127.0.0.1",
-            "--IdentityProvider.token=t", "--no-browser", "--allow-root",
+            "--IdentityProvider.token=t", "--no-browser", "--allow-root", *flags,
         ]  # fmt: skip
         self._log = (folder / "lab.log").open("w")
         self._server = subprocess.Popen(

@@ -26,6 +26,8 @@ HEALTH: Mapping[str, Tone] = {
     EndpointState.SICK: Tone.BAD,
 }
 """How a server is doing, which its job has for a phase."""
+STOP = "Stop it"
+"""What a card calls the command that stops its job; a live one has a button."""
 COUNTED = 1000
 """Of what waits for MLflow, so much is counted each time a card is drawn."""
 
@@ -144,7 +146,7 @@ def _facts(job: Job) -> list[tuple[str, Any]]:
     named = [(key, job.spec[key]) for key in ("base", "data", "models", "targets") if job.spec.get(key)]
     facts += [(key, ", ".join(value) if isinstance(value, list) else plain(value)) for key, value in named]
     if not job.state.ended:
-        facts.append(("Stop it", f"cancel {job.id}"))
+        facts.append((STOP, f"cancel {job.id}"))
     elif job.state is not JobState.SUCCEEDED:
         facts.append(("Go on", f"resume {job.id}"))
     return facts

@@ -20,24 +20,30 @@ def thin(curve: Sequence[Point], limit: int = POINTS) -> list[Point]:
     if len(curve) <= limit:
         return list(curve)
     inner, stretches = curve[1:-1], max(1, (limit - 2) // 2)
+    heights = [y for _, y in inner]
     kept = [curve[0]]
     for i in range(stretches):
-        part = inner[i * len(inner) // stretches : (i + 1) * len(inner) // stretches]
+        start, end = i * len(inner) // stretches, (i + 1) * len(inner) // stretches
+        part = heights[start:end]
         if part:
-            ends = {min(range(len(part)), key=lambda j: part[j][1]), max(range(len(part)), key=lambda j: part[j][1])}
-            kept += [part[j] for j in sorted(ends)]
+            ends = {part.index(min(part)), part.index(max(part))}
+            kept += [inner[start + j] for j in sorted(ends)]
     return [*kept, curve[-1]]
 
 
-def smoothed(curve: Sequence[Point]) -> list[Point]:
-    """The mean over the nearest thirtieth of the curve, centred: it does not lag behind a fall."""
-    reach = max(1, len(curve) // 60)
+def smoothed(curve: Sequence[Point], limit: int | None = None) -> list[Point]:
+    """The mean over the nearest thirtieth of the curve, centred: it does not lag behind a fall; at most `limit` of it.
+
+    Of what is smooth already any places do, so they are evenly spread.
+    """
+    reach, last = max(1, len(curve) // 60), len(curve) - 1
     sums = list(itertools.accumulate((y for _, y in curve), initial=0.0))
+    n = len(curve) if limit is None else min(limit, len(curve))
     out = []
-    for i, (x, _) in enumerate(curve):
+    for i in (round(k * last / max(1, n - 1)) for k in range(n)):
         # As far to the left as to the right, also at the ends.
-        near = min(reach, i, len(curve) - 1 - i)
-        out.append((x, (sums[i + near + 1] - sums[i - near]) / (2 * near + 1)))
+        near = min(reach, i, last - i)
+        out.append((curve[i][0], (sums[i + near + 1] - sums[i - near]) / (2 * near + 1)))
     return out
 
 

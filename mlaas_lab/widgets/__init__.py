@@ -40,6 +40,9 @@ def _of_result(shown: Any) -> Any | None:
 
 
 def _of_job(handle: JobHandle) -> Any | None:
+    """Of one that goes on, a card that follows it; of one that ended well, what its task has to show."""
+    if not handle.settled:
+        return registry.resolve("mlaas_lab.widgets.job:JobWidget")(handle)
     job = handle.job
     task: Task = registry.load("task", job.task)
     return registry.resolve(task.live)(job) if task.live and job.state is JobState.SUCCEEDED else None

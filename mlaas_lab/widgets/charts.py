@@ -5,17 +5,35 @@ left out; the table beside it says the same.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mlaas_lab.schema import JSON
 from mlaas_lab.view import Bars, Ecdf, Line, Mark, Reach, Scatter, Sorted, Whiskers
-from mlaas_lab.view.scale import inner_ticks, points, thin, ticks
+from mlaas_lab.view.scale import Point, inner_ticks, points, smoothed, thin, ticks
 from mlaas_lab.widgets.texts import NAME, text
 
 POINTS = 160
 """Of a curve."""
+DOTS = 60
+"""Of a curve whose points are drawn one by one."""
+SMOOTHED = 20
+"""Points that a curve has at least before an average says more than they do."""
 TICK = 40
 """Characters at an axis."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One curve, thinned."""
+
+    name: str
+    hue: int
+    points: Sequence[Point]
+    faint: bool = False
+    """What its average is drawn over."""
+    dots: bool = False
+    """Few values, each drawn with its shape."""
 
 
 def chart(mark: Mark) -> dict[str, JSON] | None:
@@ -35,10 +53,9 @@ def chart(mark: Mark) -> dict[str, JSON] | None:
             ]
             return {"kind": "bars", "title": text(mark.title), "rows": rows}
         case Ecdf():
-            return _curves(mark, [(one.name, _stairs(one)) for one in mark.samples], mark.x_format, _share, 0.0)
+            return _curves(mark, [Curve(one.name, i, _stairs(one)) for i, one in enumerate(mark.samples)], _share, 0.0)
         case Line():
-            curves = [(one.name, thin(points(one.x, one.y), POINTS)) for one in mark.series]
-            return _curves(mark, curves, mark.x_format, mark.y_format, None)
+            return _lines(mark)
         case Scatter():
             return {
                 "kind": "planes",
@@ -82,29 +99,45 @@ def _stairs(sample: Sorted) -> list[tuple[float, float]]:
     return [(float(found[at][0]), float(found[at][1])) for at in places]
 
 
+def _lines(mark: Line) -> dict[str, JSON] | None:
+    """Each curve, and over one that is to be smoothed its moving average, as the picture in a cell has it."""
+    curves: list[Curve] = []
+    for hue, one in enumerate(mark.series):
+        curve = points(one.x, one.y)
+        smooth = mark.smooth and not one.points and len(curve) > SMOOTHED
+        curves.append(Curve(one.name, hue, thin(curve, DOTS if one.points else POINTS), faint=smooth, dots=one.points))
+        curves += [Curve(one.name, hue, smoothed(curve, POINTS))] if smooth else []
+    return _curves(mark, curves, mark.y_format, None)
+
+
 def _curves(
-    mark: Ecdf | Line,
-    curves: Sequence[tuple[str, Sequence[tuple[float, float]]]],
-    x_format: Callable[[Any], str],
-    y_format: Callable[[Any], str],
-    start: float | None,
+    mark: Ecdf | Line, curves: Sequence[Curve], y_format: Callable[[Any], str], start: float | None
 ) -> dict[str, JSON] | None:
     """Curves over common axes; `start` is where the x axis begins, None: with the curves."""
-    xs = [x for _, curve in curves for x, _ in curve]
-    ys = [y for _, curve in curves for _, y in curve]
+    xs = [x for curve in curves for x, _ in curve.points]
+    ys = [y for curve in curves for _, y in curve.points]
     if not xs:
         return None
     x_low = min(xs) if start is None else start
     heights = ticks(min(*ys, 0.0) if start is not None else min(ys), max(ys))
     x, y = _between(x_low, max(xs)), _between(heights[0], heights[-1])
-    drawn = [{"name": text(name, NAME), "points": [[x(a), y(b)] for a, b in curve]} for name, curve in curves]
+    drawn = [
+        {
+            "name": text(curve.name, NAME),
+            "hue": curve.hue,
+            "faint": curve.faint,
+            "dots": curve.dots,
+            "points": [[x(a), y(b)] for a, b in curve.points],
+        }
+        for curve in curves
+    ]
     return {
         "kind": "curves",
         "title": text(mark.title),
         "x_title": text(mark.x_title, NAME),
         "stairs": isinstance(mark, Ecdf),
         "curves": drawn,
-        "x_ticks": [[x(tick), text(x_format(tick), TICK)] for tick in inner_ticks(x_low, max(xs))],
+        "x_ticks": [[x(tick), text(mark.x_format(tick), TICK)] for tick in inner_ticks(x_low, max(xs))],
         "y_ticks": [[y(tick), text(y_format(tick), TICK)] for tick in heights],
     }
 

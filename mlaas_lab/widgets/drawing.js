@@ -7,8 +7,9 @@
  * @typedef {{target?: number, a?: number, b?: number, metric?: number, group?: number, error?: number,
  *   provider?: number, region?: number, only?: string, find?: string}} Which
  * @typedef {{kind: string, title?: string, rows?: any[], ticks?: [number, string][], zero?: number | null,
- *   curves?: {name: string, points: [number, number][]}[], stairs?: boolean, x_title?: string,
- *   x_ticks?: [number, string][], y_ticks?: [number, string][], planes?: Plane[]}} Mark
+ *   curves?: {name: string, hue: number, faint: boolean, dots: boolean, points: [number, number][]}[], stairs?: boolean, x_title?: string,
+ *   x_ticks?: [number, string][], y_ticks?: [number, string][], planes?: Plane[], at?: number | null, tone?: string,
+ *   text?: string}} Mark
  * @typedef {{x_title: string, unknown: string | null, x_ticks: [number, string][], y_ticks: [number, string][],
  *   spots: {label: string, hollow: boolean, x: (number | null)[] | null, y: (number | null)[]}[]}} Plane
  * @typedef {{caption: string, left: number, columns: {title: string, unit: string, num: boolean, wrap: boolean,
@@ -57,6 +58,8 @@ function drawn(mark) {
     return h("dl", {}, ...(mark.rows ?? []).flatMap(([name, text, tone]) => [
       h("dt", {}, name), h("dd", {}, tone ? badge(tone, text) : text)]));
   }
+  if (mark.kind === "progress") return progress(mark);
+  if (mark.kind === "code") return h("div", {}, h("div", { class: "l-soft" }, mark.title), h("pre", { tabindex: 0 }, mark.text));
   const head = h("figcaption", {}, h("span", { class: "l-name" }, mark.title ?? ""));
   if (mark.kind === "planes") {
     const planes = mark.planes ?? [];
@@ -65,9 +68,23 @@ function drawn(mark) {
     return h("figure", {}, head, h("div", { class: "l-planes" }, ...planes.map((one) => plane(one, mark.title ?? ""))));
   }
   if (mark.kind !== "curves") return h("figure", {}, head, lanes(mark));
-  (mark.curves ?? []).forEach((curve, i) => head.append(h("span", { class: "l-key" },
-    h("svg:svg", { width: 24, height: 12, "aria-hidden": "true" }, stroke({ x1: 0, x2: 24, y1: 6, y2: 6 }, i)), curve.name)));
+  for (const curve of mark.curves ?? []) {
+    if (curve.faint) continue;
+    const sign = [curve.dots ? null : stroke({ x1: 0, x2: 24, y1: 6, y2: 6 }, curve.hue), curve.dots ? shape(12, 6, curve.hue) : null];
+    head.append(h("span", { class: "l-key" }, h("svg:svg", { width: 24, height: 12, "aria-hidden": "true" }, ...sign), curve.name));
+  }
   return h("figure", {}, head, plot(mark), mark.x_title ? h("div", { class: "l-below" }, mark.x_title) : null);
+}
+
+/** n of N; without an N nobody knows how long it is. @param {Mark} mark */
+function progress(mark) {
+  const known = typeof mark.at === "number";
+  const done = h("div", { class: known ? "l-done" : "l-done l-unknown" });
+  if (known) done.style.width = percent(mark.at ?? 0);
+  const now = known ? { "aria-valuenow": Math.round(100 * (mark.at ?? 0)), "aria-valuemin": 0, "aria-valuemax": 100 } : {};
+  return h("div", { class: "l-progress" },
+    h("div", { class: `l-track l-${mark.tone}`, role: "progressbar", "aria-label": mark.title, "aria-valuetext": mark.text, ...now }, done),
+    h("div", { class: "l-soft" }, mark.text));
 }
 
 /** @param {Record<string, any>} ends @param {number} i */
@@ -155,7 +172,7 @@ function plot(mark) {
   for (const [at, text] of mark.x_ticks ?? []) {
     picture.append(h("svg:text", { x: percent(at), y: high + 18, "text-anchor": at < 0.02 ? "start" : at > 0.98 ? "end" : "middle" }, text));
   }
-  (mark.curves ?? []).forEach((curve, i) => {
+  for (const curve of mark.curves ?? []) {
     let before = 0;
     const steps = curve.points.flatMap(([x, y]) => {
       const stairs = mark.stairs ? [[x, before], [x, y]] : [[x, y]];
@@ -163,11 +180,60 @@ function plot(mark) {
       return stairs;
     });
     const d = steps.map(([x, y]) => `${(1000 * x).toFixed(1)},${(high * (1 - y)).toFixed(1)}`).join("L");
-    if (!d) return;
+    if (!d) continue;
+    const pale = curve.faint || curve.dots;
     picture.append(h("svg:svg", { width: "100%", height: high, viewBox: `0 0 1000 ${high}`, preserveAspectRatio: "none" },
-      h("svg:path", { d: `M${d}`, "vector-effect": "non-scaling-stroke", class: `l-curve l-h${i % 6}`, "stroke-dasharray": DASHES[i % 6] || null })));
-  });
+      h("svg:path", { d: `M${d}`, "vector-effect": "non-scaling-stroke", class: `l-curve l-h${curve.hue % 6}${pale ? " l-faint" : ""}`, "stroke-dasharray": (!pale && DASHES[curve.hue % 6]) || null })));
+    if (curve.dots) picture.append(...curve.points.map(([x, y]) => shape(percent(x), high * (1 - y), curve.hue)));
+  }
   return h("div", { class: "l-frame" }, picture);
+}
+
+/** A table that says what it says and opens nothing. @param {Table} table @param {string} title */
+function plainTable(table, title) {
+  const kind = (/** @type {number} */ x) => (table.columns[x].num ? "l-num" : table.columns[x].wrap ? "l-wrap" : null);
+  return h("div", { class: "l-scroll", tabindex: 0, role: "region", "aria-label": table.caption || title },
+    h("table", {}, h("thead", {}, h("tr", {}, ...table.columns.map((column, x) =>
+      h("th", { scope: "col", class: kind(x) }, column.title, column.unit ? h("span", { class: "l-soft" }, ` ${column.unit}`) : null)))),
+    h("tbody", {}, ...table.rows.map((row) => h("tr", {}, ...row.cells.map(([text, tone], x) =>
+      h("td", { class: kind(x), dir: "auto" }, tone ? badge(tone, text) : text)))))),
+    table.left > 0 ? h("p", { class: "l-soft" }, `… ${table.left.toLocaleString("en")} more rows`) : null);
+}
+
+/** A way to another page; only http and https lead anywhere. @param {string} words @param {string} url */
+const link = (words, url) => (/^https?:\/\//i.test(url)
+  ? h("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, words, h("span", { "aria-hidden": "true" }, " ↗"))
+  : h("span", {}, words));
+
+/**
+ * Makes the children of `parent` those of `wanted`, each by a key that says all of it; one that is as it was stays, and
+ * one that takes the place of what had the focus gets it.
+ * @param {HTMLElement} parent @param {[string, () => HTMLElement][]} wanted
+ */
+function replaced(parent, wanted) {
+  wanted.forEach(([key, make], i) => {
+    const before = /** @type {HTMLElement & {key?: string} | undefined} */ (parent.children[i]);
+    if (before?.key === key) return;
+    const root = /** @type {Document | ShadowRoot} */ (parent.getRootNode());
+    const held = before?.contains(root.activeElement ?? null) ? focusable(before).indexOf(/** @type {HTMLElement} */ (root.activeElement)) : -1;
+    const after = /** @type {HTMLElement & {key?: string}} */ (make());
+    after.key = key;
+    if (before) before.replaceWith(after);
+    else parent.append(after);
+    if (held >= 0) focusable(after)[held]?.focus({ preventScroll: true });
+  });
+  while (parent.children.length > wanted.length) parent.lastElementChild?.remove();
+}
+
+/** @param {HTMLElement} element @returns {HTMLElement[]} */
+const focusable = (element) => [...element.querySelectorAll("a, button, summary, input, select, [tabindex]")].map((one) => /** @type {HTMLElement} */ (one));
+
+/** A notebook would take plain keys for its own commands: two d delete a cell. @param {HTMLElement} root @param {AbortSignal} signal */
+function keptKeys(root, signal) {
+  root.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.key === "Tab" || (event.key === "Enter" && event.shiftKey)) return;
+    event.stopPropagation();
+  }, { signal });
 }
 
 /**

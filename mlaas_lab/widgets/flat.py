@@ -7,9 +7,9 @@ SHARED = "drawing"
 """What every live view draws with."""
 
 
-def script(name: str) -> str:
-    """The script of a live view, with what it draws with before it."""
-    return _text(f"{SHARED}.js") + _text(f"{name}.js")
+def script(*names: str) -> str:
+    """The script of a live view, the last name, with what it draws with and what else it needs before it."""
+    return "".join(_text(f"{name}.js") for name in (SHARED, *names))
 
 
 def style(name: str) -> str:

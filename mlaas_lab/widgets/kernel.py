@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from mlaas_lab.errors import LabError, UsageError
+from mlaas_lab.errors import UsageError
 from mlaas_lab.schema import JSON
 from mlaas_lab.view import View
 from mlaas_lab.view.formats import count
 from mlaas_lab.view.markup import visible
 from mlaas_lab.widgets import cards, content, exports
 from mlaas_lab.widgets.behind import Behind
+from mlaas_lab.widgets.messages import EXPECTED, Message, answered
+from mlaas_lab.widgets.opens import Opens
 from mlaas_lab.widgets.texts import NAME, text
 from mlaas_lab.widgets.which import FIELDS, WORDS, Only, Which, asked, query
 
@@ -28,15 +30,6 @@ PAGE = 10
 """Samples in a page."""
 MOST_EXPORTED = 500
 """Samples in an HTML page; CSV and Parquet have all."""
-
-
-class Message(BaseModel):
-    """What every message has."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    kind: str
-    id: int = Field(ge=0)
 
 
 class Rows(Message):
@@ -108,7 +101,7 @@ class Kernel:
             "title": text(told.title),
             "facts": [text(fact) for fact in told.facts],
             "links": [[text(words), url] for words, url in told.links if web(url)],
-            "sections": content.sections(told.views, named),
+            "sections": content.sections(told.views, Opens(named)),
             "choices": {f: [text(name, NAME) for name in named.named(f)] for f in FIELDS},
             "only": [[str(only), WORDS[only]] for only in self._offered()],
             "code": self.code(),
@@ -122,19 +115,7 @@ class Kernel:
 
     def answer(self, message: object) -> dict[str, JSON] | None:
         """What to send back; None for what is no message of ours."""
-        kind = message.get("kind") if isinstance(message, Mapping) else None
-        if not isinstance(message, Mapping) or not isinstance(kind, str) or kind not in KINDS:
-            return None
-        given = message.get("id")
-        at = given if isinstance(given, int) and not isinstance(given, bool) else None
-        try:
-            return {**self._answer(KINDS[kind].model_validate(dict(message))), "id": at}
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            return {"kind": "error", "id": at, "message": text(f"{where}: {first['msg']}", 300)}
-        except (LabError, pl.exceptions.PolarsError, OSError) as error:
-            return {"kind": "error", "id": at, "message": text(str(error), 500)}
+        return answered(message, KINDS, self._answer, expected=(*EXPECTED, pl.exceptions.PolarsError))
 
     def code(self, which: Which | None = None) -> str:
         """The line for a cell that shows the same."""

@@ -35,13 +35,13 @@ def page(chromium):
 
 @pytest.fixture
 def jupyterlab(home):
-    """`jupyterlab("dark")` starts one; all are stopped at the end."""
+    """`jupyterlab("dark")` starts one, with flags of its own; all are stopped at the end."""
     started = []
 
-    def start(theme: str = "light") -> Lab:
+    def start(theme: str = "light", *flags: str) -> Lab:
         folder = home / f"lab-{len(started)}"
         folder.mkdir()
-        started.append(Lab(folder, theme=theme))
+        started.append(Lab(folder, theme=theme, flags=flags))
         return started[-1]
 
     yield start

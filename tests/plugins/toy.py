@@ -149,6 +149,7 @@ def serve(spec: Toy, context: Context) -> Outcome:
 
 
 task = Task(spec=Toy, entry="toy:count", tracked=False)
+curve = Task(spec=Toy, entry="toy:count", view="mlaas_lab.panels._training:views", tracked=False)
 service = Task(spec=Toy, entry="toy:serve", tracked=False, service=True)
 tracked = Task(spec=Toy, entry="toy:count")
 long = Task(spec=Toy, entry="toy:count_on", tracked=False, resumable=True, needs="toy:needs", smaller=smaller)
