@@ -6,6 +6,7 @@ from typing import Any
 
 from mlaas_lab.commands._answers import Answers
 from mlaas_lab.commands._estimated import Estimated
+from mlaas_lab.commands._ledger import Costs
 from mlaas_lab.commands.agree import Agreement
 from mlaas_lab.commands.cancel import Cancelled
 from mlaas_lab.commands.compare import Comparison
@@ -71,6 +72,13 @@ def compare(
 ) -> Comparison: ...
 
 def config() -> Configuration: ...
+
+def cost(
+    *,
+    by: str | Sequence[str] = ...,
+    since: str | None = ...,
+    limit: int = ...,
+) -> Costs: ...
 
 def data_check(
     file: Any,

@@ -62,10 +62,18 @@ class Account:
         Raises:
             StoreError: if the ledger cannot be used.
         """
+        return min(self.standings(), key=room, default=None)
+
+    def standings(self) -> list[Standing]:
+        """How all budgets above it stand.
+
+        Raises:
+            StoreError: if the ledger cannot be used.
+        """
         if not self.limits:
-            return None
+            return []
         try:
-            return min(self._opened().standings(self._hold.payer, self.limits), key=room)
+            return self._opened().standings(self._hold.payer, self.limits)
         finally:
             self.rest()
 

@@ -140,6 +140,8 @@ class Bar:
     value: float | None
     note: str = ""
     """Said in place of the formatted value."""
+    parts: Sequence[float] = ()
+    """What it is made of, stacked; they add up to `value`. Empty: it is one piece."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +151,8 @@ class Bars:
     title: str
     rows: Sequence[Bar]
     format: Callable[[Any], str] = number
+    parts: Sequence[str] = ()
+    """Names of the parts of every bar."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -81,12 +81,17 @@ def bars(mark: Bars) -> Markup:
     top = max((bar.value for bar in mark.rows if bar.value is not None), default=0.0) or 1.0
     rows = []
     for i, bar in enumerate(mark.rows):
-        rect = None
-        if bar.value is not None:
-            width = f"{100 * max(0.0, bar.value) / top:.2f}%"
-            rect = element("rect", x="0", y=4, width=width, height=14, rx=2, class_=f"fill h{i % HUES}")
-        rows.append(_row(bar.label, [rect], bar.note or mark.format(bar.value)))
-    return figure(mark.title, None, element("div", *rows, class_="rows"), "")
+        sizes = [(i, bar.value)] if not bar.parts else list(enumerate(bar.parts))
+        rects, begin = list[Markup](), 0.0
+        for hue, size in sizes:
+            if size is not None and (size or not bar.parts):
+                x, width = f"{100 * begin / top:.2f}%", f"{100 * max(0.0, size) / top:.2f}%"
+                rects.append(element("rect", x=x, y=4, width=width, height=14, rx=2, class_=f"fill h{hue % HUES}"))
+                begin += max(0.0, size)
+        rows.append(_row(bar.label, rects, bar.note or mark.format(bar.value)))
+    used = [j for j in range(len(mark.parts)) if any(j < len(bar.parts) and bar.parts[j] for bar in mark.rows)]
+    keys = legend([(j, mark.parts[j], False) for j in used], solid=True) if used else None
+    return figure(mark.title, keys, element("div", *rows, class_="rows"), "")
 
 
 class _Frame:
@@ -173,11 +178,12 @@ def empty(title: str) -> Markup:
     return figure(title, None, element("p", "nothing measured yet", class_="note"), "")
 
 
-def legend(names: Sequence[tuple[int, str, bool]]) -> Markup:
-    """Hue, name and whether it is drawn as dots, of each series."""
+def legend(names: Sequence[tuple[int, str, bool]], *, solid: bool = False) -> Markup:
+    """Hue, name and whether it is drawn as dots, of each series; `solid`: they are areas."""
     items = []
     for hue, name, dots in names:
-        stroke = element("line", x1="0", x2="24", y1=6, y2=6, class_=f"curve h{hue % HUES}", **_dash(hue, dots=dots))
+        dash = {} if solid else _dash(hue, dots=dots)
+        stroke = element("line", x1="0", x2="24", y1=6, y2=6, class_=f"curve h{hue % HUES}", **dash)
         swatch = element("svg", stroke, shape("12", 6, hue) if dots else None, width=24, height=12, aria_hidden="true")
         items.append(element("span", swatch, cut(name), class_="key"))
     return element("span", *items, class_="legend")
