@@ -27,7 +27,17 @@ from mlaas_lab.spec import build
 from mlaas_lab.store.folder import JobFolder
 from mlaas_lab.tasks.eval import Eval
 
-TIMING = ("started_at", "ended_at", "latency_s", "wall_s", "ttft_s", "tokens_per_s", "timeline", "request_id")
+TIMING = (
+    "started_at",
+    "ended_at",
+    "latency_s",
+    "wall_s",
+    "ttft_s",
+    "tokens_per_s",
+    "timeline",
+    "failures",
+    "request_id",
+)
 """Columns that no two runs have in common."""
 IN_FLIGHT = 8
 

@@ -56,7 +56,9 @@ def test_an_answer_and_its_numbers(tmp_path):
     assert (row["m"], row["m_status"], row["m_reason"]) == (0.5, "ok", None)
     assert (row["k"], row["k_status"], row["k_reason"]) == (None, "parse_error", "no number")
     assert json.loads(row["messages"]) == [{"role": "user", "content": ASK[0].content}]
-    assert [one["error"] for one in json.loads(row["timeline"])] == ["rate_limited", None]
+    timeline = json.loads(row["timeline"])
+    assert [one["error"] for one in timeline] == ["rate_limited", None]
+    assert json.loads(row["failures"]) == timeline[:1]
     assert row["attempts"] == 2
 
 

@@ -17,7 +17,7 @@ from mlaas_lab.stats.ratios import Pairs
 
 MICRO = 1_000_000
 """Micro-dollars in a dollar: every call costs a whole number of them."""
-TRIED = ("target", "provider", "region", "error", "attempts", "timeline", "cost_usd", "cached_at")
+TRIED = ("target", "provider", "region", "error", "attempts", "cost_usd", "cached_at")
 HALF = 0.5
 """From here on an answer counts as right by a metric that also gives values between 0 and 1."""
 
@@ -85,7 +85,7 @@ def _beside(
 def _with_tried(
     found: pl.DataFrame, records: pl.LazyFrame, columns: AbstractSet[str], not_billed: Sequence[str]
 ) -> pl.DataFrame:
-    """`found`, with the calls of unknown cost among those whose timeline had to be read."""
+    """`found`, with the calls of unknown cost among those whose attempts had to be looked at."""
     if "timeline" not in columns:
         return found
     counted = tried(records).select("target", more=_unknown(columns, not_billed))
@@ -95,17 +95,30 @@ def _with_tried(
 
 
 def looked_at(columns: AbstractSet[str]) -> pl.Expr:
-    """Whether a call's timeline says more than that it was answered at once: it failed, or was tried again."""
+    """Whether a call's attempts say more than that it was answered at once: it failed, or was tried again."""
     attempts = pl.col("attempts") if "attempts" in columns else pl.lit(None, pl.Int32)
     return pl.col("error").is_not_null() | (attempts.fill_null(2) > 1)
 
 
 @shared
 def tried(records: pl.LazyFrame) -> pl.DataFrame:
-    """The few calls whose timeline is looked at: of all others it need not be read."""
+    """The few calls whose attempts are looked at: `requests` on the wire, and `failures`, in which errors are counted.
+
+    Timelines are half of a large file. So they are read only of calls that do not say apart what failed: a table
+    written before there was such a column has those alone.
+    """
     columns = set(records.collect_schema().names())
     kept = [name for name in TRIED if name in columns]
-    return records.filter(looked_at(columns)).select(kept).collect(engine="streaming")
+    looked, begun = records.filter(looked_at(columns)), pl.col("timeline").str.count_matches(r'"started_at":')
+    from_timeline = {"requests": begun.fill_null(0).cast(pl.Int64), "failures": pl.col("timeline")}
+    if not {"failures", "attempts"} <= columns:
+        return looked.select(*kept, **from_timeline).collect(engine="streaming")
+    told = pl.col("failures").is_not_null() & pl.col("attempts").is_not_null()
+    parts = [
+        looked.filter(told).select(*kept, requests=pl.col("attempts").cast(pl.Int64), failures=pl.col("failures")),
+        looked.filter(~told).select(*kept, **from_timeline),
+    ]
+    return pl.concat([part.collect(engine="streaming") for part in parts], how="vertical_relaxed")
 
 
 def _repeated(records: pl.LazyFrame, columns: AbstractSet[str]) -> bool:
@@ -194,7 +207,7 @@ def _doubtful(columns: AbstractSet[str], ended_billed: pl.Expr, not_billed: Sequ
     error = r'"error":\s*"'
     refused = f'{error}(?:{"|".join(not_billed)})"'
     never_sent = rf'"connected_at":\s*null[^{{}}]*{error}(?:unreachable|timed_out)"'
-    lines = pl.col("timeline").fill_null("").str
+    lines = pl.col("failures").fill_null("").str
     counts = [lines.count_matches(pattern).cast(pl.Int64) for pattern in (error, refused, never_sent)]
     return counts[0] - counts[1] - counts[2]
 

@@ -43,14 +43,8 @@ def _counted(records: pl.LazyFrame) -> pl.DataFrame:
     columns = set(records.collect_schema().names())
     # What was taken over from an earlier evaluation was asked then.
     now = pl.col("cached_at").is_null() if "cached_at" in columns else pl.lit(value=True)
-    lines = pl.col("timeline").fill_null("").str
-    looked = tried(records).lazy().filter(now)
-    looked = looked.select(
-        "provider",
-        "region",
-        requests=lines.count_matches(r'"started_at":').cast(pl.Int64),
-        limited=lines.count_matches(r'"error":\s*"rate_limited"').cast(pl.Int64),
-    )
+    limited = pl.col("failures").fill_null("").str.count_matches(r'"error":\s*"rate_limited"').cast(pl.Int64)
+    looked = tried(records).lazy().filter(now).select("provider", "region", "requests", limited=limited)
     if "attempts" in columns:
         looked = pl.concat([looked, _plain(records, now & ~looked_at(columns)).lazy()])
     by_place = looked.group_by("provider", "region").agg(pl.col("requests", "limited").sum())
@@ -58,7 +52,7 @@ def _counted(records: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _plain(records: pl.LazyFrame, chosen: pl.Expr) -> pl.DataFrame:
-    """Requests of the calls whose timeline says nothing more."""
+    """Requests of the calls whose attempts say nothing more."""
     requests = pl.when(chosen).then(pl.col("attempts").cast(pl.Int64)).sum().alias("requests")
     none = pl.lit(0, pl.Int64).alias("limited")
     where = placed(records)

@@ -51,6 +51,10 @@ COLUMNS: dict[str, tuple[Any, str]] = {
     "tokens_per_s": (pl.Float64, "output tokens a second after the first; null unless streamed and counted"),
     "attempts": (pl.Int32, "requests on the wire, retries included"),
     "timeline": (pl.String, "those requests, as JSON `[{started_at, …, ended_at, status, error}]`, UTC seconds"),
+    "failures": (
+        pl.String,
+        "those of them that failed, the same JSON, `[]` where none did: short, so that a large table is read fast",
+    ),
     "cached_at": (
         pl.Float64,
         "taken over from an earlier evaluation: when it was really answered, UTC seconds since 1970",

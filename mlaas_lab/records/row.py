@@ -17,6 +17,7 @@ def row(record: Record, metrics: Sequence[str]) -> dict[str, Any]:
     """The columns of `record` that are known; of each of `metrics`, all three."""
     done = record.completion
     attempts = done.attempts if done else record.attempts
+    failures = [one for one in attempts if one.error is not None]
     cost = record.cost
     found: dict[str, Any] = {
         "target": record.target,
@@ -33,6 +34,7 @@ def row(record: Record, metrics: Sequence[str]) -> dict[str, Any]:
         "error_message": record.error_message,
         "attempts": len(attempts),
         "timeline": orjson.dumps(attempts).decode(),
+        "failures": orjson.dumps(failures).decode(),
         "cost_usd": None if cost.usd is None else float(cost.usd),
         "price_source": cost.source,
         "price_date": cost.date,

@@ -83,7 +83,8 @@ def _columns(name: str, index: int, provider: str | None, region: str | None, us
     ended = pl.col("at") + pl.col("took")
     one = '{"started_at":{},"connected_at":{},"first_byte_at":{},"first_token_at":null,"ended_at":{},"status":{},"error":{}}'
     once = _filled(one, "at", "at", ended, ended, "200", "null")
-    twice = pl.concat_str(_filled(one, "at", "at", "at", "at", "429", '"rate_limited"'), pl.lit(","), once)
+    limited = _filled(one, "at", "at", "at", "at", "429", '"rate_limited"')
+    twice = pl.concat_str(limited, pl.lit(","), once)
     never = _filled(one, "at", "at", "null", ended, "null", '"timed_out"')
     said = pl.concat_str(
         pl.lit("The answer to question "),
@@ -132,6 +133,9 @@ def _columns(name: str, index: int, provider: str | None, region: str | None, us
         pl.concat_str(
             pl.lit("["), pl.when("failed").then(never).when("retried").then(twice).otherwise(once), pl.lit("]")
         ).alias("timeline"),
+        pl.concat_str(
+            pl.lit("["), pl.when("failed").then(never).when("retried").then(limited).otherwise(pl.lit("")), pl.lit("]")
+        ).alias("failures"),
         (pl.lit(40) + pl.col("words")).alias("input_tokens"),
         scored.then(pl.col("words")).alias("output_tokens"),
         scored.then(pl.lit(usd, pl.Float64) * (1 + pl.col("words") // 10) / 2).round(6).alias("cost_usd"),

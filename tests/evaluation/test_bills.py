@@ -9,6 +9,7 @@ from made_records import frame_of, record
 
 from mlaas_lab.evaluation import bills as module
 from mlaas_lab.evaluation.bills import bills
+from mlaas_lab.panels import rate_limits
 from mlaas_lab.schema import Attempt, Cost
 
 
@@ -97,6 +98,25 @@ def test_unpriced_is_never_zero(tmp_path):
     found = bill(tmp_path, *(call("a", i, usd=None) for i in range(5)), lost("a", 9, "cancelled", tried=0))
     assert (found.usd, found.usd_per_1000_answers, found.usd_per_million_tokens) == (None, None, None)
     assert found.successes[0].usd is None
+
+
+def test_tables_without_a_column_of_failures_say_the_same(tmp_path):
+    """Older tables have timelines alone; put together with newer ones, some rows have both."""
+    several = [call("a", 0, before=("rate_limited",)), call("a", 1, before=("timed_out", "overloaded")), call("a", 2)]
+    away = replace(lost("a", 3, "unreachable"), attempts=(attempt("unreachable", connected=False),))
+    frame = frame_of(tmp_path / "r.parquet", [*several, away, lost("a", 4, "timed_out", tried=2)])
+    told = bills(frame), rate_limits.panel.build(frame)
+    assert told[0][0].n_unknown == 2
+    for n in range(4):
+        older = frame.with_columns(failures=pl.when(pl.int_range(pl.len()) % 3 == n).then("failures"))
+        assert (bills(older), rate_limits.panel.build(older)) == told
+    assert (bills(frame.drop("failures")), rate_limits.panel.build(frame.drop("failures"))) == told
+
+
+def test_control_without_its_failures_a_retry_would_look_free(tmp_path):
+    frame = frame_of(tmp_path / "r.parquet", [call("a", 0, before=("timed_out",))])
+    assert not bills(frame)[0].whole
+    assert bills(frame.with_columns(failures=pl.lit("[]")))[0].whole
 
 
 def test_without_a_timeline_every_retry_is_doubtful(tmp_path):
