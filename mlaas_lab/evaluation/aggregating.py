@@ -4,8 +4,8 @@ What each answer adds stands in the metric's own columns, the score and the reas
 Samples are the unit here too: repeats share the weight of one. It knows records, and no target's nature.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -25,12 +25,29 @@ class Facts:
 
     aggregate: Aggregate
     by_target: Mapping[str, Side]
+    kinds: Sequence[Fact]
+    make: Callable[[Sequence[Fact]], Aggregate]
 
     def of(self, targets: Sequence[str], chosen: NDArray[np.bool_], groups: Groups | None) -> Measured:
         """What one target, or two, say on the `chosen` samples (samples,), which come in `groups` (chosen,)."""
         anew = np.cumsum(chosen) - 1
         sides = [_chosen(self.by_target[target], chosen, anew) for target in targets]
         return measured(self.aggregate, sides, groups, int(chosen.sum()))
+
+    def scored(self, target: str, n: int) -> NDArray[np.bool_]:
+        """Which of `n` samples a target has a score for (samples,)."""
+        side = self.by_target.get(target)
+        return np.zeros(n, dtype=bool) if side is None else np.bincount(side.unit, minlength=n) > 0
+
+    def part(self, target: str, chosen: NDArray[np.bool_], budget: int) -> Measured:
+        """What one target says on the `chosen` samples (samples,), all scored, as if there were no others.
+
+        Of other samples not even the classes are known. `budget` is the bootstrap's.
+        """
+        side = _chosen(self.by_target[target], chosen, np.cumsum(chosen) - 1)
+        seen, places = np.unique(side.fact, return_inverse=True)
+        aggregate = self.make([self.kinds[at] for at in seen])
+        return replace(measured(aggregate, [replace(side, fact=places)], None, int(chosen.sum())), budget=budget)
 
 
 def known(metric: str) -> Metric | None:
@@ -85,6 +102,8 @@ def facts(
         entries = entries.sort("unit", "fact")
     return Facts(
         aggregate=found.aggregate(kinds),
+        kinds=kinds,
+        make=found.aggregate,
         by_target={str(name): _side(part) for (name,), part in entries.group_by("target", maintain_order=True)},
     )
 

@@ -3,17 +3,22 @@
 It stands on records alone. The unit is the sample, repeats averaged; what has no score is in no slice's mean.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from mlaas_lab import registry
-from mlaas_lab.evaluation.aggregating import is_aggregate
+from mlaas_lab.evaluation.aggregating import Facts, facts, is_aggregate
 from mlaas_lab.evaluation.gridded import Gridded, gridded, value_of
+from mlaas_lab.evaluation.layout import key_of, narrowed
 from mlaas_lab.records import metrics_of
+from mlaas_lab.stats import parts
+from mlaas_lab.stats.aggregates import BUDGET
 from mlaas_lab.stats.fairness import Slice, gap_limits, slices
 from mlaas_lab.stats.intervals import Moments
 
@@ -51,6 +56,16 @@ class Sliced:
         return self.gap_low is None or self.gap_low <= 0
 
 
+class Ends(NamedTuple):
+    """The worst slice, the best one, and what lies between them, as `Sliced` says it."""
+
+    worst: Slice | None
+    best: Slice | None
+    gap: float | None
+    gap_low: float | None = None
+    gap_high: float | None = None
+
+
 def groups_of(frame: pl.DataFrame | pl.LazyFrame) -> list[str]:
     """The groups that samples have, in their order."""
     if "group" not in frame.lazy().collect_schema().names():
@@ -67,18 +82,67 @@ def sliced(frame: pl.DataFrame | pl.LazyFrame) -> list[Sliced]:
     groups = groups_of(frame)
     if not 0 < len(groups) <= MOST:
         return []
-    # A number of all answers is no mean of a slice's scores.
-    metrics = [metric for metric in metrics_of(frame.lazy().collect_schema().names()) if not is_aggregate(metric)]
+    metrics = metrics_of(frame.lazy().collect_schema().names())
+    means = [metric for metric in metrics if not is_aggregate(metric)]
     across = gridded(frame)
-    if across is not None:
-        return _across(across, metrics, groups)
-    rows = _scores(frame.lazy(), metrics).to_dicts()
+    found = _across(across, means, groups) if across is not None else _apart(frame.lazy(), means, groups)
+    found += [line for metric in metrics if metric not in means for line in _together(frame, metric, groups, across)]
+    return sorted(found, key=lambda line: metrics.index(line.metric))
+
+
+def _apart(records: pl.LazyFrame, metrics: Sequence[str], groups: list[str]) -> list[Sliced]:
+    """By metrics whose number is a mean, of any table."""
+    rows = _scores(records, metrics).to_dicts() if metrics else []
     targets = list(dict.fromkeys(row["target"] for row in rows))
     return [
         _of(str(target), metric, _known([row for row in rows if row["target"] == target], metric), groups)
         for metric in metrics
         for target in targets
     ]
+
+
+def _together(
+    frame: pl.DataFrame | pl.LazyFrame, metric: str, groups: list[str], across: Gridded | None
+) -> list[Sliced]:
+    """By a metric whose number is made of all answers: of each slice's own, and of all others' to stand against."""
+    value = value_of(metric)
+    records = narrowed(frame, {metric: value}, ["group", f"{metric}_reason"])
+    key = [*key_of(records.columns), "group"]
+    names = records.select(key).unique(maintain_order=True)["group"] if across is None else across.groups
+    found = facts(records, metric, value, key, None if across is None else across.grid)
+    if found is None or names is None:
+        return []
+    places = names.cast(pl.String).cast(pl.Enum(groups)).to_physical().cast(pl.Int64).fill_null(len(groups)).to_numpy()
+    targets = records["target"].unique(maintain_order=True).to_list()
+    return [_of_all(str(target), metric, found, places, groups) for target in targets]
+
+
+def _of_all(target: str, metric: str, found: Facts, places: NDArray[np.int64], groups: list[str]) -> Sliced:
+    scored = found.scored(target, len(places))
+    sizes = np.bincount(places[scored], minlength=len(groups) + 1)
+    several = [at for at in range(len(groups)) if sizes[at] > 1]
+    looked_at = scored & np.isin(places, several)
+    # As many are drawn in all as if nobody looked at slices.
+    budget = BUDGET // max(1, len(several))
+    own, others = {}, {}
+    for at in several:
+        here = looked_at & (places == at)
+        own[groups[at]] = parts.Part.of(found.part(target, here, budget))
+        if len(several) > 1:
+            others[groups[at]] = parts.Part.of(found.part(target, looked_at & ~here, budget), even=False)
+    lines = parts.slices_of(own, others, alpha=ALPHA)
+    counts = {name: int(n) for name, n in zip([*groups, None], sizes, strict=True) if n}
+    return _line((target, metric), lines, _ends_together(lines, own, metric), counts, groups)
+
+
+def _ends_together(lines: list[Slice], own: Mapping[str, parts.Part], metric: str) -> Ends:
+    worst, best = _extremes(lines, higher=_higher_is_better(metric))
+    if worst is None or best is None or worst.name == best.name:
+        return Ends(worst, best, None if best is None else 0.0)
+    top, bottom = sorted((best, worst), key=lambda line: -(line.mean or 0))
+    pairs = math.comb(sum(part.value is not None for part in own.values()), 2)
+    limits = parts.gap_limits(own[top.name], own[bottom.name], confidence=1 - ALPHA / pairs)
+    return Ends(worst, best, (top.mean or 0) - (bottom.mean or 0), *limits)
 
 
 def _across(across: Gridded, metrics: Sequence[str], groups: list[str]) -> list[Sliced]:
@@ -144,19 +208,23 @@ def _of(target: str, metric: str, known: Mapping[str | None, Moments], groups: l
     higher = _higher_is_better(metric)
     lines = slices(several, higher_is_better=higher is not False, alpha=ALPHA)
     worst, best = _extremes(lines, higher=higher)
-    gap, gap_low, gap_high = _gap(best, worst, several)
+    counts = {name: one.n for name, one in known.items()}
+    return _line((target, metric), lines, Ends(worst, best, *_gap(best, worst, several)), counts, groups)
+
+
+def _line(
+    named: tuple[str, str], lines: list[Slice], ends: Ends, counts: Mapping[str | None, int], groups: list[str]
+) -> Sliced:
+    """Of a target and a metric, where groups have so many scored samples."""
+    target, metric = named
     return Sliced(
         target=target,
         metric=metric,
         slices=lines,
-        single=[name for name in groups if name in known and known[name].n == 1],
-        unscored=[name for name in groups if name not in known],
-        n_without=known[None].n if None in known else 0,
-        best=best,
-        worst=worst,
-        gap=gap,
-        gap_low=gap_low,
-        gap_high=gap_high,
+        single=[name for name in groups if counts.get(name) == 1],
+        unscored=[name for name in groups if not counts.get(name)],
+        n_without=counts.get(None, 0),
+        **ends._asdict(),
     )
 
 

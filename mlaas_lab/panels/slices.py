@@ -5,6 +5,7 @@ from typing import Any
 
 import polars as pl
 
+from mlaas_lab.evaluation.aggregating import is_aggregate
 from mlaas_lab.evaluation.slices import MOST, Sliced, groups_of, sliced
 from mlaas_lab.panels import Panel
 from mlaas_lab.panels import _words as words
@@ -18,6 +19,10 @@ NOTE = (
     "Each slice stands against all other samples of its target: Fisher's exact test where every score is 0 or 1, else "
     "Welch's; p is Holm's over the slices. The gap of best and worst has an interval that holds for all pairs of "
     "slices at once. Ratio: the rate of good outcomes over that of the best slice."
+)
+TOGETHER = (
+    "{} is made of all answers of a slice, by the classes that its own references have: it has a bootstrap interval, p "
+    "from the intervals of both sides (Zou & Donner 2008), and no ratio, since it is no rate."
 )
 
 
@@ -138,9 +143,15 @@ def _row(line: Sliced, one: Slice) -> tuple[Any, ...]:
         one.n,
         None if one.gap is None else gap(one.gap),
         one.p_adjusted,
-        Badge(text="alone" if alone else "noise") if one.noise else Badge(text="differs", tone=Tone.BAD),
+        _reading(one, alone=alone),
         None if one.ratio is None or alone else number(one.ratio),
     )
+
+
+def _reading(one: Slice, *, alone: bool) -> Badge:
+    if one.mean is None:
+        return Badge(text="no number")
+    return Badge(text="alone" if alone else "noise") if one.noise else Badge(text="differs", tone=Tone.BAD)
 
 
 def _gaps(lines: Sequence[Sliced]) -> list[View]:
@@ -186,7 +197,12 @@ def _line(worst: Slice) -> Badge | None:
 
 
 def _notes(lines: Sequence[Sliced]) -> list[str]:
-    notes = []
+    of_all = list(dict.fromkeys(line.metric for line in lines if is_aggregate(line.metric)))
+    notes = [TOGETHER.format(" and ".join(of_all))] if of_all else []
+    for reason in dict.fromkeys(one.reason for line in lines for one in line.slices if one.reason):
+        having = [(line, one) for line in lines for one in line.slices if one.reason == reason]
+        named = dict.fromkeys(f"{line.metric} of {line.target} on {one.name}" for line, one in having)
+        notes.append(f"No number: {reason} ({', '.join(named)}).")
     single = list(dict.fromkeys(name for line in lines for name in line.single))
     if single:
         notes.append(f"One row says nothing of a group: {', '.join(single)}.")

@@ -22,7 +22,6 @@ TRIED_UP_TO = 12
 """Units that differ, all of whose 2^n exchanges are tried."""
 FEWEST_DRAWS = 1_000
 BUDGET = 50_000_000
-"""Entries drawn in all; where there are more of them, fewer draws are made."""
 BLOCK = 200_000
 """Entries drawn at once: what fits beside the processor is counted twice as fast."""
 ENOUGH = 1_000
@@ -43,6 +42,8 @@ class Measured:
     samples: int
     groups: bool = False
     """Units are groups of samples."""
+    budget: int = BUDGET
+    """Entries drawn in all; where there are more of them, fewer draws are made."""
     _cache: dict[int, Floats] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -55,15 +56,15 @@ class Measured:
         """The number of each side; NaN for none."""
         return [float(self._of(side.tally(self.times[None, :], self.aggregate.facts))[0]) for side in self.sides]
 
-    def limits(self, *, seed: int = 0, confidence: float = 0.95) -> Limits:
+    def limits(self, *, seed: int = 0, confidence: float = 0.95, even: bool = True) -> Limits:
         """Limits of the one side's number: percentiles of a bootstrap of units (Davison & Hinkley 1997, section 5.3).
 
         Two units as right as can be and two as wrong, evenly over the classes, stand among those drawn (the device of
         Agresti & Coull 1998); percentiles are widened for few groups (Hesterberg 2015, section 5.4). With 1,000 units
-        they are those that ever more draws tend to, the normal ones.
+        they are those that ever more draws tend to, the normal ones; but where `even`, only if enough carry the weight.
         """
         (value,) = self.values
-        return self._limits(value, seed, confidence)
+        return self._limits(value, seed, confidence, even=even)
 
     def difference_limits(self, *, seed: int = 0, confidence: float = 0.95) -> Limits:
         """Limits of the second side's number less the first's, by a bootstrap of units that both sides share.
@@ -126,14 +127,14 @@ class Measured:
             other = a.tally(swapped, facts) + b.tally(stay, facts)
         return np.abs(self._of(other) - self._of(one))
 
-    def _limits(self, value: float, seed: int, confidence: float) -> Limits:
+    def _limits(self, value: float, seed: int, confidence: float, *, even: bool = True) -> Limits:
         if self.n < 2 or self.weighing < 2 - 1e-9 or not math.isfinite(value):
             return None, None
         tail = 0.5 - confidence / 2
         if self.groups:
             weighing = self.weighing
             tail = NORMAL.cdf(t_quantile(tail, weighing - 1) * math.sqrt(weighing / (weighing - 1)))
-        if (normal := self._normal()) is not None:
+        if (normal := self._normal(even=even)) is not None:
             middle, half = normal[0], half_width(normal[1], tail)
             return min(middle - half, value), max(middle + half, value)
         draws = self._draws(seed)
@@ -143,12 +144,12 @@ class Measured:
         low, high = np.quantile(known, [tail, 1 - tail])
         return min(float(low), value), max(float(high), value)
 
-    def _normal(self, *, pooled: bool = False, fewest: int | None = None) -> tuple[float, float] | None:
-        """Where draws lie, and their standard error to first order; None where units are too few or too uneven.
+    def _normal(self, *, pooled: bool = False, even: bool = True) -> tuple[float, float] | None:
+        """Where draws lie, and their standard error to first order; None where units are too few, or not `even`.
 
         Of what `_draws` finds; or, `pooled`, of what `_exchanged` finds, if nothing tells the sides apart.
         """
-        if self.n < (ENOUGH if fewest is None else fewest):
+        if self.n < ENOUGH:
             return None
         sides, times = (self.sides, self.times) if pooled else self._pool()
         times = times * (self.n / times.sum())
@@ -161,7 +162,7 @@ class Measured:
             if adds is None:
                 return None
             added += sign * np.bincount(side.unit, weights=side.weight * adds[side.fact], minlength=len(added))
-        error = standard_error(added, times, self.samples, even=fewest is None)
+        error = standard_error(added, times, self.samples, even=even)
         numbers = [float(self._of(table[None, :])[0]) for table in tables]
         return None if error is None else (numbers[-1] - sum(numbers[:-1]), error)
 
@@ -201,7 +202,7 @@ class Measured:
         """All draws, in portions."""
         entries = max(len(self.times), self.aggregate.facts, *(len(side.unit) for side in self.sides))
         several = entries if len(self.times) * FEW_KINDS <= self.n else entries + self.n
-        draws = int(min(RESAMPLES, max(FEWEST_DRAWS, BUDGET // several)))
+        draws = int(min(RESAMPLES, max(FEWEST_DRAWS, self.budget // several)))
         rows = max(1, BLOCK // several)
         return (min(rows, draws - start) for start in range(0, draws, rows))
 

@@ -41,6 +41,12 @@ class Slice:
     """Disparate impact: the rate of good outcomes over that of the best slice; None unless scores are shares."""
     ratio_low: float | None
     ratio_high: float | None
+    reason: str | None = None
+    """Why there is no number although there are scores."""
+
+    def corrected(self, p_adjusted: float | None, alpha: float) -> "Slice":
+        """With its p over all slices, and what that tells."""
+        return replace(self, p_adjusted=p_adjusted, noise=p_adjusted is None or p_adjusted >= alpha)
 
     @property
     def adverse(self) -> bool | None:
@@ -69,10 +75,7 @@ def slices(
     lines = [_against_rest(name, known, confidence) for name in known]
     adjusted = iter(holm([line.p_value for line in lines if line.p_value is not None]))
     corrected = [None if line.p_value is None else next(adjusted) for line in lines]
-    lines = [
-        replace(line, p_adjusted=p_value, noise=p_value is None or p_value >= alpha)
-        for line, p_value in zip(lines, corrected, strict=True)
-    ]
+    lines = [line.corrected(p_value, alpha) for line, p_value in zip(lines, corrected, strict=True)]
     if not lines or not all(one is None or one.share for one in known.values()):
         return lines
     good = {name: one if higher_is_better else one.turned for name, one in known.items() if one is not None}
