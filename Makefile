@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-c
 MADE_FROM := pyproject.toml .ci/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo compare test test-long test-ray matrix conformance bench-peers test-peers test-browser vllm test-vllm test-sqlite check lab bench clean
+.PHONY: help demo compare test test-long test-ray matrix conformance bench-peers test-peers test-browser test-ui labextension vllm test-vllm test-sqlite check lab bench clean
 
 help:  ## Show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,11 @@ test-browser: $(VENV)/.dev  ## Use the live comparison in a real browser, by key
 	@test -d .venv-browser/playwright || $(PIP) --target .venv-browser playwright
 	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
 
+test-ui: $(VENV)/.dev $(VENV)/.labextension  ## Use the sidebar and the widgets in a real browser; needs Node, gets chromium
+	@command -v $${CHROMIUM:-chromium} >/dev/null || apt-get install --yes chromium
+	@test -d .venv-browser/playwright || $(PIP) --target .venv-browser playwright
+	@$(BIN)/python -m pytest -m browser tests/ui tests/browser $(ARGS)
+
 test-sqlite: $(VENV)/.dev  ## Run the store's tests, the long ones too, on a newer SQLite than the system's; needs npm and cc
 	@LD_LIBRARY_PATH=$$($(BIN)/python tests/newer_sqlite.py) $(BIN)/python -m pytest -m '' tests/store --timeout 7200 $(ARGS)
 
@@ -66,14 +71,18 @@ check: $(VENV)/.dev  ## Lint, types, layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-lab: $(VENV)/.dev  ## Open the quickstart in JupyterLab
-	@$(BIN)/jupyter lab notebooks/01_quickstart.ipynb
+lab: $(VENV)/.dev  ## Open JupyterLab with jobs, endpoints and spend in its sidebar
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory labextension; \
+	  else echo "No Node here, so the sidebar is not built; everything else works. A wheel brings it without Node."; fi
+	@$(BIN)/jupyter lab notebooks/01_quickstart.ipynb $(ARGS)
+
+labextension: $(VENV)/.labextension  ## Build the JupyterLab extension; needs Node, which its users do not
 
 bench: $(VENV)/.dev  ## Print the benchmark tables
 	@for name in kernel store inference providers evaluation tracking simulation; do echo; echo "== $$name"; $(BIN)/python tests/benchmarks/$$name.py || exit 1; done
 
 clean:  ## Remove what was made here; jobs and models in your home stay
-	rm -rf $(VENV) $(RAY) .venv-sdks .venv-peers .venv-browser .venv-vllm build dist .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf node_modules labextension/lib mlaas_lab/labextension $(VENV) $(RAY) .venv-sdks .venv-peers .venv-browser .venv-vllm build dist .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find mlaas_lab tests -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -90,6 +99,15 @@ $(VENV)/.dev: $(MADE_FROM) | $(BIN)/python
 	@echo "Installing into $(VENV); this takes a few minutes the first time."
 	@$(PIP) --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.labextension: package.json package-lock.json $(wildcard labextension/*.json labextension/src/* labextension/style/* labextension/schema/*) | $(VENV)/.dev
+	@npm ci --ignore-scripts --no-audit --no-fund --loglevel error
+	@PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent build
+	@mkdir -p $(VENV)/share/jupyter/labextensions $(VENV)/etc/jupyter/jupyter_server_config.d
+	@rm -rf $(VENV)/share/jupyter/labextensions/mlaas_lab
+	@ln -s $(CURDIR)/mlaas_lab/labextension $(VENV)/share/jupyter/labextensions/mlaas_lab
+	@cp labextension/jupyter-config/mlaas_lab.json $(VENV)/etc/jupyter/jupyter_server_config.d/
+	@touch $@
 
 $(RAY)/.ray: $(MADE_FROM)
 	@echo "Installing into $(RAY); this takes a few minutes the first time."

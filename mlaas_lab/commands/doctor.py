@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
 
 import psutil
 
@@ -37,6 +38,8 @@ FEATURES = {
 """Feature → the extra that brings it, and the libraries that show it is there."""
 NEEDED = ("polars", "mlflow", "aiohttp", "pydantic", "IPython", "ipywidgets", "anywidget")
 ROOM_BYTES = 2_000_000_000
+SERVED = "jupyter_server_config.d/mlaas_lab.json"
+"""Where a Jupyter server is told to load our part."""
 
 
 class Doctor(Spec):
@@ -85,7 +88,7 @@ class Health(Shown):
 
 def _run(_args: Doctor, lab: Lab) -> Health:
     settings = lab.settings
-    here = (*_software(), *_places(settings, lab), *_features(), _vllm(settings))
+    here = (*_software(), *_places(settings, lab), *_features(), _sidebar(), _vllm(settings))
     return Health((*here, *_hardware(settings), *_cluster(settings)))
 
 
@@ -137,6 +140,22 @@ def _features() -> Iterator[Check]:
         fix = f"pip install 'mlaas_lab[{extra}]'" if missing else ""
         detail = f"without {', '.join(missing)}" if missing else here
         yield Check(name=feature, ok=not missing, detail=detail, fix=fix, needed=False)
+
+
+def _sidebar() -> Check:
+    """What JupyterLab shows of jobs, and the part of it that runs in the Jupyter server."""
+    missing = []
+    if find_spec("jupyter_core") is not None:
+        from jupyter_core.paths import jupyter_config_path, jupyter_path
+
+        shown = any(Path(place, "mlaas_lab", "package.json").is_file() for place in jupyter_path("labextensions"))
+        served = any(Path(place, SERVED).is_file() for place in jupyter_config_path())
+        missing = ["the extension"] * (not shown) + ["its server part"] * (not served)
+    else:
+        missing = ["Jupyter"]
+    detail = f"without {' and '.join(missing)}" if missing else "JupyterLab shows jobs, endpoints and spend"
+    fix = "make labextension (with Node), or pip install a wheel of mlaas_lab" if missing else ""
+    return Check(name="sidebar", ok=not missing, detail=detail, fix=fix, needed=False)
 
 
 def _vllm(settings: Settings) -> Check:
