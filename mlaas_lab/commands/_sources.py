@@ -88,6 +88,12 @@ def measured_by(frame: "pl.DataFrame", source: Source, lab: Lab) -> list[Job]:
     return [known[run] for run in frame["run_id"].unique(maintain_order=True).to_list() if run in known]
 
 
+def agreed(asked: Sequence[Mapping[str, Any]], name: str) -> Any:
+    """The value that all evaluations were asked with, as text; None if they differ, or nobody gave one."""
+    values = {None if one.get(name) is None else str(one[name]) for one in asked}
+    return values.pop() if len(values) == 1 else None
+
+
 def origins(source: Source, jobs: list[Job], rows: int, lab: Lab) -> Iterator[Origin]:
     """What is known of these records, for those who doubt them."""
     table = [("Records", f"{count(rows)} rows"), ("SHA-256 of the table", _sha256(source.path))]

@@ -167,9 +167,9 @@ def _run(args: Compare, lab: Lab) -> Comparison:
     specs = [spec for source, known in zip(sources, jobs, strict=True) for spec in _asked(source, known)]
     made = Comparison(
         frame,
-        seed=args.seed if args.seed is not None else int(_agreed(specs, "seed") or 0),
-        margin=_margin(args, frame) if args.margin is not None else margins(_agreed(specs, "margin")),
-        grouped=args.grouped or _agreed(specs, "grouped") or "auto",
+        seed=args.seed if args.seed is not None else int(_sources.agreed(specs, "seed") or 0),
+        margin=_margin(args, frame) if args.margin is not None else margins(_sources.agreed(specs, "margin")),
+        grouped=args.grouped or _sources.agreed(specs, "grouped") or "auto",
         notes=[
             f"{source.word} is {source.state}: its {len(part):,} records so far are compared."
             for source, part in zip(sources, frames, strict=True)
@@ -225,12 +225,6 @@ def _margin(args: Compare, frame: "pl.DataFrame") -> float | dict[str, float] | 
         return {metric_named(name, metrics): value for name, value in said.items()}
     except ValueError as error:
         raise UsageError(f"--margin {args.margin}: {error}.") from None
-
-
-def _agreed(specs: Sequence[Any], name: str) -> Any:
-    """The value that all evaluations were asked with; None if they differ."""
-    values = {None if spec.get(name) is None else str(spec[name]) for spec in specs}
-    return values.pop() if len(values) == 1 else None
 
 
 def _write(

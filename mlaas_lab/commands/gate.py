@@ -1,7 +1,8 @@
 """`gate`: hold a run against rules, for CI: exit 1 when one does not hold or cannot be decided."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
@@ -10,6 +11,10 @@ from mlaas_lab.errors import DataError, UsageError
 from mlaas_lab.gating import About, Gate, Rule, check, parse
 from mlaas_lab.lab import Lab
 from mlaas_lab.spec import Arg, Refers, Spec
+from mlaas_lab.tasks.eval import GROUPED, Grouped
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class GateArgs(Spec):
@@ -27,13 +32,20 @@ class GateArgs(Spec):
     """The baseline's target; by default the one of the same name."""
     seed: int | None = None
     """Of the bootstrap; by default the evaluation's own."""
+    grouped: Grouped | None = None
+    """Whether samples of one `group` depend on each other; `auto`: as groups look. By default as in the evaluation."""
 
 
 def _run(args: GateArgs, lab: Lab) -> Gate:
     rules = _rules(args.rule)
-    frame, seed = _records(args.run, lab)
-    baseline = _records(args.baseline, lab)[0] if args.baseline is not None else None
-    about = About(target=args.target, against=args.against, seed=seed if args.seed is None else args.seed)
+    frame, asked = _records(args.run, lab)
+    baseline, before = _records(args.baseline, lab) if args.baseline is not None else (None, [])
+    about = About(
+        target=args.target,
+        against=args.against,
+        seed=int(_sources.agreed(asked, "seed") or 0) if args.seed is None else args.seed,
+        grouped=GROUPED[args.grouped or _sources.agreed([*asked, *before], "grouped") or "auto"],
+    )
     checked = check(rules, frame, baseline, about)
     return Gate(run=args.run, baseline=args.baseline, checked=tuple(checked))
 
@@ -70,17 +82,16 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _records(word: str, lab: Lab) -> tuple[Any, int]:
-    """The records that `word` names, and the seed they were compared with."""
+def _records(word: str, lab: Lab) -> "tuple[pl.DataFrame, list[Mapping[str, Any]]]":
+    """The records that `word` names, and what their evaluations were asked with."""
     source = _sources.find(word, lab)
     frame = _sources.read(source)
     if frame.is_empty():
         raise DataError(f"{word}: no records yet.")
     if source.unfinished:
         raise DataError(f"{word} is {source.state}: what is not finished passes no gate.", next=f"wait {word}")
-    asked = [job.spec for job in _sources.measured_by(frame, source, lab)] or [source.asked]
-    seeds = {one.get("seed") for one in asked}
-    return frame, int(seeds.pop() or 0) if len(seeds) == 1 else 0
+    known = [job.spec for job in _sources.measured_by(frame, source, lab)]
+    return frame, known or ([source.asked] if source.asked else [])
 
 
 command = Command(

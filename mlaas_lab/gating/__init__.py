@@ -120,6 +120,8 @@ class About:
     against: str | None = None
     """The baseline's target; by default the one of the same name."""
     seed: int = 0
+    grouped: bool | None = None
+    """Whether samples of one group scatter together; None: as they look."""
 
 
 def check(
@@ -193,16 +195,15 @@ def _sides(target: str, run: "pl.DataFrame", baseline: "pl.DataFrame | None", ab
     from mlaas_lab.gating.measuring import Sides
 
     against = about.against or target
+    sides = Sides(target=target, whole=run, baseline=None, seed=about.seed, grouped=about.grouped)
     if baseline is None:
-        return Sides(target=target, whole=run, baseline=None, missing="no baseline was given", seed=about.seed)
+        return replace(sides, missing="no baseline was given")
     have = baseline["target"].unique(maintain_order=True).to_list()
     if against not in have:
         if about.against is not None:
             raise UsageError(f"no target {against!r} in the baseline.", next=_nearest(against, have))
-        missing = f"the baseline has no target {against!r}"
-        return Sides(target=target, whole=run, baseline=None, missing=missing, seed=about.seed)
-    part = baseline.filter(baseline["target"] == against)
-    return Sides(target=target, whole=run, baseline=part, seed=about.seed)
+        return replace(sides, missing=f"the baseline has no target {against!r}")
+    return replace(sides, baseline=baseline.filter(baseline["target"] == against))
 
 
 def _nearest(word: str, have: Sequence[str]) -> str:

@@ -53,6 +53,8 @@ class Sides:
     missing: str = ""
     """Why there is no baseline."""
     seed: int = 0
+    grouped: bool | None = None
+    """Whether samples of one group scatter together; None: as they look."""
 
     @cached_property
     def run(self) -> pl.DataFrame:
@@ -93,7 +95,7 @@ class Sides:
             Undecidable: if it was not scored by it, or on too few samples.
         """
         self.check(metric)
-        summary, _ = summarize(_only(self.run, metric, "run"), seed=self.seed)
+        summary, _ = summarize(_only(self.run, metric, "run"), seed=self.seed, grouped=self.grouped)
         (line,) = summary
         if line.n < FEWEST_PAIRS:
             raise Undecidable(f"{count(line.n)} samples have a score, and fewer than {FEWEST_PAIRS} cannot tell")
@@ -111,7 +113,7 @@ class Sides:
         if metric not in metrics_of(self.baseline.columns):
             raise Undecidable(f"the baseline has no metric {metric!r}")
         both = [_only(self.baseline, metric, "baseline"), _only(self.run, metric, "run")]
-        _, verdicts = summarize(pl.concat(both, how="diagonal_relaxed"), seed=self.seed)
+        _, verdicts = summarize(pl.concat(both, how="diagonal_relaxed"), seed=self.seed, grouped=self.grouped)
         (found,) = verdicts
         if found.n < FEWEST_PAIRS:
             raise Undecidable(
@@ -142,7 +144,9 @@ def _mean(rule: Rule, sides: Sides) -> Found:
     line = sides.summary(rule.metric or "")
     value = {"mean": line.mean, "lower bound": line.ci_low, "upper bound": line.ci_high}[rule.quantity]
     missing = f", {count(line.n_error)} records without a score" if line.n_error else ""
-    said = f"mean {_exact(line.mean)}, {_interval(line.ci_low, line.ci_high)}, {count(line.n)} samples{missing}"
+    groups = f" in {count(line.n_groups)} groups" if line.n_groups else ""
+    numbers = f"mean {_exact(line.mean)}, {_interval(line.ci_low, line.ci_high)}"
+    said = f"{numbers}, {count(line.n)} samples{groups}{missing}"
     return Found(value=value, said=said, trouble="" if value is not None else "the scores cannot bound it")
 
 
@@ -150,6 +154,7 @@ def _difference(rule: Rule, sides: Sides) -> Found:
     found = sides.verdict(rule.metric or "")
     value = {"d": found.difference, "l": found.ci_low, "u": found.ci_high}[rule.quantity[0]]
     said = f"difference {_exact(found.difference)}, {_interval(found.ci_low, found.ci_high)}, {count(found.n)} pairs"
+    said += ", by groups" if found.test.endswith("_groups") else ""
     why = (found.reason if found.test == STOPPING else None) or "so few pairs cannot bound it"
     return Found(value=value, said=said, trouble="" if value is not None else why)
 

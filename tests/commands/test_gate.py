@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hostile import MARKUP, Page
@@ -106,6 +107,58 @@ def test_what_is_not_finished_passes_no_gate(lab, tmp_path):
     file_of(JobFolder(lab.store.add(row).folder).records, answers(40))
     with pytest.raises(DataError, match="half is failed: what is not finished passes no gate"):
         gate(lab, "half", "--rule", "n >= 1")
+
+
+@pytest.fixture
+def documents(tmp_path):
+    """Ten documents of four samples; in seven of them all are right."""
+
+    def made(name, right):
+        rows = answers(4 * right)
+        return file_of(tmp_path / name, [replace(row, group=f"d{i // 4}") for i, row in enumerate(rows)], run_id=name)
+
+    return made
+
+
+def test_groups_count_as_compare_says_that_they_do(lab, documents):
+    run, before = documents("run.parquet", 7), documents("before.parquet", 3)
+    said = {}
+    for word in ("yes", "no", "auto"):
+        rules = "exact_match: lower bound >= 0; exact_match: lower bound of the difference >= -1"
+        made = gate(lab, run, "--baseline", before, "--rule", rules, "--grouped", word)
+        (line,) = _dispatch.execute(["compare", str(run), "--grouped", word], lab).summary
+        assert made.checked[0].value == line.ci_low
+        said[word] = [one.value for one in made.checked]
+    assert (
+        said["auto"]
+        == said["yes"]
+        == [one.value for one in gate(lab, run, "--baseline", before, "--rule", rules).checked]
+    )
+    assert all(grouped < alone - 0.05 for grouped, alone in zip(said["yes"], said["no"], strict=True))
+    assert "40 samples in 10 groups" in str(made)
+    assert "40 pairs, by groups" in str(made)
+    with pytest.raises(UsageError, match="grouped"):
+        gate(lab, run, "--rule", rules, "--grouped", "perhaps")
+
+
+def test_groups_count_as_the_evaluation_said(lab, documents):
+    folder = lab.settings.jobs_dir / "eval-whole"
+    folder.mkdir(parents=True)
+    row = Job(
+        id="00000002",
+        task="eval",
+        name="whole",
+        spec={"targets": ["m"], "grouped": "no"},
+        spec_hash="whole",
+        state=JobState.SUCCEEDED,
+        attempt=1,
+        executor="process",
+        folder=str(folder),
+        created_at=1.0,
+    )
+    JobFolder(lab.store.add(row).folder).records.write_bytes(documents("run.parquet", 7).read_bytes())
+    as_asked, word = (gate(lab, "whole", "--rule", "exact_match: lower bound >= 0", *more).checked[0].value for more in ([], ["--grouped", "yes"]))  # fmt: skip
+    assert as_asked > word
 
 
 def test_the_shell_exits_by_it(old, new):
