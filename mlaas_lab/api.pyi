@@ -230,6 +230,7 @@ def gate(
     target: str | None = ...,
     against: str | None = ...,
     seed: int | None = ...,
+    grouped: str | None = ...,
 ) -> Gate: ...
 
 def help(
