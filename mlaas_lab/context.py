@@ -133,10 +133,10 @@ class Context:
         if self.stopping:
             raise Stopped
 
-    def endpoint(self, *, name: str, base_url: str, model: str, engine: str, source: str, ready: bool) -> None:
-        """Announce a server of this job, first as starting, then as ready."""
+    def endpoint(self, *, name: str, base_url: str, model: str, engine: str, source: str, **more: JSON) -> None:
+        """Announce a server of this job, first as starting, then as ready; `more` is `ready`, and its `parity`."""
         place = {"name": name, "base_url": base_url, "model": model, "engine": engine, "source": source}
-        self._write({"event": "endpoint", **place, "ready": ready})
+        self._write({"event": "endpoint", **place, **more})
 
     def health(self, state: EndpointState, names: Sequence[str]) -> None:
         """Say how servers of this job are doing; seen by whoever asks for them."""

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mlaas_lab.schema import JSON
+
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
@@ -97,6 +99,18 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Telling:
+    """How an engine is asked to answer greedily and to tell its tokens: `prompt_token_ids` and `token_ids`."""
+
+    request: Mapping[str, JSON]
+    """What a request says for it, besides temperature 0; log-probabilities come where the engine has them."""
+    own_tokenizers: bool
+    """It reads and writes with the tokenizer and chat template that an adapter brings, not with its base's."""
+    narrows: bool
+    """With dtype `auto` it computes in 16 bits although the weights have 32."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Engine:
     """A program that serves models."""
 
@@ -116,3 +130,5 @@ class Engine:
 
     Raises JobError when the server refuses.
     """
+    telling: Telling | None = None
+    """None: its answers cannot be compared."""

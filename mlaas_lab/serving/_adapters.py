@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
-from mlaas_lab.errors import DataError, JobError, UsageError
+from mlaas_lab.errors import DataError, JobError, LabError, UsageError
 from mlaas_lab.models import locate
 from mlaas_lab.schema import EndpointState
 from mlaas_lab.serving import Place, Weights
 from mlaas_lab.serving._adapter import rank
 from mlaas_lab.serving._changes import Change
 from mlaas_lab.serving._health import NotListening, Refused, one_token
+from mlaas_lab.serving._parity import Gate
 from mlaas_lab.serving._plan import check_joins, endpoint_name
 from mlaas_lab.serving._service import Service
 
@@ -49,14 +50,20 @@ class Adapters:
         if load is None:
             raise UsageError(f"engine {service.engine_name} cannot add adapters while it runs.", next=_anew(word))
         known = self._fresh(name)
-        asked = load(replace(weights, name=known), place)
+        service.models[name], service.weights[name] = model, weights
         try:
-            one_token(place.base_url, asked, timeout_s=ANSWERS_S, key=place.launch.key)
-        except (NotListening, Refused) as error:
-            self._take_back(asked)
-            raise JobError(f"adapter {word!r} does not answer: {error}.") from None
+            gate = service.gate([name], place.folder)
+            try:
+                asked = load(replace(weights, name=known), place)
+                self._check(word, name, asked, gate)
+            finally:
+                if gate is not None:
+                    gate.close()
+        except LabError:
+            self._forget(name)
+            raise
         self._names.add(known)
-        service.models[name], service.weights[name], service.served[name] = model, weights, asked
+        service.served[name] = asked
         service.note_models()
         service.announce(place.base_url, [name], ready=True)
         service.tell(EndpointState.READY)
@@ -76,7 +83,7 @@ class Adapters:
         # First nobody finds it any more, then it goes.
         service.context.health(EndpointState.STOPPED, [name])
         unload(service.served.pop(name), service.place)
-        del service.models[name], service.weights[name]
+        self._forget(name)
         service.note_models()
 
     def _check_room(self, weights: Weights, place: Place) -> None:
@@ -100,6 +107,25 @@ class Adapters:
             n += 1
             fresh = f"{name}.{n}"
         return fresh
+
+    def _check(self, word: str, name: str, asked: str, gate: Gate | None) -> None:
+        """Return when the adapter answers, as it was trained to; otherwise it is gone again."""
+        service, place = self._service, self._service.place
+        try:
+            one_token(place.base_url, asked, timeout_s=ANSWERS_S, key=place.launch.key)
+            if gate is not None:
+                gate.local()
+                service.keep_parity(gate.compare({name: asked}, place))
+        except (NotListening, Refused) as error:
+            self._take_back(asked)
+            raise JobError(f"adapter {word!r} does not answer: {error}.") from None
+        except LabError:
+            self._take_back(asked)
+            raise
+
+    def _forget(self, name: str) -> None:
+        del self._service.models[name], self._service.weights[name]
+        self._service.parity.pop(name, None)
 
     def _take_back(self, asked: str) -> None:
         if self._service.engine.remove is not None:

@@ -5,6 +5,7 @@ for long, it is started anew, a few times.
 """
 
 import time
+from dataclasses import asdict
 
 from mlaas_lab import registry
 from mlaas_lab.context import Context, Outcome, Stopped
@@ -43,7 +44,11 @@ def serve(spec: Serve, context: Context) -> Outcome:
     finally:
         service.stop()
     place = service.place.base_url
-    ends = [{"name": name, "base_url": place, "model": model} for name, model in service.served.items()]
+    ends = [
+        {"name": name, "base_url": place, "model": model, "parity": asdict(found) if found else None}
+        for name, model in service.served.items()
+        for found in [service.parity.get(name)]
+    ]
     return Outcome(result={"endpoints": ends})
 
 

@@ -7,17 +7,21 @@ has generated a token.
 import os
 import secrets
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict
+from pathlib import Path
 from threading import Event
 
 from mlaas_lab.context import Context, Stopped
 from mlaas_lab.environment import keyless, surroundings
-from mlaas_lab.errors import JobError
+from mlaas_lab.errors import JobError, LabError
 from mlaas_lab.models import Model, materialize
-from mlaas_lab.schema import EndpointState
+from mlaas_lab.schema import EndpointState, Parity
 from mlaas_lab.serving import Engine, Launch, Place, Weights, Wishes
+from mlaas_lab.serving._comparing import shown
 from mlaas_lab.serving._health import NotListening, Refused, one_token
+from mlaas_lab.serving._parity import Gate, Kept, party
 from mlaas_lab.serving._plan import HOST
 from mlaas_lab.serving._process import Server
 from mlaas_lab.store.folder import write_json
@@ -51,6 +55,9 @@ class Service:
         """Of each endpoint, on this disk."""
         self.served: dict[str, str] = {}
         """Endpoint → what requests name as its model."""
+        self.parity: dict[str, Parity] = {}
+        """How each endpoint compares with the model that was trained."""
+        self._kept = Kept(context.folder)
         self._key = secrets.token_urlsafe(32)
         self._server: Server | None = None
         self._place: Place | None = None
@@ -93,7 +100,7 @@ class Service:
         self._server = Server(launch.command, folder=folder, log=self.context.folder.log, environment=more)
         self._place = Place(base_url=base_url, folder=folder, launch=launch)
         self.served = dict(launch.models)
-        self._wait(self._server)
+        self._compare_while(folder)
         self.announce(base_url, list(self.models), ready=True)
         self.tell(EndpointState.READY)
 
@@ -134,6 +141,7 @@ class Service:
                 engine=self.engine_name,
                 source=self.models[name].name,
                 ready=ready,
+                parity=asdict(self.parity[name]) if name in self.parity else None,
             )
 
     def note_models(self) -> None:
@@ -175,25 +183,62 @@ class Service:
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(launch.key)
 
-    def _wait(self, server: Server) -> None:
-        """Return when every model has generated a token; the first one asks for is when the server loads it."""
+    def gate(self, names: Sequence[str], folder: Path) -> Gate | None:
+        """The comparison of those endpoints that nobody compared yet, begun; None where there is none to be made."""
+        telling, weights = self.engine.telling, {name: self.weights[name] for name in names}
+        if not self.spec.parity:
+            self.parity |= dict.fromkeys(party(self.weights), Parity(checked=False))
+        elif telling is not None:
+            wanted = [weights[name] for name in party(weights) if name not in self.parity]
+            if wanted:
+                threads = max(1, self.context.settings.threads // 2)  # the server loads meanwhile
+                return Gate(wanted, self.spec, telling, folder=folder, threads=threads)
+        return None
+
+    def keep_parity(self, found: Mapping[str, Parity]) -> None:
+        """Remember what was found, for the next start too."""
+        self.parity |= found
+        self._kept.add(found, self.models)
+        for name, one in found.items():
+            self.context.note(f"{name}: {shown(one)}")
+
+    def _compare_while(self, folder: Path) -> None:
+        """Return when every model has generated a token, and is what was trained."""
         deadline = time.monotonic() + self.spec.ready_within_s
+        self.parity |= self._kept.of(self.models)
+        gate = self.gate(list(self.weights), folder)
+        if gate is None:
+            self._wait([self._probe], deadline)
+            return
+        found: dict[str, Parity] = {}
+        try:
+            self._wait([self._probe, lambda _over: gate.local()], deadline, gate)
+            self.context.progress(len(self.models), len(self.models), unit="models", phase="comparing")
+            self._wait([lambda _over: found.update(gate.compare(self.served, self.place))], deadline, gate)
+        finally:
+            gate.close()
+        self.keep_parity(found)
+
+    def _wait(self, works: Sequence[Callable[[Event], None]], deadline: float, gate: Gate | None = None) -> None:
+        """Return when all `works` are done, each in a thread of its own."""
         over = Event()
-        with ThreadPoolExecutor(1) as pool:
-            probing = pool.submit(self._probe, over)
+        with ThreadPoolExecutor(len(works)) as pool:
+            running = [pool.submit(work, over) for work in works]
             try:
-                while not probing.done():
+                while not all(one.done() for one in running) and not any(_error(one) for one in running):
                     self.context.check()
                     self.look()
                     if time.monotonic() > deadline:
                         raise self.dead(f"no answer within {self.spec.ready_within_s:g} s.")
-                    wait([probing], timeout=POLL_S)
+                    wait(running, timeout=POLL_S, return_when=FIRST_EXCEPTION)
             finally:
                 over.set()
-                if not probing.done():
-                    server.stop()  # breaks the connection that the probe waits on
-        if error := probing.exception():
-            raise self.dead(str(error)) from error
+                if not all(one.done() for one in running):
+                    self.stop()  # breaks the connections that they wait on
+                    if gate is not None:
+                        gate.close()
+        for error in filter(None, map(_error, running)):
+            raise error if isinstance(error, LabError) else self.dead(str(error)) from error
 
     def _probe(self, over: Event) -> None:
         models = list(self.served.values())
@@ -208,3 +253,7 @@ class Service:
                 except Refused as error:
                     raise Refused(f"{model!r} does not answer: {error}.") from None
         self.context.progress(len(models), len(models), unit="models", phase="loading")
+
+
+def _error(running: Future[None]) -> BaseException | None:
+    return running.exception() if running.done() else None

@@ -8,6 +8,7 @@ samples when it is asked to, and it answers only who asks for this machine by na
 import argparse
 import json
 from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ import torch
 import uvicorn
 from fastapi import FastAPI, HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from transformers import ContinuousBatchingConfig, GenerationConfig
 from transformers.cli.serve import Serve
 from transformers.cli.serving import chat_completion, model_manager, server, utils
@@ -38,6 +39,7 @@ HARMLESS = frozenset({"bos_token_id", "eos_token_id", "pad_token_id", "max_lengt
 """Generation settings that change nothing in a greedy request, or that each request of a batch keeps."""
 ONE_IS_NONE = frozenset({"length_penalty", "num_beams", "num_return_sequences", "repetition_penalty"})
 """Generation settings that are off at 1."""
+_TELLS: ContextVar[bool] = ContextVar("tells", default=False)
 
 
 class Served(model_manager.ModelManager):  # type: ignore[misc]  # transformers has no types
@@ -78,11 +80,45 @@ class Served(model_manager.ModelManager):  # type: ignore[misc]  # transformers 
 class Chat(chat_completion.ChatCompletionHandler):  # type: ignore[misc]
     """Chat completions; a temperature means sampling, which transformers forgets unless the model's settings say so."""
 
+    async def handle_request(self, body: dict[str, Any], request_id: str) -> Any:
+        """The answer; with `return_token_ids`, as vLLM calls it, it says what was read and written, token by token."""
+        asked = _TELLS.set(bool(body.pop("return_token_ids", False)))
+        try:
+            return await super().handle_request(body, request_id)
+        finally:
+            _TELLS.reset(asked)
+
+    async def _non_streaming(self, *args: Any, gen_manager: Any, **kwargs: Any) -> Any:
+        heard = Heard(gen_manager)
+        reply = await super()._non_streaming(*args, gen_manager=heard, **kwargs)
+        if not _TELLS.get():
+            return reply
+        said = json.loads(reply.body)
+        said["prompt_token_ids"], said["choices"][0]["token_ids"] = heard.read, heard.written
+        return JSONResponse(said)
+
     def _build_generation_config(self, body: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         rules = super()._build_generation_config(body, *args, **kwargs)
         if body.get("temperature"):
             rules.do_sample = True
         return rules
+
+
+class Heard:
+    """One answer as it is generated, kept in tokens."""
+
+    def __init__(self, manager: Any) -> None:
+        """`manager` generates it."""
+        self._manager = manager
+        self.read: list[int] = []
+        self.written: list[int] = []
+
+    async def generate_non_streaming(self, model: Any, processor: Any, inputs: Any, *args: Any, **more: Any) -> Any:
+        """Text, prompt length in tokens, and the tokens of the answer."""
+        found = await self._manager.generate_non_streaming(model, processor, inputs, *args, **more)
+        self.read = torch.as_tensor(inputs["input_ids"]).flatten().tolist()
+        self.written = torch.as_tensor(found[2]).tolist()
+        return found
 
 
 class Together(utils.CBGenerateManager):  # type: ignore[misc]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mlaas_lab.errors import UsageError
 from mlaas_lab.registry import missing_extra
-from mlaas_lab.serving import Activity, Engine, Launch, Place, Weights, Wishes
+from mlaas_lab.serving import Activity, Engine, Launch, Place, Telling, Weights, Wishes
 from mlaas_lab.serving._fit import check_fit
 from mlaas_lab.serving._memory import check_room, weight_bytes
 from mlaas_lab.serving._views import view
@@ -87,4 +87,10 @@ def _remove(model: str, place: Place) -> None:
     write_json(place.folder / NAMES, [name for name in read_json(place.folder / NAMES) if name != model])
 
 
-engine = Engine(launch=_launch, add=_add, remove=_remove)
+engine = Engine(
+    launch=_launch,
+    add=_add,
+    remove=_remove,
+    # A penalty of 0 stands in for those that the model's own settings may ask for.
+    telling=Telling(request={"return_token_ids": True, "frequency_penalty": 0.0}, own_tokenizers=True, narrows=False),
+)

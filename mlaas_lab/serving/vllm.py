@@ -15,7 +15,7 @@ from pathlib import Path
 from mlaas_lab.environment import given
 from mlaas_lab.errors import DataError, JobError, UsageError
 from mlaas_lab.resources import GIB
-from mlaas_lab.serving import Activity, Engine, Launch, Place, Weights, Wishes, _guard
+from mlaas_lab.serving import Activity, Engine, Launch, Place, Telling, Weights, Wishes, _guard
 from mlaas_lab.serving._adapter import check_plain, rank
 from mlaas_lab.serving._engine_args import passed_on
 from mlaas_lab.serving._fit import check_fit
@@ -42,6 +42,19 @@ ADAPTER_S = 300.0
 """How long it may take to read an adapter."""
 KEPT = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "CUDA_HOME", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "VLLM_CACHE_ROOT")
 """What it takes over from our environment."""
+TELLING = Telling(
+    request={
+        "return_token_ids": True,
+        "logprobs": True,
+        # Instead of what the model's own settings may ask for.
+        "repetition_penalty": 1.0,
+        "frequency_penalty": 0.0,
+        "presence_penalty": 0.0,
+        "min_p": 0.0,
+    },
+    own_tokenizers=False,
+    narrows=True,
+)
 ACTIVITY = Activity(
     path="/metrics",
     running=("vllm:num_requests_running", "vllm:num_requests_waiting"),
@@ -208,4 +221,4 @@ def _tell(place: Place, route: str, body: dict[str, str]) -> None:
         raise JobError(f"vLLM does not take adapter {body['lora_name']!r}: {error}.") from None
 
 
-engine = Engine(launch=_launch, add=_add, remove=_remove)
+engine = Engine(launch=_launch, add=_add, remove=_remove, telling=TELLING)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mlaas_lab.spec import Arg, ModelName, Refers, Spec
+from mlaas_lab.spec import Arg, DataFile, ModelName, Refers, Spec
 from mlaas_lab.tasks import Task
 
 
@@ -41,6 +41,12 @@ class Serve(Spec):
     """Largest rank of an adapter that may be added later; by default 16, or that of those that are named (vllm)."""
     engine_args: str = ""
     """Further flags in the engine's own words: `--engine-args='--seed 1'` (vllm)."""
+    parity: bool = True
+    """Compare adapters with what was trained before anybody asks them; where that was not wanted, panels say so."""
+    parity_prompts: int = Field(4, ge=1, le=64)
+    """Prompts that are compared."""
+    parity_data: DataFile | None = None
+    """Dataset whose first prompts are compared; by default a few of our own."""
     ready_within_s: float = Field(900, gt=0)
     """Give up when no answer came after so many seconds."""
     probe_s: float = Field(10, gt=0)

@@ -1,38 +1,17 @@
 """The entry of `serve`, with a server that needs no model: ports, endpoints, deaths and words that are wrong."""
 
 import socket
-import sys
-import threading
-import time
-from pathlib import Path
 
-import psutil
 import pytest
+from stubbed import lines, serve_until, started, stub, use
 
 from mlaas_lab import registry
 from mlaas_lab.context import Context, Stopped
 from mlaas_lab.errors import DataError, JobError, UsageError
-from mlaas_lab.serving import Engine, Launch, _plan, _run, _service
+from mlaas_lab.serving import _plan, _run, _service
 from mlaas_lab.spec import read
 from mlaas_lab.store.folder import JobFolder
 from mlaas_lab.tasks.serve import Serve, task
-
-STUB = Path(__file__).parent / "stub_server.py"
-
-
-def stub(*words: str, taken_first: int = 0) -> Engine:
-    """An engine that starts the stub; its first `taken_first` servers find their port taken."""
-    tries = []
-
-    def launch(models, wishes, _folder):
-        tries.append(wishes.port)
-        code = "import sys; sys.exit('[Errno 48] Address already in use')"
-        command = [sys.executable, str(STUB), str(wishes.port), *words]
-        if len(tries) <= taken_first:
-            command = [sys.executable, "-c", code]
-        return Launch(command=tuple(command), environment={}, models={m.name: f"served-{m.name}" for m in models})
-
-    return Engine(launch=launch)
 
 
 @pytest.fixture
@@ -40,37 +19,6 @@ def context(tmp_path, settings):
     folder = tmp_path / "job"
     folder.mkdir()
     return Context(JobFolder(folder), settings, job_id="j1", name="serve")
-
-
-def use(monkeypatch, engine: Engine) -> None:
-    monkeypatch.setattr(registry, "load", lambda _kind, _name: engine)
-
-
-def lines(context: Context, event: str) -> list[dict]:
-    return [line for _, line in context.folder.events_from(0) if line["event"] == event]
-
-
-def serve_until(context: Context, spec: Serve, *, event: str = "ready", within_s: float = 60):
-    """Stop the job as soon as it wrote `event`; what the entry returned."""
-
-    def stop():
-        deadline = time.monotonic() + within_s
-        while time.monotonic() < deadline and not lines(context, event):
-            time.sleep(0.05)
-        context.stopping = True
-
-    stopper = threading.Thread(target=stop)
-    stopper.start()
-    try:
-        return _run.serve(spec, context)
-    finally:
-        context.stopping = True
-        stopper.join()
-
-
-def started() -> list[psutil.Process]:
-    """What this process started and still runs; a zombie of another test has ended."""
-    return [one for one in psutil.Process().children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
 
 
 def is_free(port: int) -> bool:
@@ -93,7 +41,8 @@ def test_endpoints_are_announced_then_ready_then_gone(context, toys, monkeypatch
     assert announced[-1]["model"] == "served-lora"
     assert announced[-1]["source"] == str(toys / "lora")
     assert outcome.result["endpoints"] == [
-        {"name": n, "base_url": announced[-1]["base_url"], "model": f"served-{n}"} for n in ("base", "lora")
+        {"name": n, "base_url": announced[-1]["base_url"], "model": f"served-{n}", "parity": None}
+        for n in ("base", "lora")
     ]
     assert [(p["n"], p["phase"]) for p in lines(context, "progress")] == [
         (0, "loading"), (1, "loading"), (2, "loading"), (2, "ready")

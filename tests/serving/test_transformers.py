@@ -12,7 +12,12 @@ import psutil
 import pytest
 from served import QUESTION, Running, kill, start
 
+from mlaas_lab.errors import JobError
+from mlaas_lab.serving import Launch, Place, Weights
 from mlaas_lab.serving._changes import Change, ask
+from mlaas_lab.serving._parity import Gate
+from mlaas_lab.serving.transformers import engine
+from mlaas_lab.tasks.serve import Serve
 
 
 @pytest.fixture(scope="module")
@@ -114,12 +119,39 @@ def test_it_tells_what_it_does(running):
 
 def test_an_adapter_joins_and_leaves(running, toys):
     adapter = running.text("lora")
-    for name in ("second", "second.2"):
-        ask(running.folder, Change(add=str(toys / "lora"), name="second"), alive=lambda: True, within_s=120)
-        assert running.text(name) == adapter != running.text("base")
-        ask(running.folder, Change(remove="second"), alive=lambda: True, within_s=120)
-        assert running.post("/v1/chat/completions", {"model": name, "messages": [], "max_tokens": 1})[0] == 404
-        assert running.text("lora") == adapter
+    ask(running.folder, Change(add=str(toys / "lora"), name="second"), alive=lambda: True, within_s=300)
+    assert running.text("second") == adapter != running.text("base")
+    assert "second: compared over 4 prompts" in running.folder.log.read_text()
+    ask(running.folder, Change(remove="second"), alive=lambda: True, within_s=120)
+    assert running.post("/v1/chat/completions", {"model": "second", "messages": [], "max_tokens": 1})[0] == 404
+    assert running.text("lora") == adapter
+
+
+def test_it_was_compared_with_what_was_trained_before_anybody_could_ask(running):
+    lines = [line for _, line in running.folder.events_from(0)]
+    ready = [line for line in lines if line["event"] == "endpoint" and line["ready"]]
+    for name in ("base", "lora"):
+        found = next(line["parity"] for line in ready if line["name"] == name)
+        assert (found["checked"], found["prompts"], found["first_difference"]) == (True, 4, None)
+        assert found["tokens"] > 4
+        assert found["behind_nats"] < found["tolerance_nats"] == 0.05
+    assert found["effect_nats"] > 0.1
+    assert all(line["parity"] is None for line in lines if line["event"] == "endpoint" and not line["ready"])
+    assert "lora: compared over 4 prompts" in running.folder.log.read_text()
+
+
+def test_what_is_served_under_a_name_must_be_what_was_trained(running, toys, tmp_path):
+    weights = Weights(name="lora", source="lora", base=toys / "base", adapter=toys / "lora")
+    launch = Launch(command=(), environment={}, models={})
+    place = Place(base_url=f"http://127.0.0.1:{running.port}/v1", folder=tmp_path, launch=launch)
+    gate = Gate([weights], Serve(models=("x",), parity_prompts=2), engine.telling, folder=tmp_path, threads=1)
+    try:
+        gate.local()
+        assert gate.compare({"lora": "lora"}, place)["lora"].first_difference is None
+        with pytest.raises(JobError, match=r"endpoint 'lora' is not the model that was trained: its answers differ"):
+            gate.compare({"lora": "base"}, place)
+    finally:
+        gate.close()
 
 
 def test_nothing_phones_home(running):
