@@ -85,12 +85,16 @@ class Settings(BaseModel):
     """Your own price lists, a YAML file or a folder of them; they win over ours."""
     cny_per_usd: Decimal | None = Field(None, gt=0)
     """What a dollar costs in CNY, in place of the dated rate that is known."""
+    usd_per_hour: Decimal | None = Field(None, gt=0)
+    """What an hour of one of your own machines costs in dollars, as `plan` counts it; by default nobody says."""
+    rented_gpu: str = ""
+    """Where this machine's GPUs are rented, `cloud/gpu` or `cloud/gpu/region` of the price lists; see `estimate`."""
     max_usd_per_day: Decimal | None = Field(None, gt=0)
-    """What all jobs and commands together may spend on calls in a UTC day, in dollars."""
+    """What may be spent in a UTC day, in dollars: paid calls end there; hours of machines count, and go on."""
     max_usd_per_project: Decimal | None = Field(None, gt=0)
-    """What one MLflow experiment may spend on calls in all, in dollars."""
+    """What one MLflow experiment may spend in all, in dollars."""
     max_usd_per_notebook: Decimal | None = Field(None, gt=0)
-    """What one notebook may spend on calls in all, in dollars; what is started outside of any counts as one too."""
+    """What one notebook may spend in all, in dollars; what is started outside of any counts as one too."""
     notebook: str = ""
     """Whose spending is added up as one notebook's; by default the file, where Jupyter tells (`JPY_SESSION_NAME`)."""
     widgets: bool = True

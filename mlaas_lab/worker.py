@@ -17,6 +17,7 @@ from mlaas_lab.endings import Ending, MemoryWatch, Wish, ending
 from mlaas_lab.environment import silence
 from mlaas_lab.errors import LabError, StoreError, one_line
 from mlaas_lab.executors import Executor, Running
+from mlaas_lab.ledger.hours import Hours
 from mlaas_lab.processes import adopt_orphans, identity, sweep
 from mlaas_lab.schema import JSON, Endpoint, EndpointState, Job, JobState, Progress
 from mlaas_lab.settings import Settings
@@ -55,6 +56,7 @@ class Supervisor:
             Store(self.settings.store_path), told=lambda error: _say(str(error)), given_up=lambda: self.stopping
         )
         self.running: Running | None = None
+        self.hours = Hours(self.settings, self.job)
         self._read_to = folder.events.stat().st_size if folder.events.exists() else 0
         self._sender: Sender | None = None
         self._run_id: str | None = None
@@ -115,6 +117,7 @@ class Supervisor:
         self.store.move(self.id, JobState.RUNNING, attempt=self.attempt, handle=mine)
         self._start_sending()
         self.running = self.executor.begin(self.folder, self.job, environment)
+        self.hours.begin(len([one for one in environment.get("CUDA_VISIBLE_DEVICES", "").split(",") if one]))
         self.store.update(self.id, attempt=self.attempt, handle={**mine, "entry": dict(self.running.handle)})
         return self.running
 
@@ -123,6 +126,7 @@ class Supervisor:
         memory, wish, asked_at = MemoryWatch(), Wish.NOBODY, 0.0
         while (code := running.poll()) is None:
             self.read_lines()
+            self.hours.go_on()
             self.beat()
             if wish is Wish.NOBODY and (wish := self._wish()) is not Wish.NOBODY:
                 asked_at = time.monotonic()
@@ -131,6 +135,7 @@ class Supervisor:
                 running.kill()
             time.sleep(POLL_S)
         sweep(self.id)
+        self.hours.end()
         self.running = None
         return ending(code, wish=wish, folder=self.folder, task=self.task, memory=memory)
 
@@ -217,6 +222,7 @@ class Supervisor:
 
     def _note_health(self, state: EndpointState, names: list[str]) -> None:
         self.store.tell(self.id, names, state, attempt=self.attempt)
+        self.hours.busy = state is EndpointState.BUSY
         if state is not EndpointState.STOPPED:  # one of them is gone, and says nothing of the others
             self.store.update(self.id, attempt=self.attempt, ready=int(state.answers))
 

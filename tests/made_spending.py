@@ -24,11 +24,13 @@ from mlaas_lab.store.ledger import Ledger
 _draw = Ledger.draw
 def draw(self, hold, charges, wish, limits=()):
     import time
-    rooms = [one.limit.micro_usd - one.spent - one.held for one in self.standings(hold.payer, limits)]
-    time.sleep(0.05)
+    found = self.standings(hold.payer, limits)
+    rooms = [one.limit.micro_usd - one.spent - one.held for one in found]
+    time.sleep(0.3)
     want = min([wish.want, *rooms])
     wish = replace(wish, want=max(wish.keep, wish.keep if want < wish.least else want), least=0)
-    return _draw(self, hold, charges, wish, ())
+    drawn = _draw(self, hold, charges, wish, ())
+    return replace(drawn, possible=min((one.limit.micro_usd - one.spent for one in found), default=None))
 Ledger.draw = draw
 """
 """Looks whether there is room, and takes it in another transaction."""

@@ -33,6 +33,7 @@ from mlaas_lab.schema import Message, Target, Usage
 from mlaas_lab.spec import Arg, Spec, TargetName
 
 if TYPE_CHECKING:
+    from mlaas_lab.commands._paid import Paying
     from mlaas_lab.inference import Client, Params, Route
 
 __all__ = ["Answers", "Ask", "Asked", "command"]
@@ -100,8 +101,11 @@ def _run(args: Ask, lab: Lab) -> Answers:
             # Price lists are read before anybody's clock runs.
             pricing.cost(to.place, Usage(input_tokens=0, output_tokens=0), at=time.time(), book=question.book)
 
+    limits = inference.Limits(timeout_s=args.timeout_s)
+    paying = _paying(lab, question, limits.retries, list(zip(rows, each * args.repeat, strict=True)))
+
     async def ask() -> None:
-        async with inference.Client(inference.Limits(timeout_s=args.timeout_s)) as client:
+        async with inference.Client(limits) as client:
             calls = (
                 _ask(client, row, to, replace(question, messages=shown.messages))
                 for row, (_, to, shown) in zip(rows, each * args.repeat, strict=True)
@@ -109,9 +113,12 @@ def _run(args: Ask, lab: Lab) -> Answers:
             )
             await asyncio.gather(*calls)
 
-    inference.on_loop(ask(), meanwhile=lambda: lab.live(answers), every_s=EVERY_S)
+    try:
+        inference.on_loop(ask(), meanwhile=lambda: lab.live(answers), every_s=EVERY_S)
+    finally:
+        unwritten = paying.settle()
     lab.live(answers)
-    notes = [telemetry.flush(), question.book.trouble]
+    notes = [telemetry.flush(), question.book.trouble, unwritten]
     if len(rows) == 1 and rows[0].error is not None:
         raise rows[0].error
     notes += [keep(list(rows), answers.as_json())] if keep else []
@@ -127,6 +134,23 @@ class _Question:
     params: "Params"
     book: pricing.Lists
     """The user's own price lists."""
+
+
+def _paying(
+    lab: Lab,
+    question: _Question,
+    retries: int,
+    asked: "Sequence[tuple[Asked, tuple[str, Route | CallError, variants.Shown]]]",
+) -> "Paying":
+    """The money of those that can be asked."""
+    from mlaas_lab.commands._paid import Call, Paying
+
+    calls = [
+        Call(row=row, route=to, messages=shown.messages)
+        for row, (_, to, shown) in asked
+        if not isinstance(to, CallError)
+    ]
+    return Paying(calls, question.params, retries=retries, book=question.book, settings=lab.settings)
 
 
 def _prompt(args: Ask) -> str:
@@ -190,7 +214,9 @@ def _row(target: str, to: "Route | CallError", told: variants.Shown, repeat: int
     if isinstance(to, CallError):
         return Asked(target=target, repeat=repeat, error=to)
     name = Target.parse(target).name
-    return Asked(target=name, repeat=repeat, model=to.model, emulated=to.emulated, contexts=told.contexts)
+    row = Asked(target=name, repeat=repeat, model=to.model, contexts=told.contexts)
+    row.emulated, row.unchecked = to.emulated, to.unchecked
+    return row
 
 
 async def _ask(client: "Client", row: Asked, route: "Route", question: _Question) -> None:

@@ -12,12 +12,10 @@ import polars as pl
 
 from mlaas_lab import registry
 from mlaas_lab.evaluation.sharing import lazily, shared
+from mlaas_lab.evaluation.spendings import NOT_BILLED
 from mlaas_lab.evaluation.tally import HALF, MICRO, pairs, tally
 from mlaas_lab.records import metrics_of
 from mlaas_lab.stats.ratios import ratio_limits_of
-
-NOT_BILLED = ("rate_limited", "quota_exceeded", "auth_failed", "not_found", "cancelled", "cap_reached")
-"""Refused before anything was processed: vendors' price pages say that 401, 404 and 429 are not charged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,14 +74,25 @@ class Bill:
 
 
 @shared
-def bills(frame: pl.DataFrame | pl.LazyFrame) -> list[Bill]:
-    """One bill per target, in their order."""
+def tallied(frame: pl.DataFrame | pl.LazyFrame) -> list[dict[str, Any]]:
+    """What calls cost and gave, summed: a row per target, in their order."""
     records = lazily(frame)
+    shares, judged = _counted(records)
+    return tally(records, shares, judged, NOT_BILLED).to_dicts()
+
+
+def _counted(records: pl.LazyFrame) -> tuple[dict[str, bool], list[str]]:
+    """The metrics whose right answers count, and whether higher is better; those that say what scoring cost."""
     names = records.collect_schema().names()
     metrics = metrics_of(names)
     shares = {metric: higher for metric in metrics if (higher := _better_share(metric)) is not None}
-    judged = [metric for metric in metrics if f"{metric}_cost_usd" in names]
-    rows = tally(records, shares, judged, NOT_BILLED).to_dicts()
+    return shares, [metric for metric in metrics if f"{metric}_cost_usd" in names]
+
+
+@shared
+def bills(frame: pl.DataFrame | pl.LazyFrame) -> list[Bill]:
+    """One bill per target, in their order."""
+    (shares, judged), rows = _counted(lazily(frame)), tallied(frame)
     # What is right is the same for all targets.
     graded = {metric: any(row[f"graded_{metric}"] for row in rows) for metric in shares}
     return [_bill(row, shares, graded, judged) for row in rows]

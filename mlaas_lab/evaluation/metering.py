@@ -12,9 +12,9 @@ from itertools import product
 
 from mlaas_lab import pricing
 from mlaas_lab.errors import UsageError
-from mlaas_lab.evaluation.bills import NOT_BILLED
-from mlaas_lab.evaluation.budget import MICRO
+from mlaas_lab.evaluation.spendings import NOT_BILLED
 from mlaas_lab.inference import Params, Route
+from mlaas_lab.ledger import MICRO
 from mlaas_lab.schema import Attempt, Cost, Message, Usage
 
 FRAME = 16

@@ -3,6 +3,8 @@
 from mlaas_lab.ledger import MICRO, Charge, Kind
 from mlaas_lab.schema import Cost, Target
 
+NOT_BILLED = ("rate_limited", "quota_exceeded", "auth_failed", "not_found", "cancelled", "cap_reached")
+"""Refused before anything was processed: vendors' price pages say that 401, 404 and 429 are not charged."""
 Item = tuple[str, str]
 """What a call is charged as: a Kind, and whom it asks."""
 

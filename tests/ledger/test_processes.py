@@ -33,7 +33,7 @@ def test_a_budget_holds(tmp_path, settings, name):
 def test_control_whoever_looks_before_he_takes_overspends(tmp_path, settings):
     cap = 12_000
     with emulated("openai", ttft_s=0.005) as server:
-        spend(server, with_budget(settings, max_usd_per_day=cap), tmp_path, processes=6, calls=40, sabotage=HASTY)
+        spend(server, with_budget(settings, max_usd_per_day=cap), tmp_path, processes=12, calls=20, sabotage=HASTY)
     assert micro_usd(server) > cap
 
 
