@@ -7,6 +7,7 @@ from typing import Any
 from mlaas_lab.commands._answers import Answers
 from mlaas_lab.commands._estimated import Estimated
 from mlaas_lab.commands._ledger import Costs
+from mlaas_lab.commands._planned import Planned
 from mlaas_lab.commands.agree import Agreement
 from mlaas_lab.commands.cancel import Cancelled
 from mlaas_lab.commands.compare import Comparison
@@ -283,6 +284,33 @@ def logs(
     *,
     lines: int = ...,
 ) -> LogTail: ...
+
+def plan(
+    runs: str | Sequence[str] = ...,
+    *,
+    traffic: Any = ...,
+    map: str | Mapping[str, str] | None = ...,
+    requests_per_day: int | None = ...,
+    shape: str = ...,
+    input_tokens: int | None = ...,
+    output_tokens: int | None = ...,
+    days: int = ...,
+    targets: str | Sequence[str] = ...,
+    own: str | Sequence[str] = ...,
+    usd_per_hour: str | None = ...,
+    gpu: str | None = ...,
+    cloud: str | None = ...,
+    region: str | None = ...,
+    gpus: int = ...,
+    hours_per_day: float = ...,
+    utilisation: float = ...,
+    p99_s: float | None = ...,
+    rpm: str | Mapping[str, str] | None = ...,
+    tpm: str | Mapping[str, str] | None = ...,
+    metric: str | Sequence[str] = ...,
+    seed: int = ...,
+    html: str | PathLike[str] | None = ...,
+) -> Planned: ...
 
 def price(
     targets: str | Sequence[str],

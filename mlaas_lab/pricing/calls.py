@@ -45,9 +45,9 @@ def cost(target: Target, usage: Usage, *, at: float, book: Lists = NONE, answere
         return Cost(usd=Decimal(0), source="free", date=_day_of(minute))
     if target.provider is None or usage.input_tokens is None or usage.output_tokens is None:
         return UNPRICED
-    known = _tariffs(target, minute, book)
+    known = tariffs(target, minute, book)
     if not known and answered and target.provider in DEPLOYED:
-        known = _tariffs(replace(target, model=answered), minute, book)
+        known = tariffs(replace(target, model=answered), minute, book)
     found = _sum(known, usage)
     if found is None:
         return UNPRICED
@@ -101,7 +101,7 @@ def day_of(at: float) -> date:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Tariff:
+class Tariff:
     """What holds for calls with more input than `above` tokens."""
 
     above: int
@@ -111,7 +111,7 @@ class _Tariff:
 
 
 @lru_cache(maxsize=1024)
-def _tariffs(target: Target, minute: int, book: Lists) -> tuple[_Tariff, ...]:
+def tariffs(target: Target, minute: int, book: Lists) -> tuple[Tariff, ...]:
     """What `target` costs in that minute (since 1970), looked up once for all of its calls."""
     return _by_length(prices(target, at=minute * 60.0, book=book))
 
@@ -121,14 +121,14 @@ def _day_of(minute: int) -> str:
     return day_of(minute * 60.0).isoformat()
 
 
-def _by_length(listed: Sequence[Price]) -> tuple[_Tariff, ...]:
+def _by_length(listed: Sequence[Price]) -> tuple[Tariff, ...]:
     """The tariffs in a list, that for the most input first."""
     known = [price for price in listed if not price.suspect]
     lengths = {0, *(price.above_input_tokens for price in known)} if known else set()
     return tuple(_tariff(known, above) for above in sorted(lengths, reverse=True))
 
 
-def _tariff(known: Sequence[Price], above: int) -> _Tariff:
+def _tariff(known: Sequence[Price], above: int) -> Tariff:
     held = {
         price.unit: price
         for price in sorted(known, key=lambda price: price.above_input_tokens)
@@ -138,10 +138,10 @@ def _tariff(known: Sequence[Price], above: int) -> _Tariff:
         unit: None if price.usd is None else price.usd / (THOUSAND if unit == REQUESTS else MILLION)
         for unit, price in held.items()
     }
-    return _Tariff(above=above, usd=usd, source="; ".join(dict.fromkeys(price.cited for price in held.values())))
+    return Tariff(above=above, usd=usd, source="; ".join(dict.fromkeys(price.cited for price in held.values())))
 
 
-def _sum(tariffs: Sequence[_Tariff], usage: Usage) -> Exact | None:
+def _sum(tariffs: Sequence[Tariff], usage: Usage) -> Exact | None:
     """Each part of the call at its own price; None where one that it needs is unknown."""
     n_input, n_output = usage.input_tokens or 0, usage.output_tokens or 0
     cached, written = usage.cached_tokens or 0, usage.cache_write_tokens or 0

@@ -33,10 +33,12 @@ class Trace:
     """(n,), since the first."""
     input_tokens: NDArray[np.int64]
     output_tokens: NDArray[np.int64]
+    n_late: int = 0
+    """Rows of the file that came after one with a later time; here they are in order."""
 
 
 def read(path: Path, names: Mapping[str, str], *, speed: float = 1.0) -> Trace:
-    """The trace in the CSV or JSONL file `path`, `speed` times as fast; `names` are its columns by ours.
+    """The trace in the CSV, JSONL or Parquet file `path`, `speed` times as fast; `names` are its columns by ours.
 
     Raises:
         DataError: if it cannot be read, its columns are not known, or a value is none.
@@ -53,6 +55,7 @@ def read(path: Path, names: Mapping[str, str], *, speed: float = 1.0) -> Trace:
         # Failed requests of a trace have no answer; to ask for none is not possible.
         input_tokens=np.maximum(1, lengths[0][order]),
         output_tokens=np.maximum(1, lengths[1][order]),
+        n_late=int((times < np.maximum.accumulate(times)).sum()),
     )
 
 
@@ -60,10 +63,13 @@ def _frame(path: Path) -> pl.DataFrame:
     try:
         if path.name.removesuffix(".gz").endswith((".jsonl", ".ndjson", ".json")):
             return pl.read_ndjson(path, infer_schema_length=None)
+        if path.suffix == ".parquet":
+            return pl.read_parquet(path)
         return pl.read_csv(path, infer_schema=False, truncate_ragged_lines=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())[:120]
-        raise DataError(f"{path} cannot be read: {why}.", next="A trace is CSV with a header, or JSONL.") from None
+        known = "A trace is CSV with a header, JSONL or Parquet."
+        raise DataError(f"{path} cannot be read: {why}.", next=known) from None
 
 
 def _layout(path: Path, columns: list[str], names: Mapping[str, str]) -> tuple[tuple[str, ...], float]:
@@ -83,7 +89,10 @@ def _layout(path: Path, columns: list[str], names: Mapping[str, str]) -> tuple[t
 
 def _times(path: Path, column: pl.Series) -> Floats:
     """Seconds, from numbers or from dates."""
-    found = column.cast(pl.Float64, strict=False)
+    if column.dtype == pl.Datetime:
+        found = column.dt.timestamp("us").cast(pl.Float64) / 1e6
+    else:
+        found = column.cast(pl.Float64, strict=False)
     if found.null_count() == len(found) and column.dtype == pl.String:
         # Nanoseconds, and all in one zone: only differences count.
         bare = column.str.strip_chars().str.replace("T", " ").str.replace(r"(Z|[+-]\d\d:?\d\d)$", "")

@@ -69,6 +69,8 @@ class Series:
     y: Sequence[float | None]
     points: bool = False
     """Few values, each drawn with its shape; otherwise a line."""
+    band: tuple[Sequence[float | None], Sequence[float | None]] | None = None
+    """Where y may lie at each x, low and high, drawn behind the curve; a None is a gap."""
 
 
 @dataclass(frozen=True, kw_only=True)

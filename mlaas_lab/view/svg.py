@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mlaas_lab.view.markup import NAME, Markup, cut, element
-from mlaas_lab.view.model import Bars, Ecdf, Line, Whisker, Whiskers
+from mlaas_lab.view.model import Bars, Ecdf, Line, Series, Whisker, Whiskers
 from mlaas_lab.view.scale import Point, inner_ticks, points, smoothed, thin, ticks
 
 HUES = 6
@@ -31,8 +31,9 @@ def line(mark: Line) -> Markup:
     curves = [(i, s, curve) for i, s, curve in curves if curve]
     if not curves:
         return empty(mark.title)
-    frame = _Frame([curve for _, _, curve in curves])
-    drawn = []
+    bands = [(i, _band(series)) for i, series, _ in curves]
+    frame = _Frame([*(curve for _, _, curve in curves), *(edge for _, edges in bands for edge in edges if edge)])
+    drawn = [_path(f"{frame.steps([*low, *high[::-1]])}Z", i, band=True) for i, (low, high) in bands if low]
     for i, series, curve in curves:
         if series.points or len(curve) == 1:
             drawn += [_path(frame.steps(thin(curve)), i, faint=True), *(frame.dot(p, i) for p in thin(curve, 60))]
@@ -137,15 +138,22 @@ class _Frame:
         return out
 
 
-def _path(d: str, hue: int, *, faint: bool = False) -> Markup:
+def _band(series: Series) -> tuple[list[Point], list[Point]]:
+    """Both edges, where both are known."""
+    low, high = series.band or ([], [])
+    known = [(x, a, b) for x, a, b in zip(series.x, low, high, strict=False) if a is not None and b is not None]
+    return [(x, a) for x, a, _ in known], [(x, b) for x, _, b in known]
+
+
+def _path(d: str, hue: int, *, faint: bool = False, band: bool = False) -> Markup:
     path = element(
         "path",
         d=d,
-        fill="none",
-        stroke="currentColor",
-        stroke_dasharray=None if faint else DASHES[_look(hue)],
+        fill="currentColor" if band else "none",
+        stroke=None if band else "currentColor",
+        stroke_dasharray=None if faint or band else DASHES[_look(hue)],
         vector_effect="non-scaling-stroke",
-        class_=f"curve h{hue % HUES}" + (" faint" if faint else ""),
+        class_=f"fill h{hue % HUES} band" if band else f"curve h{hue % HUES}" + (" faint" if faint else ""),
     )
     box = {"viewBox": f"0 0 1000 {HEIGHT}", "preserveAspectRatio": "none"}
     return element("svg", path, width="100%", height=HEIGHT, **box)

@@ -1,7 +1,9 @@
 """Recorded traces: the public ones by their own columns, any other by names; what is none is named."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
+import polars as pl
 import pytest
 
 from mlaas_lab.errors import DataError
@@ -64,3 +66,19 @@ def test_a_name_that_is_no_column(tmp_path):
     path.write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match="no column 'c'; it has a, b"):
         read(path, {"arrival_s": "c"})
+
+
+def test_parquet_with_dates_out_of_order_is_the_same_trace(tmp_path):
+    begin = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
+    rows = {
+        "arrival_s": [begin + timedelta(seconds=s) for s in (0.0, 2.5, 1.0, 1.5, 9.0)],
+        "input_tokens": [10, 20, 30, 40, 50],
+        "output_tokens": [1, 2, 3, 4, 5],
+    }
+    pl.DataFrame(rows).write_parquet(tmp_path / "trace.parquet")
+    found = read(tmp_path / "trace.parquet", {})
+    assert found.times_s.tolist() == pytest.approx([0, 1.0, 1.5, 2.5, 9.0])
+    assert found.input_tokens.tolist() == [10, 30, 40, 20, 50]
+    assert found.n_late == 2, "two rows came after a later one"
+    pl.DataFrame({**rows, "arrival_s": [0.0, 2.5, 1.0, 1.5, 9.0]}).write_parquet(tmp_path / "seconds.parquet")
+    assert read(tmp_path / "seconds.parquet", {}).times_s.tolist() == found.times_s.tolist()

@@ -120,6 +120,21 @@ def test_curves_without_values_say_so():
     assert "nothing measured yet" in page(Ecdf(title="Latency", samples=[])).text
 
 
+def test_a_band_lies_behind_its_curve_where_both_edges_are_known():
+    known = Series(name="cost", x=[0, 1, 2], y=[1.0, 2.0, 3.0], band=([0.5, 1.0, 1.5], [2.0, 4.0, 6.0]))
+    open_above = Series(name="other", x=[0, 1, 2], y=[1.0, 1.0, 1.0], band=([0.5, 0.5, 0.5], [None, None, None]))
+    elements = page(Line(title="", series=[known, open_above])).elements
+    paths = [attributes for tag, attributes in elements if tag == "path"]
+    bands = [one for one in paths if "m-band" in one["class"]]
+    assert len(bands) == 1, "what nothing bounds has no area"
+    assert bands[0] is paths[0], "it is drawn first"
+    assert bands[0]["d"].count("L") == 5
+    assert bands[0]["d"].endswith("Z")
+    assert bands[0]["fill"] == "currentColor"
+    # The axis goes as far as the band does.
+    assert "6" in page(Line(title="", series=[known])).text
+
+
 def test_progress_is_readable_without_eyes():
     bar = next(
         a for _, a in page(ProgressBar(n=3, total=12, phase="asking")).elements if a.get("role") == "progressbar"
