@@ -32,6 +32,8 @@ class Asked:
     """As it was asked for."""
     emulated: bool = False
     """A loopback emulator answers, not the vendor."""
+    unchecked: bool = False
+    """An endpoint of ours answers that nobody compared with the model that was trained."""
     contexts: tuple[Passage, ...] | None = None
     """What was retrieved and shown beside the question; None where nothing is retrieved."""
     pieces: list[str] = field(default_factory=list)
@@ -153,7 +155,8 @@ _COLUMNS = (
 
 def _answer(row: Asked, name: str) -> view.Answer:
     done = row.completion
-    badge = view.Badge(text="emulated") if row.emulated else None
+    flag = "emulated" if row.emulated else "unchecked" if row.unchecked else ""
+    badge = view.Badge(text=flag) if flag else None
     shown = view.Answer(target=name, text=row.text or None, error=row.failure, badge=badge)
     if done is None:
         return replace(shown, note="" if row.error else "…", facts=_facts(row) if row.error else ())
@@ -229,6 +232,7 @@ def _as_json(row: Asked) -> dict[str, JSON]:
         "target": row.target,
         "repeat": row.repeat,
         "emulated": row.emulated,
+        "unchecked": row.unchecked,
         "text": row.text if done else None,
         "finish_reason": done.finish_reason if done else None,
         "model": done.model if done else None,

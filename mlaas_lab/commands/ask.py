@@ -214,7 +214,9 @@ def _row(target: str, to: "Route | CallError", told: variants.Shown, repeat: int
     if isinstance(to, CallError):
         return Asked(target=target, repeat=repeat, error=to)
     name = Target.parse(target).name
-    return Asked(target=name, repeat=repeat, model=to.model, emulated=to.emulated, contexts=told.contexts)
+    row = Asked(target=name, repeat=repeat, model=to.model, contexts=told.contexts)
+    row.emulated, row.unchecked = to.emulated, to.unchecked
+    return row
 
 
 async def _ask(client: "Client", row: Asked, route: "Route", question: _Question) -> None:

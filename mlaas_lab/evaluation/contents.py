@@ -34,7 +34,9 @@ def content(route: Route, settings: Settings) -> str | None:
 
 
 def _ours(target: Target, route: Route, settings: Settings) -> str | None:
-    """Engine and fingerprint of an endpoint that still serves what it was started with."""
+    """Engine and fingerprint of an endpoint that still serves what it was started with, and was compared with it."""
+    if route.unchecked:
+        return None
     store = Store(settings.store_path)
     try:
         endpoint = store.endpoint(target.model)

@@ -46,6 +46,7 @@ def _record(plan: Plan, unit: Unit, shown: Shown, **found: Any) -> Record:
         provider=route.target.provider,
         region=route.region,
         emulated=route.emulated,
+        unchecked=route.unchecked,
         sample_id=sample.id,
         repeat=unit.repeat,
         group=sample.group,

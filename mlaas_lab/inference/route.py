@@ -56,6 +56,8 @@ class Route:
     """It may be at a loopback or private address: the target says so itself."""
     emulated: bool = False
     """A loopback emulator answers, not the vendor."""
+    unchecked: bool = False
+    """An endpoint of ours answers that nobody compared with the model that was trained."""
     authority: Path | None = None
     """Certificate that an emulator's own is of, if it speaks TLS."""
     concurrency: int = CONCURRENCY
@@ -208,6 +210,7 @@ def _ours(target: Target, endpoint: Endpoint, settings: Settings) -> Route:
         url=provider.address(place, stream=False),
         stream_url=provider.address(place, stream=True),
         private=True,
+        unchecked=endpoint.unchecked,
         concurrency=BATCHING_ENGINES.get(endpoint.engine, CONCURRENCY),
         overrides=request_words(target, known=()),
     )

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+TOLD = {
+    "emulated": ("Emulated", "answered on this machine, not by the vendor."),
+    "unchecked": ("Unchecked", "served with --no-parity: nobody compared it with the model that was trained."),
+}
+"""Columns of flags, and what a view says of targets that have them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Panel:
     """One view over records."""
@@ -44,25 +51,32 @@ def draw(records: "pl.DataFrame | pl.LazyFrame", *, without: Collection[str] = (
     chosen = [panel for name, panel in panels().items() if name not in without and panel.needs <= columns]
     with sharing():
         views = together([partial(panel.build, records) for panel in chosen])
-        note = _emulated(records)
-        return [_noted(view, note) for view in views if view is not None]
+        told = _told(records)
+        return [_noted(view, told) for view in views if view is not None]
 
 
 def labelled(view: View, records: "pl.DataFrame | pl.LazyFrame") -> View:
-    """`view`, which says so if an emulator answered in place of a vendor."""
-    return _noted(view, _emulated(records))
+    """`view`, which says so if an emulator answered in place of a vendor, or an endpoint that nobody compared."""
+    return _noted(view, _told(records))
 
 
-def _noted(view: View, note: str) -> View:
-    return replace(view, notes=[*view.notes, note]) if note else view
+def _noted(view: View, told: list[str]) -> View:
+    return replace(view, notes=[*view.notes, *told]) if told else view
 
 
-def _emulated(records: "pl.DataFrame | pl.LazyFrame") -> str:
+def _told(records: "pl.DataFrame | pl.LazyFrame") -> list[str]:
+    """What every view of `records` must say beside its numbers."""
     lazy = records.lazy()
-    if "emulated" not in lazy.collect_schema().names():
-        return ""
-    targets = lazy.filter("emulated").select("target").unique(maintain_order=True).collect()["target"]
-    if not len(targets):
-        return ""
-    verb = "was" if len(targets) == 1 else "were"
-    return f"Emulated: {', '.join(targets)} {verb} answered on this machine, not by the vendor."
+    columns = lazy.collect_schema().names()
+    flags = {name: _flagged(lazy, name) for name in ("emulated", "unchecked") if name in columns}
+    return [f"{TOLD[name][0]}: {_those(found)} {TOLD[name][1]}" for name, found in flags.items() if found]
+
+
+def _flagged(lazy: "pl.LazyFrame", name: str) -> list[str]:
+    """The targets with that flag."""
+    found = lazy.filter(name).select("target").unique(maintain_order=True).collect()["target"]
+    return [str(target) for target in found]
+
+
+def _those(targets: list[str]) -> str:
+    return f"{', '.join(targets)} {'was' if len(targets) == 1 else 'were'}"

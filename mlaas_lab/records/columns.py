@@ -12,6 +12,7 @@ COLUMNS: dict[str, tuple[Any, str]] = {
     "provider": (pl.String, "the vendor; null for endpoints of ours"),
     "region": (pl.String, "where it was asked, null when the target has no regions"),
     "emulated": (pl.Boolean, "a loopback emulator answered, not the vendor"),
+    "unchecked": (pl.Boolean, "an endpoint of ours answered that was served with `--no-parity`"),
     "sample_id": (pl.String, "id of the dataset's row"),
     "sample_index": (pl.Int32, "place of the sample in the dataset, from 0"),
     "repeat": (pl.Int32, "which repeat of the same question, from 0"),

@@ -24,6 +24,7 @@ def row(record: Record, metrics: Sequence[str]) -> dict[str, Any]:
         "provider": record.provider,
         "region": record.region,
         "emulated": record.emulated or None,
+        "unchecked": record.unchecked or None,
         "sample_id": record.sample_id,
         "repeat": record.repeat,
         "group": record.group,

@@ -243,6 +243,8 @@ class Record:
     """Where it was asked, when the target has regions."""
     emulated: bool = False
     """A loopback emulator answered, not the vendor."""
+    unchecked: bool = False
+    """An endpoint of ours answered that nobody compared with the model that was trained."""
     error: str | None = None
     error_message: str | None = None
     attempts: tuple[Attempt, ...] = ()

@@ -23,6 +23,7 @@ QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 MICRO = 1_000_000
 """Micro-dollars in a dollar: every call costs a whole number of them, so sums are exact."""
 WORDS = ("provider", "region", "model")
+FLAGS = ("emulated", "unchecked")
 NUMBERS = ("latency_s", "ttft_s", "tokens_per_s", "cost_usd", "input_tokens", "output_tokens")
 
 
@@ -35,7 +36,7 @@ class TargetRun:
     name: str
     """The target, without what looks like a key."""
     facts: Mapping[str, str]
-    """Provider, region, model and whether it was emulated; what nobody knows is left out."""
+    """Provider, region, model, whether it was emulated or unchecked; what nobody knows is left out."""
     metrics: Mapping[str, float]
 
 
@@ -57,8 +58,7 @@ def targets(records: Path, lines: Sequence[Mapping[str, JSON]]) -> list[TargetRu
 
 def _facts(present: Sequence[str]) -> list[pl.Expr]:
     found = [pl.col(name).drop_nulls().unique().sort() for name in WORDS if name in present]
-    if "emulated" in present:
-        found.append(pl.col("emulated").any())
+    found += [pl.col(name).any() for name in FLAGS if name in present]
     return [*found, pl.col("target_index").first()] if "target_index" in present else found
 
 
@@ -91,7 +91,7 @@ def _target(place: int, row: Mapping[str, Any], part: pl.DataFrame, lines: Seque
     return TargetRun(
         index=int(row.get("target_index", place)),
         name=short(redacted(str(row["target"]))),
-        facts={**words, "emulated": "true" if row.get("emulated") else ""},
+        facts={**words, **{name: "true" if row.get(name) else "" for name in FLAGS}},
         metrics={key: float(value) for key, value in numbers.items() if _known(value)},
     )
 

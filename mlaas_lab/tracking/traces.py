@@ -192,7 +192,18 @@ def _spans(row: Row, number: int, usage: Mapping[str, int], cost: Mapping[str, f
 
 
 _SPAN_ID = (1 << 64) - 1
-_TOLD = ("region", "emulated", "sample_id", "group", "repeat", "price_source", "price_date", "cached_at", "ttft_s")
+_TOLD = (
+    "region",
+    "emulated",
+    "unchecked",
+    "sample_id",
+    "group",
+    "repeat",
+    "price_source",
+    "price_date",
+    "cached_at",
+    "ttft_s",
+)
 """Columns that a span repeats."""
 
 

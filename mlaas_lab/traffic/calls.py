@@ -133,6 +133,7 @@ class Calls:
             provider=route.target.provider,
             region=route.region,
             emulated=route.emulated,
+            unchecked=route.unchecked,
             sample_id=ask.sample_id,
             repeat=ask.repeat,
             group=ask.group,

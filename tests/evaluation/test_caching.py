@@ -11,7 +11,7 @@ from made_jobs import made
 from polars.testing import assert_frame_equal
 from restarts import dataset
 
-from mlaas_lab import records, registry
+from mlaas_lab import panels, records, registry
 from mlaas_lab.context import Context
 from mlaas_lab.evaluation import caching
 from mlaas_lab.evaluation.contents import content
@@ -19,7 +19,7 @@ from mlaas_lab.evaluation.run import run
 from mlaas_lab.inference import resolve
 from mlaas_lab.models import locate
 from mlaas_lab.panels import cost, latency
-from mlaas_lab.schema import Endpoint, JobState
+from mlaas_lab.schema import Endpoint, JobState, Parity
 from mlaas_lab.store import Store
 from mlaas_lab.store.completions import NAME
 from mlaas_lab.store.folder import JobFolder, write_json
@@ -48,7 +48,7 @@ def served(tmp_path, settings):
     store = Store(settings.store_path)
     numbers = itertools.count()
 
-    def served(server, source, name="m", engine="transformers"):
+    def served(server, source, name="m", engine="transformers", parity=None):
         job_id = f"serve-{next(numbers)}"
         folder = JobFolder(settings.jobs_dir / job_id)
         folder.path.mkdir(parents=True)
@@ -56,7 +56,7 @@ def served(tmp_path, settings):
         store.add(made(job_id, task="serve", name=name, folder=str(folder.path)))
         store.move(job_id, JobState.RUNNING, attempt=1)
         place = {"base_url": server.base_url, "model": f"/{name}", "engine": engine, "source": str(source)}
-        store.announce(Endpoint(name=name, job_id=job_id, ready=True, **place), attempt=1)
+        store.announce(Endpoint(name=name, job_id=job_id, ready=True, parity=parity, **place), attempt=1)
         return name
 
     yield served
@@ -95,6 +95,19 @@ def test_the_same_again_asks_nobody(weights, served, evaluate):
     assert asked["cached_at"].null_count() == N
     assert again["cached_at"].to_list() == asked["ended_at"].to_list(), "when they were really answered"
     assert_frame_equal(again.drop("cached_at"), asked.drop("cached_at"))
+
+
+def test_what_nobody_compared_is_marked_and_not_taken_over(weights, served, evaluate):
+    """Else its answers would count as those of an endpoint that was compared."""
+    with Loopback() as server:
+        for parity, marked in ((Parity(checked=False), True), (Parity(checked=True), None)):
+            found, frame = evaluate(served(server, weights(b"W"), parity=parity))
+            assert found["cached"] == 0
+            assert set(frame["unchecked"].to_list()) == {marked}
+            said = [to_text(view) for view in panels.draw(frame)]
+            assert len(said) > 2
+            note = "Unchecked: m was served with --no-parity: nobody compared it"
+            assert all((note in text) is bool(marked) for text in said)
 
 
 def test_the_content_counts_and_not_the_name_or_the_place(weights, served, evaluate):
