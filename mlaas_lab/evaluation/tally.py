@@ -18,6 +18,9 @@ from mlaas_lab.stats.ratios import Pairs
 MICRO = 1_000_000
 """Micro-dollars in a dollar: every call costs a whole number of them."""
 TRIED = ("target", "provider", "region", "error", "attempts", "cost_usd", "cached_at")
+TOKENS = ("input_tokens", "output_tokens")
+READ = ("answered", "now", "unknown", "micro", *TOKENS)
+CALLS = ("calls", "answered", "priced", "unknown", "paid", "counted", "tokens", "spent")
 HALF = 0.5
 """From here on an answer counts as right by a metric that also gives values between 0 and 1."""
 
@@ -39,18 +42,22 @@ def tally(
     across = gridded(records)
     once = across is not None or not _repeated(records, columns)
     products = [part for name in weighed for part in _products(name, once=once)]
+    read = [*_read(columns, not_billed), *judging]
     if across is not None:
-        found = _beside(records, across, metrics, [*_calls(columns, not_billed), *judging], products)
+        found = _beside(records, across, metrics, read, products)
     else:
         answered = pl.col("error").is_null()
         scored = [e for name, higher in metrics.items() for e in _right(name, score_of(name), answered, higher=higher)]
         # Repeats are no more samples: what they cost and gave is added up before it is squared.
         unit = ["target"] if once else ["target", "sample_id"]
-        rows = records.select(*unit, *_calls(columns, not_billed), *scored, *judging)
+        calls = records.select(*unit, *read, *scored)
+        names = [name for name in calls.collect_schema().names() if name not in (*unit, *READ)]
+        rows = calls.select(*unit, *_calls(), *names)
         if not once:
             rows = rows.group_by(unit, maintain_order=True).agg(pl.all().cast(pl.Int64).sum())
-        names = [name for name in rows.collect_schema().names() if name not in unit]
-        found = by_target(rows, _sums(names, products), spans(records) if once else None)
+        where = spans(records)
+        found = by_target(rows, _sums([*CALLS, *names], products), where if once else None)
+        found = found.join(by_target(calls, _prices(), where), on="target", nulls_equal=True, maintain_order="left")
     return _with_tried(found, records, columns, not_billed)
 
 
@@ -63,7 +70,7 @@ def _beside(
     records: pl.LazyFrame,
     across: Gridded,
     metrics: Mapping[str, bool],
-    calls: Sequence[pl.Expr],
+    read: Sequence[pl.Expr],
     products: Sequence[pl.Expr],
 ) -> pl.DataFrame:
     """The sums of a table whose targets stand beside each other: their scores are there already."""
@@ -74,11 +81,17 @@ def _beside(
     ]
     found = []
     for i, target in enumerate(across.grid.targets):
-        part = records.slice(i * across.grid.n, across.grid.n).select(calls).collect(engine="streaming")
+        part = records.slice(i * across.grid.n, across.grid.n).select(read).collect(engine="streaming")
         scores = {f"score {name}": pl.Series(across.scores[name][target]).fill_nan(None) for name in metrics}
-        rows = part.lazy().with_columns(**scores).with_columns(right).drop(scores)
-        names = rows.collect_schema().names()
-        found.append(rows.select(pl.lit(target).alias("target"), *_sums(names, products)).collect())
+        calls = part.lazy().with_columns(**scores).with_columns(right).drop(scores)
+        names = [name for name in calls.collect_schema().names() if name not in READ]
+        rows = calls.with_columns(_calls())
+        sums = _sums([*CALLS, *names], products)
+        found.append(
+            pl.concat(
+                [rows.select(pl.lit(target).alias("target"), *sums), calls.select(_prices())], how="horizontal"
+            ).collect()
+        )
     return pl.concat(found)
 
 
@@ -104,21 +117,18 @@ def looked_at(columns: AbstractSet[str]) -> pl.Expr:
 def tried(records: pl.LazyFrame) -> pl.DataFrame:
     """The few calls whose attempts are looked at: `requests` on the wire, and `failures`, in which errors are counted.
 
-    Timelines are half of a large file. So they are read only of calls that do not say apart what failed: a table
-    written before there was such a column has those alone.
+    Timelines are half of a large file. So they are read only where a call does not say apart what failed, as in a table
+    that was written before there was such a column.
     """
     columns = set(records.collect_schema().names())
     kept = [name for name in TRIED if name in columns]
-    looked, begun = records.filter(looked_at(columns)), pl.col("timeline").str.count_matches(r'"started_at":')
-    from_timeline = {"requests": begun.fill_null(0).cast(pl.Int64), "failures": pl.col("timeline")}
-    if not {"failures", "attempts"} <= columns:
-        return looked.select(*kept, **from_timeline).collect(engine="streaming")
-    told = pl.col("failures").is_not_null() & pl.col("attempts").is_not_null()
-    parts = [
-        looked.filter(told).select(*kept, requests=pl.col("attempts").cast(pl.Int64), failures=pl.col("failures")),
-        looked.filter(~told).select(*kept, **from_timeline),
-    ]
-    return pl.concat([part.collect(engine="streaming") for part in parts], how="vertical_relaxed")
+    looked = records.filter(looked_at(columns))
+    if {"failures", "attempts"} <= columns:
+        told = looked.select(*kept, "failures", requests=pl.col("attempts").cast(pl.Int64)).collect(engine="streaming")
+        if not told["failures"].has_nulls() and not told["requests"].has_nulls():
+            return told
+    begun = pl.col("timeline").fill_null("").str.count_matches(r'"started_at":').cast(pl.Int64)
+    return looked.select(*kept, failures="timeline", requests=begun).collect(engine="streaming")
 
 
 def _repeated(records: pl.LazyFrame, columns: AbstractSet[str]) -> bool:
@@ -162,29 +172,55 @@ def pairs(row: Mapping[str, Any], name: str) -> Pairs:
     )
 
 
-def _calls(columns: AbstractSet[str], not_billed: Sequence[str]) -> list[pl.Expr]:
-    """Of each call: whether it was answered, what it cost in micro-dollars, and whether more may have been billed."""
+def _read(columns: AbstractSet[str], not_billed: Sequence[str]) -> list[pl.Expr]:
+    """`READ` of each call: answered or not, now or earlier, whether it may have cost more, micro-dollars, tokens."""
     cost = pl.col("cost_usd").cast(pl.Float64).fill_nan(None)
     answered = pl.col("error").is_null()
-    kinds = ("input_tokens", "output_tokens")
-    total = sum(
-        (pl.col(name).cast(pl.Int64) if name in columns else pl.lit(None, pl.Int64) for name in kinds), pl.lit(0)
-    )
     unknown = _unknown(columns, not_billed)
     if "timeline" in columns:
         # The others are counted apart.
         unknown = ~looked_at(columns) & answered & cost.is_null()
-    counted = cost.is_not_null() & total.is_not_null()
-    micro = _micro(cost)
+    now = pl.col("cached_at").is_null() if "cached_at" in columns else pl.lit(value=True)
+    tokens = (pl.col(name).cast(pl.Int64) if name in columns else pl.lit(None, pl.Int64).alias(name) for name in TOKENS)
+    return [
+        answered.alias("answered"),
+        now.alias("now"),
+        unknown.alias("unknown"),
+        _micro(cost).alias("micro"),
+        *tokens,
+    ]
+
+
+def _calls() -> list[pl.Expr]:
+    """`CALLS` of each call, of what was read."""
+    priced, tokens = pl.col("micro").is_not_null(), pl.sum_horizontal(TOKENS, ignore_nulls=False)
+    counted = priced & tokens.is_not_null()
     return [
         pl.lit(1, pl.Int64).alias("calls"),
-        answered.alias("answered"),
-        cost.is_not_null().alias("priced"),
-        unknown.alias("unknown"),
-        micro.fill_null(0).alias("paid"),
+        pl.col("answered"),
+        priced.alias("priced"),
+        pl.col("unknown"),
+        pl.col("micro").fill_null(0).alias("paid"),
         counted.alias("counted"),
-        pl.when(counted).then(total).otherwise(0).alias("tokens"),
-        pl.when(counted).then(micro).otherwise(0).alias("spent"),
+        pl.when(counted).then(tokens).otherwise(0).alias("tokens"),
+        pl.when(counted).then("micro").otherwise(0).alias("spent"),
+    ]
+
+
+def _prices() -> list[pl.Expr]:
+    """What the answers of a target cost; those from the cache were paid for earlier."""
+    answered, now = pl.col("answered"), pl.col("answered") & pl.col("now")
+    paid, new = pl.when(answered).then("micro"), pl.when(now).then("micro")
+    tokens = {name: pl.when(answered).then(name) for name in TOKENS}
+    return [
+        now.sum().alias("n_now"),
+        new.count().alias("n_paid"),
+        new.sum().alias("new"),
+        paid.count().alias("n_priced"),
+        paid.sum().alias("answers_paid"),
+        paid.std().alias("scatter"),
+        *(value.sum().alias(name) for name, value in tokens.items()),
+        *(value.count().alias(f"{name}_known") for name, value in tokens.items()),
     ]
 
 

@@ -1,13 +1,14 @@
 """What the answers of each target cost, with the source and the day of the price; unpriced is never free."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from mlaas_lab.evaluation.layout import by_target, spans
+from mlaas_lab.evaluation.bills import tallied
+from mlaas_lab.evaluation.layout import spans
 from mlaas_lab.evaluation.sharing import lazily
 from mlaas_lab.panels import Panel
 from mlaas_lab.panels._earlier import earlier
@@ -55,24 +56,18 @@ class Spent:
 def spending(frame: pl.DataFrame | pl.LazyFrame) -> list[Spent]:
     """One line per target, in their order."""
     records = lazily(frame)
-    columns = set(records.collect_schema().names())
-    micro = (pl.col("cost_usd").cast(pl.Float64).fill_nan(None) * MICRO).round().cast(pl.Int64)
-    now = pl.col("cached_at").is_null() if "cached_at" in columns else pl.lit(value=True)
-    answered = pl.col("error").is_null()
-    tokens = {
-        name: pl.when(answered).then(pl.col(name).cast(pl.Int64))
-        for name in ("input_tokens", "output_tokens")
-        if name in columns
-    }
-    said = {name: pl.when(answered).then(name) for name in ("price_source", "price_date") if name in columns}
-    paid = pl.when(answered).then(micro)
-    calls = records.select(
-        "target", _paid=paid, _new=pl.when(now).then(paid), _n=answered, _now=answered & now, **tokens, **said
-    )
-    where = spans(records)
-    rows = by_target(calls, _sums(tokens, () if where else said), where).to_dicts()
-    words = [_once(records.slice(first, n).select("error", *said)) for _, first, n in where or ()]
-    return [_of({**row, **own}) for row, own in zip(rows, words or [{}] * len(rows), strict=True)]
+    rows, said = tallied(frame), _said_of(records)
+    return [_of({**row, **said.get(row["target"], {})}) for row in rows]
+
+
+def _said_of(records: pl.LazyFrame) -> dict[str | None, dict[str, list[str]]]:
+    """By target, where the prices of its answers come from and when they were valid, each word once."""
+    said = [name for name in ("price_source", "price_date") if name in records.collect_schema().names()]
+    if (where := spans(records)) is not None:
+        return {target: _once(records.slice(first, n).select("error", *said)) for target, first, n in where}
+    answered = records.filter(pl.col("error").is_null()).group_by("target")
+    found = answered.agg(pl.col(*said).drop_nulls().unique()) if said else answered.agg()
+    return {row.pop("target"): row for row in found.collect(engine="streaming").to_dicts()}
 
 
 def _once(calls: pl.LazyFrame) -> dict[str, list[str]]:
@@ -96,28 +91,11 @@ def _once(calls: pl.LazyFrame) -> dict[str, list[str]]:
     }
 
 
-def _sums(tokens: Iterable[str], said: Iterable[str]) -> list[pl.Expr]:
-    """What a target's line is made of; only answers count, but for the calls that have none."""
-    return [
-        pl.len().alias("calls"),
-        pl.col("_n").sum().alias("n"),
-        pl.col("_now").sum().alias("n_now"),
-        pl.col("_new").count().alias("n_paid"),
-        pl.col("_new").sum().alias("spent"),
-        pl.col("_paid").count().alias("n_priced"),
-        pl.col("_paid").sum().alias("priced"),
-        pl.col("_paid").std().alias("scatter"),
-        *(pl.col(name).sum() for name in tokens),
-        *(pl.col(name).count().alias(f"{name}_known") for name in tokens),
-        *(pl.col(name).drop_nulls().unique().implode() for name in said),
-    ]
-
-
 def _of(row: Mapping[str, Any]) -> Spent:
-    n, n_priced = row["n"], row["n_priced"]
+    n, n_priced = row["answered"], row["n_priced"]
     known = row["n_paid"] or (n and not row["n_now"])
-    spent = row["spent"] / MICRO if known else None
-    mean = 1000 * row["priced"] / MICRO / n_priced if n_priced else None
+    spent = row["new"] / MICRO if known else None
+    mean = 1000 * row["answers_paid"] / MICRO / n_priced if n_priced else None
     low, high = _limits(mean, row["scatter"], n_priced)
     return Spent(
         target=str(row["target"]),
@@ -149,8 +127,8 @@ def _limits(mean: float | None, scatter: float | None, n: int) -> Limits:
 
 
 def _total(row: Mapping[str, Any], column: str) -> int | None:
-    known = row.get(f"{column}_known")
-    return int(row[column]) if known and known == row["n"] else None
+    known = row[f"{column}_known"]
+    return int(row[column]) if known and known == row["answered"] else None
 
 
 def _words(row: Mapping[str, Any], column: str) -> str | None:
