@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, MutableMapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -23,6 +24,8 @@ EVERY_S = 0.25
 QUIET_EVERY_S = 5.0
 """Where lines cannot be drawn over (a log file), one is written this often."""
 
+STEADY_EVERY_S = 1.0
+"""So often a server that runs is looked at."""
 STILL_EVERY_S = 10.0
 """What a notebook's file says of a job beside its live view is at most so old."""
 
@@ -126,6 +129,7 @@ class Notebook:
             self._handle.update(data, raw=True)
             _show_live(live)
             _settle(live)
+            _keep_up(shown, self._handle, live)
             shown.drawn = True
 
 
@@ -139,13 +143,14 @@ def show(shown: Any) -> None:
 
     if shown.drawn:
         shown.drawn = False
-    elif not getattr(shown, "settled", True):
-        _follow(shown)
-    else:
-        live = _live(shown)
-        _show_live(live)
-        display(_still(shown, beside=live), raw=True)
-        _settle(live)
+        return
+    live = _live(shown)
+    _show_live(live)
+    data = _still(shown, beside=live)
+    PACE.sent(data)
+    handle = display(data, raw=True, display_id=True)
+    _settle(live)
+    _keep_up(shown, handle, live)
 
 
 def _live(shown: Any) -> Any | None:
@@ -168,38 +173,48 @@ def _show_live(live: Any | None) -> None:
         display({"application/vnd.jupyter.widget-view+json": view, "text/plain": words}, raw=True)
 
 
-def _follow(shown: Any) -> None:
-    """Show a job and keep it up to date from a thread until nothing more happens; the kernel stays free.
+def _keep_up(shown: Any, handle: Any, live: Any | None) -> None:
+    """Keep a job up to date from a thread until nothing more happens; the kernel stays free.
 
     Updates find their output by its id, so they never land in another cell.
     """
-    from IPython.display import display
-
-    live = _live(shown)
-    _show_live(live)
-    data = _still(shown, beside=live)
-    PACE.sent(data)
-    handle = display(data, raw=True, display_id=True)
-    if not shown.settled:
-        threading.Thread(target=_keep, args=(shown, handle, live), name=f"mlaas-follow-{shown.id}", daemon=True).start()
+    if hasattr(live, "follow"):
+        work = partial(_keep_live, shown, handle, live)
+    elif not getattr(shown, "settled", True):
+        work = partial(_keep, shown, handle)
+    else:
+        return
+    threading.Thread(target=work, name=f"mlaas-follow-{shown.id}", daemon=True).start()
 
 
-def _keep(shown: Any, handle: Any, live: Any | None) -> None:
-    last, drawn_at = None, time.monotonic()
+def _keep(shown: Any, handle: Any) -> None:
+    last = None
     while True:
         done = shown.settled
-        if live is not None:
-            PACE.wait({name: json.dumps(value) for name, value in live.follow(last=done).items()})
-        # Beside a live view the static one is for the notebook's file: it is drawn when the job ends, and now and then.
-        if done or live is None or time.monotonic() - drawn_at >= STILL_EVERY_S:
-            now = _still(shown, beside=live)
-            if now != last:
-                PACE.wait(now)
-                handle.update(now, raw=True)
-                last, drawn_at = now, time.monotonic()
+        now = shown._repr_mimebundle_()
+        if now != last:
+            PACE.wait(now)
+            handle.update(now, raw=True)
+            last = now
         if done:
             return
-        time.sleep(EVERY_S if live is not None else EVERY_S * 2)
+        time.sleep(EVERY_S * 2)
+
+
+def _keep_live(shown: Any, handle: Any, live: Any) -> None:
+    """The static card beside a live one is for the notebook's file: drawn when its state changes, and now and then."""
+    told, drawn_at = live.told, time.monotonic()
+    while True:
+        PACE.wait({name: json.dumps(value) for name, value in live.follow().items()})
+        late = not live.steady and time.monotonic() - drawn_at >= STILL_EVERY_S
+        if live.told != told or live.over or late:
+            data = _still(shown, beside=live)
+            PACE.wait(data)
+            handle.update(data, raw=True)
+            told, drawn_at = live.told, time.monotonic()
+        if live.over:
+            return
+        time.sleep(STEADY_EVERY_S if live.steady else EVERY_S)
 
 
 def _settle(live: Any | None) -> None:

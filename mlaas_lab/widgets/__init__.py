@@ -33,7 +33,10 @@ def evaluated(job: Job) -> Any | None:
 
 
 def _of_result(shown: Any) -> Any | None:
-    """Of what says, as `compared`, what it stands on."""
+    """Of what says, as `compared` or `looked`, what it stands on."""
+    if hasattr(shown, "looked"):
+        looked = shown.looked()
+        return None if looked is None else registry.resolve("mlaas_lab.widgets.jobs:JobsWidget")(looked)
     if not hasattr(shown, "compared"):
         return None
     return registry.resolve("mlaas_lab.widgets.comparison:ComparisonWidget")(shown.compared())
@@ -41,8 +44,8 @@ def _of_result(shown: Any) -> Any | None:
 
 def _of_job(handle: JobHandle) -> Any | None:
     """Of one that goes on, a card that follows it; of one that ended well, what its task has to show."""
-    if not handle.settled:
-        return registry.resolve("mlaas_lab.widgets.job:JobWidget")(handle)
     job = handle.job
+    if not job.state.ended:
+        return registry.resolve("mlaas_lab.widgets.job:JobWidget")(handle)
     task: Task = registry.load("task", job.task)
     return registry.resolve(task.live)(job) if task.live and job.state is JobState.SUCCEEDED else None

@@ -77,14 +77,15 @@ function drawn(mark) {
 }
 
 /** n of N; without an N nobody knows how long it is. @param {Mark} mark */
-function progress(mark) {
-  const known = typeof mark.at === "number";
-  const done = h("div", { class: known ? "l-done" : "l-done l-unknown" });
-  if (known) done.style.width = percent(mark.at ?? 0);
-  const now = known ? { "aria-valuenow": Math.round(100 * (mark.at ?? 0)), "aria-valuemin": 0, "aria-valuemax": 100 } : {};
-  return h("div", { class: "l-progress" },
-    h("div", { class: `l-track l-${mark.tone}`, role: "progressbar", "aria-label": mark.title, "aria-valuetext": mark.text, ...now }, done),
-    h("div", { class: "l-soft" }, mark.text));
+const progress = (mark) => h("div", { class: "l-progress" },
+  track(mark.at ?? null, mark.tone ?? "busy", mark.title ?? "", mark.text), h("div", { class: "l-soft" }, mark.text));
+
+/** A bar from 0 to 1. @param {number | null} share @param {string} tone @param {string} name @param {string} [words] */
+function track(share, tone, name, words) {
+  const done = h("div", { class: share === null ? "l-done l-unknown" : "l-done" });
+  if (share !== null) done.style.width = percent(share);
+  const now = share === null ? {} : { "aria-valuenow": Math.round(100 * share), "aria-valuemin": 0, "aria-valuemax": 100 };
+  return h("div", { class: `l-track l-${tone}`, role: "progressbar", "aria-label": name, "aria-valuetext": words, ...now }, done);
 }
 
 /** @param {Record<string, any>} ends @param {number} i */

@@ -5,7 +5,7 @@
  * be busy with a cell. It stands behind drawing.js and asking.js, in one script.
  *
  * @typedef {{title: string, id: string, code: string, back: string, silence_s: number}} First
- * @typedef {{state: [string, string], over: boolean, asked: boolean, marks: Mark[], links: [string, string][],
+ * @typedef {{state: [string, string], over: boolean, ready: boolean, asked: boolean, marks: Mark[], parts: Section[], links: [string, string][],
  *   log: string, beat: number}} Now
  */
 
@@ -21,6 +21,7 @@ class JobCard {
     /** @type {Now} */
     this.now = model.get("now");
     this.asked = 0;
+    this.silent = false;
     this.heardAt = Date.now();
     /** @type {Map<string, HTMLDetailsElement>} */
     this.folds = new Map();
@@ -30,13 +31,14 @@ class JobCard {
     this.stop = /** @type {HTMLButtonElement} */ (h("button", { type: "button" }));
     this.code = h("button", { type: "button" }, "Copy as code");
     this.marks = h("div", { class: "l-marks" });
+    this.parts = h("div", { class: "l-parts" });
     this.found = h("div", { class: "l-found" });
     this.lines = h("pre", { tabindex: 0, "aria-label": "Last lines of its log" });
     this.log = /** @type {HTMLDetailsElement} */ (h("details", { class: "l-log" }, h("summary", {}, "Log"), this.lines));
     this.said = h("div", { class: "l-status", role: "status", "aria-live": "polite" });
     this.root = h("section", { class: "mlaas-live l-job", "aria-label": `${title}, live` },
       h("header", {}, h("div", { class: "l-title" }, h("h3", {}, title), this.state), h("div", { class: "l-tools" }, this.links, this.code, this.stop)),
-      this.marks, this.found, this.log, this.said);
+      this.marks, this.parts, this.found, this.log, this.said);
     this.show();
     this.draw();
     el.replaceChildren(this.root);
@@ -70,7 +72,7 @@ class JobCard {
   show() {
     const before = this.now;
     this.now = this.model.get("now");
-    const { state, over, asked, marks, links, log } = this.now;
+    const { state, over, asked, marks, parts, links, log } = this.now;
     this.heard();
     const [words, tone] = state;
     if (this.state.dataset.is !== state.join()) {
@@ -83,6 +85,7 @@ class JobCard {
     this.stop.setAttribute("aria-disabled", String(asked));
     replaced(this.links, links.map(([text, url]) => [text + url, () => link(text, url)]));
     replaced(this.marks, marks.map((mark) => [JSON.stringify(mark), () => drawn(mark)]));
+    replaced(this.parts, parts.map((one) => [JSON.stringify(one), () => this.section(one, 4, "")]));
     this.log.hidden = !log;
     if (this.lines.textContent !== log) {
       const atEnd = this.lines.scrollTop + this.lines.clientHeight >= this.lines.scrollHeight - 4;
@@ -104,7 +107,7 @@ class JobCard {
     return h("section", {}, h(`h${Math.min(level, 6)}`, {}, section.title),
       section.summary ? h("p", { class: "l-summary" }, section.summary) : null,
       ...section.marks.map(drawn),
-      section.table ? this.fold(at, plainTable(section.table, section.title)) : null,
+      section.table && at ? this.fold(at, plainTable(section.table, section.title)) : section.table ? plainTable(section.table, section.title) : null,
       ...section.notes.map((note) => h("p", { class: "l-soft l-note" }, note)),
       ...section.children.map((child, i) => this.section(child, level + 1, `${at}.${i}`)));
   }
@@ -147,18 +150,15 @@ class JobCard {
 
   heard() {
     this.heardAt = Date.now();
-    if (this.root?.classList.contains("l-alone")) {
-      this.root.classList.remove("l-alone");
-      this.tell("");
-    }
+    if (this.silent) this.tell("");
+    this.silent = false;
   }
 
   listenFor() {
-    if (this.now.over || Date.now() - this.heardAt < 1000 * this.first.silence_s) return;
-    if (this.root.classList.contains("l-alone")) return;
-    // The static card below says how far the notebook itself knows it.
-    this.root.classList.add("l-alone");
-    this.tell("No word from the kernel. The job goes on without it; this shows it again: ", h("code", {}, this.first.back));
+    if (this.silent || this.now.over || Date.now() - this.heardAt < 1000 * this.first.silence_s) return;
+    this.silent = true;
+    const since = new Date(this.heardAt).toLocaleTimeString();
+    this.tell(`No word from the kernel since ${since}. The job goes on without it; this shows it again: `, h("code", {}, this.first.back));
   }
 
   /** @param {...(string | HTMLElement)} words */

@@ -35,13 +35,29 @@ class JobWidget(anywidget.AnyWidget):  # type: ignore[misc] # it is skipped, as 
     def settle(self) -> None:
         """Nothing is left to send once it is displayed."""
 
-    def follow(self, *, last: bool = False) -> dict[str, Any]:
+    def follow(self) -> dict[str, Any]:
         """Look at the job, and send what changed; what that was."""
-        seen = {"now": self._watched.now(), "found": self._watched.found(last=last)}
+        now = self._watched.now()
+        seen = {"now": now, "found": self._watched.found(last=bool(now["over"]))}
         changed = {name: value for name, value in seen.items() if value != getattr(self, name)}
         for name, value in changed.items():
             setattr(self, name, value)
         return changed
+
+    @property
+    def over(self) -> bool:
+        """Nothing more will happen."""
+        return bool(self.now["over"])
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Its state, which the static card beside it must say too."""
+        return tuple(self.now["state"])
+
+    @property
+    def steady(self) -> bool:
+        """It serves, and goes on doing so."""
+        return bool(self.now["ready"])
 
     def _asked(self, _widget: Any, message: object, _buffers: object) -> None:
         answer = self._watched.answer(message)

@@ -15,7 +15,7 @@ from mlaas_lab.schema import JSON
 from mlaas_lab.tasks import Task
 from mlaas_lab.view import Facts, Mark, View
 from mlaas_lab.view.job import STOP, card, state, title
-from mlaas_lab.widgets import content, twin
+from mlaas_lab.widgets import content, endpoints, twin
 from mlaas_lab.widgets.links import links
 from mlaas_lab.widgets.messages import Kinds, Message, answered
 from mlaas_lab.widgets.texts import NAME, plain, text
@@ -62,13 +62,16 @@ class Watched:
         """Where it stands."""
         job = self.handle.job
         badge = state(job)
-        view = card(job, results=[], outcome=self.handle.outcome, log=[])
+        serving = self.handle.outcome.get("endpoints") if job.ready and not job.state.ended else None
+        view = card(job, results=[], outcome={}, log=[])
         return {
             "state": [text(badge.text, NAME), str(badge.tone)],
             "over": job.state.ended,
+            "ready": job.ready,
             "asked": job.cancel_requested and not job.state.ended,
             "links": [[text(words), url] for words, url in links([job])],
             "marks": content.marks([_shorter(mark) for mark in view.marks]),
+            "parts": content.sections([endpoints.view(serving)]) if serving else [],
             "log": plain("\n".join(self.handle.folder.tail(LOG_LINES, limit_bytes=LOG_CHARS)), LOG_CHARS),
             "beat": int(time.monotonic() / BEAT_S),
         }

@@ -1,7 +1,6 @@
 """The page's side alone, in a host that offers only what every host of widgets has: it leaves nothing behind."""
 
-import json
-
+import mounted_views
 import pytest
 from made_records import duel, frame_of
 
@@ -12,38 +11,6 @@ from mlaas_lab.widgets import flat
 from mlaas_lab.widgets.kernel import Compared, Kernel
 
 pytestmark = pytest.mark.browser
-HOST = """async ({ script, style, content, opening }) => {
-  const sheet = document.createElement("style");
-  sheet.textContent = style;
-  document.head.append(sheet);
-  const module = await import(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
-  const heard = new Set();
-  const state = { content, opening, place: {} };
-  window.sent = [];
-  const offered = {
-    get: (name) => state[name], set: (name, value) => { state[name] = value; }, save_changes: () => {},
-    on: (name, call) => heard.add(call), off: (name, call) => heard.delete(call), send: (message) => window.sent.push(message),
-  };
-  const model = new Proxy(offered, { get: (all, name) => { if (!(name in all)) throw new Error(`no ${String(name)} here`); return all[name]; } });
-  window.heard = heard;
-  window.tell = (message) => heard.forEach((call) => call(message));
-  window.mount = (signal) => {
-    const el = document.createElement("div");
-    document.body.append(el);
-    const end = module.default.render({ model, el, signal });
-    return () => { end?.(); el.remove(); };
-  };
-}"""
-MANY = """(use) => {
-  for (let i = 0; i < 100; i += 1) {
-    const life = new AbortController();
-    const end = window.mount(i % 2 ? life.signal : undefined);
-    document.querySelectorAll("[role=tab]").forEach((tab) => tab.click());
-    document.querySelector("td")?.click();
-    if (i % 2) life.abort();
-    end();
-  }
-}"""
 
 
 @pytest.fixture
@@ -55,32 +22,14 @@ def content(tmp_path):
 
 
 def host(page, content, change=lambda script: script):
-    page.goto("about:blank")
-    given = {"script": change(flat.script("comparison")), "style": flat.style("comparison")}
-    first, opening = json.loads(json.dumps(content))
-    page.evaluate(HOST, {**given, "content": first, "opening": opening})
-
-
-def listeners(page):
-    session = page.context.new_cdp_session(page)
-    session.send("Performance.enable")
-    for _ in range(3):
-        session.send("HeapProfiler.collectGarbage")
-    found = {one["name"]: one["value"] for one in session.send("Performance.getMetrics")["metrics"]}
-    return found["JSEventListeners"], found["Nodes"]
-
-
-def left(page):
-    page.evaluate(MANY)
-    before = listeners(page)
-    page.evaluate(MANY)
-    after = listeners(page)
-    return after[0] - before[0], after[1] - before[1], page.evaluate("window.heard.size")
+    first, opening = content
+    given = {"content": first, "opening": opening, "place": {}}
+    mounted_views.host(page, change(flat.script("comparison")), flat.style("comparison"), **given)
 
 
 def test_a_hundred_mounts_leave_nothing(page, content):
     host(page, content)
-    many, nodes, heard = left(page)
+    many, nodes, heard = mounted_views.left(page)
     assert (many, heard) == (0, 0)
     assert nodes <= 20
     assert page.wrong == []
@@ -96,7 +45,7 @@ def test_a_listener_that_stays_would_be_seen(page, content):
         return changed
 
     host(page, content, spoilt)
-    assert left(page)[0] >= 100
+    assert mounted_views.left(page)[0] >= 100
 
 
 def test_answers_of_no_question_change_nothing(page, content):

@@ -13,7 +13,7 @@ from mlaas_lab import fronts, widgets
 from mlaas_lab.job import JobHandle
 from mlaas_lab.magics import words_of
 from mlaas_lab.processes import identity
-from mlaas_lab.schema import JobState, Progress
+from mlaas_lab.schema import Endpoint, EndpointState, JobState, Parity, Progress
 from mlaas_lab.spec import read
 from mlaas_lab.store.folder import JobFolder, write_json
 from mlaas_lab.tasks.finetune import Finetune
@@ -186,13 +186,12 @@ def test_static_card_is_drawn_for_the_last_time_when_the_job_ends(lab, monkeypat
     live = widgets.of(running)
     monkeypatch.setattr("IPython.display.display", display)
     monkeypatch.setattr(fronts, "_live", lambda _shown: live)
-    looks = iter([False, True, False, True])
-    monkeypatch.setattr(type(running), "settled", property(lambda _self: next(looks)))
+    monkeypatch.setattr("threading.Thread.start", lambda _self: None)
     job = running.job
     fronts.show(running)
     assert "mlaas-still" in shown[1]["text/html"]
     in_state(lab, job, JobState.SUCCEEDED, monkeypatch, ended_at=time.time())
-    fronts._keep(running, Handle(), live)
+    fronts._keep_live(running, Handle(), live)
     (last,) = updates
     assert "succeeded" in last["text/html"]
     assert "<script" not in last["text/html"]
@@ -223,3 +222,34 @@ def test_job_that_failed_keeps_its_static_card(lab, running, monkeypatch):
     write_json(running.folder.outcome, {"result": {}})
     in_state(lab, running.job, JobState.SUCCEEDED, monkeypatch)
     assert widgets.of(running) is None
+
+
+def test_server_that_runs_is_followed_and_what_nobody_measured_is_unknown(lab, running, monkeypatch):
+    measured = Endpoint(
+        name="support",
+        job_id=running.id,
+        base_url="http://127.0.0.1:1/v1",
+        model="support",
+        engine="vllm",
+        ready=True,
+        source="support",
+        state=EndpointState.SICK,
+        warm_first_token_s=0.25,
+        parity=Parity(checked=True, tokens=64, first_difference=None),
+    )
+    lab.store.move(running.id, JobState.RUNNING, attempt=1)
+    lab.store.announce(measured, attempt=1)
+    lab.store.announce(replace(measured, name="tiny", parity=None, state=None, warm_first_token_s=None), attempt=1)
+    in_state(lab, running._job, JobState.RUNNING, monkeypatch, ready=True)
+    live = widgets.of(running)
+    assert (live.steady, live.over, live.told) == (True, False, ("ready", "good"))
+    (part,) = live.now["parts"]
+    rows = {row["cells"][0][0]: row["cells"][1:6] for row in part["table"]["rows"]}
+    assert rows["support"] == [
+        ["sick", "bad"],
+        ["support on vllm"],
+        ["unknown"],
+        ["250\u00a0ms"],
+        ["the same, 64 tokens", "good"],
+    ]
+    assert rows["tiny"] == [["ready", "good"], ["support on vllm"], ["unknown"], ["unknown"], ["unknown"]]
