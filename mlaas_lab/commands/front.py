@@ -27,6 +27,10 @@ class Fronted(Front):
     """Show the token itself; without it, the file that holds it."""
 
 
+FIRST = ("First token, cold", "First token, warm")
+"""Where the server slept, and where it ran."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Address(Shown):
     """Where the front is, what opens it, and who answers there."""
@@ -40,20 +44,37 @@ class Address(Shown):
     def view(self) -> View:
         """The address, and a row for each endpoint."""
         shown = ("Token", self.token) if self.token else ("Token", f"in {self.token_file}")
-        rows = [(door.called, str(door.state), door.engine) for door in self.endpoints]
-        table = Table(columns=["Model", "State", "Engine"], rows=rows) if rows else None
+        rows = [
+            (
+                door.called,
+                str(door.state),
+                door.engine,
+                _seconds(door.cold_first_token_s),
+                _seconds(door.warm_first_token_s),
+            )
+            for door in self.endpoints
+        ]
+        table = Table(columns=["Model", "State", "Engine", *FIRST], rows=rows) if rows else None
         notes = [] if rows else ["No endpoint yet; `serve MODEL` starts one, and it is seen here at once."]
+        if unchecked := [door.called for door in self.endpoints if door.unchecked]:
+            notes.append(f"Not compared with what was trained (--no-parity): {', '.join(unchecked)}.")
         facts = Facts(rows=[("Address", self.base_url), shown, ("Job", self.job_id)])
         return View(title="Front", marks=[facts], table=table, notes=notes)
 
     def as_json(self) -> JSON:
-        """`{job_id, base_url, token_file, endpoints: [{name, state, engine}]}`, and `token` if it was asked for."""
+        """`{job_id, base_url, token_file, endpoints: [{name, state, engine, …}]}`, and `token` if it was asked for."""
         rows: list[JSON] = [
-            {"name": door.called, "state": str(door.state), "engine": door.engine} for door in self.endpoints
+            {"name": door.called, "state": str(door.state), "engine": door.engine}
+            | {name: getattr(door, name) for name in ("unchecked", "cold_first_token_s", "warm_first_token_s")}
+            for door in self.endpoints
         ]
         token = {"token": self.token} if self.token else {}
         place: dict[str, JSON] = {"job_id": self.job_id, "base_url": self.base_url, "token_file": self.token_file}
         return {**place, "endpoints": rows, **token}
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f} s"
 
 
 def _run(args: Fronted, lab: Lab) -> Address:

@@ -3,16 +3,17 @@
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from filelock import FileLock, Timeout
 
 from mlaas_lab.context import Context, Outcome
-from mlaas_lab.errors import UsageError
+from mlaas_lab.errors import StoreError, UsageError
 from mlaas_lab.fronting.callers import Caller, Desk
 from mlaas_lab.fronting.directory import Directory
 from mlaas_lab.fronting.doors import server_key
+from mlaas_lab.fronting.first_tokens import Noted
 from mlaas_lab.fronting.guard import HOST, Guard
 from mlaas_lab.fronting.kept import Kept
 from mlaas_lab.fronting.sleeping import Sleep, seconds
@@ -106,6 +107,8 @@ async def _stay(desk: Desk, sleep: Sleep | None, context: Context) -> None:
         if loop.time() - swept_at > SWEEP_S:
             swept_at = loop.time()
             desk.sweep()
+            if found := desk.first_tokens.take(swept_at):
+                await asyncio.to_thread(_note, context.settings, found)
             if sleep is not None:
                 await _rest(desk, sleep, context)
 
@@ -120,6 +123,18 @@ async def _rest(desk: Desk, sleep: Sleep, context: Context) -> None:
         sleep.rest(door, directory)
         context.note(f"{door.name} sleeps: nobody asked it for {sleep.idle_s:g} s")
         await asyncio.to_thread(sleep.put, door)
+
+
+def _note(settings: Settings, found: Sequence[Noted]) -> None:
+    """Write how long first tokens took; while the store is busy nobody waits for that."""
+    known = KnownEndpoints(settings.store_path, task="serve")
+    try:
+        for one in found:
+            known.note_first_token(one.job_id, one.name, cold_s=one.cold_s, warm_s=one.warm_s)
+    except StoreError:
+        return
+    finally:
+        known.close()
 
 
 async def _leave(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from functools import partial
 from typing import cast
 
 from mlaas_lab.errors import StoreError
@@ -9,6 +10,7 @@ from mlaas_lab.fronting import heads, routes
 from mlaas_lab.fronting.answers import Answer
 from mlaas_lab.fronting.directory import SOON_S, Directory
 from mlaas_lab.fronting.doors import Door
+from mlaas_lab.fronting.first_tokens import FirstTokens, Timing
 from mlaas_lab.fronting.guard import Guard
 from mlaas_lab.fronting.heads import Head, bad
 from mlaas_lab.fronting.naming import Body
@@ -38,6 +40,7 @@ class Desk:
         self.guard = guard
         self.directory = directory
         self.queue_s = queue_s
+        self.first_tokens = FirstTokens()
         self.lines = Lines()
         self.callers: set[Caller] = set()
         self.wanted: dict[str, float] = {}
@@ -68,6 +71,11 @@ class Caller(asyncio.Protocol):
         self._received = bytearray()
         self._head: Head | None = None
         """Of the request whose body is awaited, or that is being answered."""
+        self._door: Door | None = None
+        """Of that request, once it was passed on."""
+        self._asked_at = 0.0
+        """When it was whole, by the loop's clock."""
+        self._timing: Timing | None = None
         self._line: Line | None = None
         self._task: asyncio.Task[None] | None = None
         self._leaving = False
@@ -135,10 +143,15 @@ class Caller(asyncio.Protocol):
         """Its answer begins."""
         ends = b"connection: close\r\n\r\n" if self._head is None or self._head.closes else b"\r\n"
         self._transport.write(b"%s%s%s" % (answer.head, ends, rest))
+        self._timing = self._desk.first_tokens.timing(self._door, self._asked_at, answer)
+        if self._timing is not None and self._timing.over(rest):
+            self._timing = None
 
     def go_on(self, data: bytes) -> None:
         """More of its answer, as it comes."""
         self._transport.write(data)
+        if self._timing is not None and self._timing.over(data):
+            self._timing = None
 
     def end(self) -> None:
         """Its answer is over."""
@@ -192,7 +205,7 @@ class Caller(asyncio.Protocol):
 
     def _ask(self, head: Head, body: bytes) -> None:
         """Pass a whole request on, now or once its endpoint answers."""
-        self.busy, self.deadline = True, math.inf
+        self.busy, self.deadline, self._asked_at = True, math.inf, self._loop.time()
         try:
             if head.path not in routes.ASKED:
                 self._say(answer(200, routes.listing(self._desk.directory.listed(), head.path), closes=head.closes))
@@ -209,7 +222,8 @@ class Caller(asyncio.Protocol):
     async def _later(self, head: Head, asked: Body, *, gone: Door | None = None) -> None:
         """Pass it on once its endpoint answers; `gone` is where nobody listens."""
         try:
-            door = await self._desk.directory.ready(asked.model, within_s=self._desk.queue_s)
+            woke = partial(self._desk.first_tokens.woke, at=self._asked_at)
+            door = await self._desk.directory.ready(asked.model, within_s=self._desk.queue_s, woke=woke)
             if gone is not None and gone.address == door.address:
                 words = f"endpoint {door.name!r} takes no connections. See why: mlaas logs {door.job_id}"
                 raise Refused(503, words, code="unreachable", state="unreachable", retry_after_s=1)
@@ -221,7 +235,7 @@ class Caller(asyncio.Protocol):
 
     def _forward(self, door: Door, head: Head, asked: Body) -> None:
         routes.answered(door, head.path)
-        self.job_id = door.job_id
+        self._door, self.job_id = door, door.job_id
         self._desk.wanted[door.job_id] = self._loop.time()
         body = asked.naming(door.model)
         size = b"content-length: %d\r\n\r\n" % len(body)
@@ -259,7 +273,7 @@ class Caller(asyncio.Protocol):
 
     def _next(self, *, closes: bool) -> None:
         """Go on to its next request, or end."""
-        self.busy, self._head, self._task = False, None, None
+        self.busy, self._head, self._task, self._door, self._timing = False, None, None, None, None
         if closes:
             self._leaving = True
             self.deadline = self._loop.time() + STALL_S

@@ -73,8 +73,8 @@ class Directory:
                 await asyncio.sleep(LOOK_S)
             await asyncio.sleep(LOOK_S)
 
-    async def ready(self, name: str, *, within_s: float) -> Door:
-        """The endpoint of that name, once it answers; a sleeping one is woken.
+    async def ready(self, name: str, *, within_s: float, woke: Callable[[str], None]) -> Door:
+        """The endpoint of that name, once it answers; a sleeping one is woken, and `woke` called with its job.
 
         Raises:
             Refused: if there is none, or two, or it does not answer within that time.
@@ -89,7 +89,7 @@ class Directory:
                 changed, door = self._changed, self._one(name)
                 if door.answers:
                     return door
-                await self._see_to(door)
+                await self._see_to(door, woke)
                 left_s = deadline - asyncio.get_running_loop().time()
                 if left_s <= 0:
                     raise _not_yet(door)
@@ -119,7 +119,7 @@ class Directory:
             raise Refused(404, f"there is no endpoint {name!r}. {near}", code="model_not_found")
         return same[0]
 
-    async def _see_to(self, door: Door) -> None:
+    async def _see_to(self, door: Door, woke: Callable[[str], None]) -> None:
         """Wake what sleeps, once; say no where waiting does not help."""
         if door.state in (DoorState.STOPPED, DoorState.FAILED):
             again = f"It goes on with: mlaas resume {door.job_id}"
@@ -134,6 +134,7 @@ class Directory:
             )
         if door.state is DoorState.SLEEPING and door.job_id not in self._woken:
             self._woken.add(door.job_id)
+            woke(door.job_id)
             try:
                 await asyncio.to_thread(self._wake, door.job_id)
                 await self.look(anew=True)

@@ -54,6 +54,12 @@ class Door:
     attempt: int
     watcher: int | None
     """Process of its job."""
+    unchecked: bool = False
+    """Nobody compared it with the model that was trained."""
+    cold_first_token_s: float | None = None
+    """From the last request that woke its server to the first token; None where none did."""
+    warm_first_token_s: float | None = None
+    """The median of its last streams while its server ran."""
 
     @property
     def since_iso(self) -> str:
@@ -112,6 +118,9 @@ def doors(known: Iterable[Known], key: Callable[[str], str], sleepers: Mapping[s
             key=key(one.job_id) if state.alive else "",
             attempt=one.attempt,
             watcher=one.watcher,
+            unchecked=one.unchecked,
+            cold_first_token_s=one.cold_first_token_s,
+            warm_first_token_s=one.warm_first_token_s,
         )
         found.setdefault(name, []).append(door)
     return found

@@ -73,4 +73,7 @@ def _row(door: Door) -> dict[str, object]:
         "owned_by": "mlaas_lab",
         "engine": door.engine,
         "state": str(door.state),
+        "unchecked": door.unchecked,
+        "cold_first_token_s": door.cold_first_token_s,
+        "warm_first_token_s": door.warm_first_token_s,
     }

@@ -37,7 +37,8 @@ def test_one_command_starts_it_and_every_one_shows_it(lab):
         place = {"base_url": server.base_url, "model": "a", "engine": "vllm", "source": "a"}
         lab.store.announce(Endpoint(name="a", job_id="serving", ready=True, **place), attempt=1)
         first = front(lab, "--queue-s", "5").as_json()
-        assert first["endpoints"] == [{"name": "a", "state": "ready", "engine": "vllm"}]
+        nothing = {"unchecked": False, "cold_first_token_s": None, "warm_first_token_s": None}
+        assert first["endpoints"] == [{"name": "a", "state": "ready", "engine": "vllm", **nothing}]
         assert "token" not in first, "a notebook's output is shown to others"
         port = int(first["base_url"].rsplit(":", 1)[1].removesuffix("/v1"))
         second = front(lab, "--token")

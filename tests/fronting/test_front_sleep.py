@@ -11,9 +11,11 @@ from scripted_server import LAST, STREAM_HEAD, ScriptedServer, chunk
 
 from mlaas_lab.errors import UsageError
 from mlaas_lab.fronting import _run, sleeping
+from mlaas_lab.fronting import first_tokens as first_tokens_module
 from mlaas_lab.job import JobManager
 from mlaas_lab.schema import JobState
 from mlaas_lab.spec import build
+from mlaas_lab.store.known import KnownEndpoints
 from mlaas_lab.tasks.front import Front
 
 
@@ -69,6 +71,58 @@ def test_without_a_queue_it_says_when_to_come_back(fronted, jobs, eventually):
         assert status == 503
         assert "retry-after" in {name.lower() for name in headers}
         eventually(lambda: ("resume", job) in jobs)
+
+
+EMPTY = b'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\n'
+TOKEN = b'data: {"choices":[{"delta":{"content":"Hi"}}]}\n\n'
+THINKS_S = 0.5
+
+
+def streaming(_request):
+    """Says at once that it answers, and its first token later."""
+    return [STREAM_HEAD + chunk(EMPTY), THINKS_S, chunk(TOKEN), THINKS_S, chunk(TOKEN), LAST]
+
+
+def first_tokens(front, name="a"):
+    """Cold and warm, as the store has them."""
+    known = KnownEndpoints(front.settings.store_path, task="serve")
+    try:
+        found = next(one for one in known.read() if one.name == name)
+    finally:
+        known.close()
+    return found.cold_first_token_s, found.warm_first_token_s
+
+
+def test_first_tokens_are_measured_cold_and_warm_apart(fronted, jobs, eventually, monkeypatch):
+    monkeypatch.setattr(first_tokens_module, "NOTE_S", 0.0)
+    with fronted(idle="1s", queue_s=30) as front, ScriptedServer(script=streaming) as server:
+        job = front.serve("a", server.base_url)
+        front.send(front.request(connection="close"))
+        eventually(lambda: first_tokens(front)[1] is not None)
+        cold, warm = first_tokens(front)
+        assert cold is None, "it did not sleep"
+        assert warm >= THINKS_S, "the first piece has no text, and is no token"
+        eventually(lambda: listed(front) == {"a": "sleeping"})
+        asking = threading.Thread(target=lambda: front.send(front.request(connection="close")))
+        asking.start()
+        eventually(lambda: ("resume", job) in jobs)
+        time.sleep(1.0)  # the model loads
+        front.announce("a", server.base_url, job=job, attempt=2)
+        asking.join(20)
+        eventually(lambda: first_tokens(front)[0] is not None)
+        assert first_tokens(front)[0] >= 1.0 + THINKS_S, "since the request that woke it"
+        row = front.ask(method="GET", path="/v1/models/a")[2]
+        eventually(lambda: front.ask(method="GET", path="/v1/models/a")[2]["cold_first_token_s"])
+        assert row["warm_first_token_s"] == warm, "the cold one is none of these"
+
+
+def test_an_answer_that_is_no_stream_tells_no_first_token(fronted, monkeypatch):
+    monkeypatch.setattr(first_tokens_module, "NOTE_S", 0.0)
+    with fronted() as front, ScriptedServer() as server:
+        front.serve("a", server.base_url)
+        assert front.ask()[0] == 200
+        time.sleep(2 * _run.SWEEP_S)
+        assert first_tokens(front) == (None, None)
 
 
 def test_a_long_answer_keeps_it_awake(fronted, jobs):
