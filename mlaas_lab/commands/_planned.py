@@ -137,7 +137,8 @@ def _limits(one: "Estimate") -> str:
 
 def _month(one: "Month", demand: "Demand") -> dict[str, JSON]:
     times = dict.fromkeys(("p50_s", "p99_s", "worst_day_p99_s")) if one.times is None else asdict(one.times)
-    plain = {name: getattr(one, name) for name in ("target", "own", "usd", "servers", "waited", "idle", "n_measured")}
+    money = ("usd", "usd_low", "usd_high")
+    plain = {name: getattr(one, name) for name in ("target", "own", *money, "servers", "waited", "idle", "n_measured")}
     return {
         **plain,
         **times,

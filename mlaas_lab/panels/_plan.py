@@ -58,6 +58,7 @@ def _table(demand: Demand, months: Sequence[Month]) -> Table:
     columns: list[Column | str] = [
         Column(title="Target", wrap=True),
         Column(title=f"{demand.days} days", align="right"),
+        Column(title="95 % interval", align="right"),
         Column(title="Per 1,000 requests", align="right"),
         Column(title="Servers", align="right"),
         Column(title="p50", align="right", format=seconds),
@@ -74,12 +75,22 @@ def _row(demand: Demand, one: Month) -> tuple[Any, ...]:
     return (
         one.target,
         _money(one.usd),
+        _limits(one),
         _money(None if one.usd is None else 1000 * one.usd / demand.n),
         one.servers if one.own else "hosted",
         *((None,) * 3 if times is None else (times.p50_s, times.p99_s, times.worst_day_p99_s)),
         one.waited,
         one.idle,
     )
+
+
+def _limits(one: Month) -> str | None:
+    """What the bill may be, as far as what was measured bounds it."""
+    if one.usd is None or (one.usd_low is None and one.usd_high is None):
+        return None
+    if one.usd_high is None:
+        return f"{usd(one.usd_low)} or more"
+    return f"up to {usd(one.usd_high)}" if one.usd_low is None else f"{usd(one.usd_low)} to {usd(one.usd_high)}"
 
 
 def _money(value: float | None) -> str:

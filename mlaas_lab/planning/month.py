@@ -4,12 +4,13 @@ A hosted one bills by tokens and answers as measured, behind the limits that its
 requests, and a queue before them. It knows prices and measurements, no records.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import numpy as np
 
 from mlaas_lab import pricing
+from mlaas_lab.planning.break_even import Estimate
 from mlaas_lab.planning.demand import DAY_S, Demand, Whole
 from mlaas_lab.planning.measured import Answers, Measured, Server
 from mlaas_lab.planning.queueing import held_back, most_at_once, waits
@@ -60,6 +61,10 @@ class Month:
     target: str
     own: bool
     usd: float | None
+    usd_low: float | None = None
+    """With the 95 % interval of what was measured: of a hosted bill the sizes of calls, of servers what one bears."""
+    usd_high: float | None = None
+    """None: nothing bounds it."""
     source: str | None = None
     date: str | None = None
     servers: int | None = None
@@ -121,6 +126,8 @@ def hosted(demand: Demand, one: Measured, limits: Limits, *, book: pricing.Lists
         reasons.append("nobody says how long its requests are; say --input-tokens N --output-tokens N")
     elif bill is None:
         reasons.append("no price list knows what its calls cost; give a list of your own by the setting prices")
+    usd = None if bill is None else float(bill[0].sum()) / MILLION
+    ends = (1.0, 1.0) if demand.input_tokens is not None else _ends(one.usd)
     held = _held(demand, asked, limits)
     if asked.times_s is None:
         reasons.append("no record says how long it takes; load or eval it, and name that run")
@@ -129,7 +136,9 @@ def hosted(demand: Demand, one: Measured, limits: Limits, *, book: pricing.Lists
     return Month(
         target=one.name,
         own=False,
-        usd=None if bill is None else float(bill[0].sum()) / MILLION,
+        usd=usd,
+        usd_low=None if ends is None or usd is None else usd * ends[0],
+        usd_high=None if ends is None or usd is None else usd * ends[1],
         source=None if bill is None else bill[1],
         date=None if bill is None else pricing.calls.day_of(at).isoformat(),
         times=None if asked.times_s is None else _times(demand, asked.times_s + held),
@@ -137,6 +146,13 @@ def hosted(demand: Demand, one: Measured, limits: Limits, *, book: pricing.Lists
         n_measured=0 if one.answers is None else len(one.answers.latency_s),
         reasons=tuple(reasons),
     )
+
+
+def _ends(usd: Estimate | None) -> tuple[float, float] | None:
+    """Limits of what an answer costs, as shares of it."""
+    if usd is None or not usd.value or usd.low is None or usd.high is None:
+        return None
+    return usd.low / usd.value, usd.high / usd.value
 
 
 def _amounts(demand: Demand, asked: Drawn, limits: Limits) -> list[tuple[Floats, float]]:
@@ -177,11 +193,18 @@ def owned(demand: Demand, one: Measured, machine: Machine, *, bound_s: float | N
         return Month(target=one.name, own=True, usd=None, reasons=tuple(reasons))
     servers, waited = _fewest(demand.times_s, work, one.server.places, limit_s)
     paid_s = servers * one.server.places * machine.hours_per_day * 3600 * demand.days
-    hours = Decimal(str(machine.hours_per_day)) * demand.days * servers
+    fewer, more = _servers(demand, one.server, work, limit_s, servers)
+
+    def paid(n: int | None) -> float | None:
+        known = machine.usd_per_hour is not None and n is not None
+        return float(machine.usd_per_hour or 0) * machine.hours_per_day * demand.days * (n or 0) if known else None
+
     return Month(
         target=one.name,
         own=True,
-        usd=None if machine.usd_per_hour is None else float(machine.usd_per_hour * hours),
+        usd=paid(servers),
+        usd_low=paid(fewer),
+        usd_high=paid(more),
         source=machine.source if machine.usd_per_hour is not None else None,
         date=machine.date,
         servers=servers,
@@ -209,6 +232,21 @@ def _work(demand: Demand, server: Server, seed: int) -> _Work:
         raise ValueError("a server has measured answers")
     exact = server.places / (server.per_s.value * float(server.answers.latency_s.mean()))
     return _Work(answers_s=took, holds_s=took * exact)
+
+
+def _servers(
+    demand: Demand, server: Server, work: _Work, bound_s: float, servers: int
+) -> tuple[int | None, int | None]:
+    """How many are needed if one bears as much as the interval allows, and as little; None: nothing bounds that."""
+
+    def needed(per_s: float | None) -> int | None:
+        if not per_s or per_s == server.per_s.value:
+            return servers if per_s else None
+        holds_s = work.holds_s * server.per_s.value / per_s
+        return _fewest(demand.times_s, replace(work, holds_s=holds_s), server.places, bound_s)[0]
+
+    # Nobody does with less than one.
+    return 1 if servers == 1 else needed(server.per_s.high), needed(server.per_s.low)
 
 
 def _fewest(times_s: Floats, work: _Work, places: int, bound_s: float) -> tuple[int, Floats]:

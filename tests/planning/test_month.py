@@ -1,5 +1,6 @@
 """A month at a vendor and on servers of one's own, against sums by hand and a second way to count servers."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -53,6 +54,23 @@ def test_servers_are_as_few_as_hold_the_bound():
     assert found.usd == pytest.approx(1.5 * 24 * found.servers)
     # Little: the share of the time in which places are held.
     assert 1 - found.idle == pytest.approx(took.sum() / (3 * found.servers * DAY_S))
+
+
+def test_a_bill_of_servers_is_as_sure_as_what_one_bears():
+    known = answers(np.random.default_rng(5).exponential(4.0, 2000))
+    per_s = 3 / float(known.latency_s.mean())
+    bears = Estimate(value=per_s, low=per_s / 2, high=per_s * 2)
+    server = Server(per_s=bears, places=3, answers=known, said="")
+    one = Measured(target=Target.parse("own"), name="own", own=True, answers=known, server=server)
+    demand = shaped("flat", 100_000, days=1)
+    found = owned(demand, one, MACHINE, bound_s=25.0)
+    assert found.usd_low < found.usd < found.usd_high
+    assert found.usd_high == pytest.approx(2 * found.usd, rel=0.35)
+    unbounded = replace(one, server=replace(server, per_s=Estimate(value=per_s, low=None, high=None)))
+    found = owned(demand, unbounded, MACHINE, bound_s=25.0)
+    assert (found.usd_low, found.usd_high) == (None, None)
+    light = owned(shaped("flat", 100, days=1), one, MACHINE, bound_s=25.0)
+    assert light.usd_low == light.usd == light.usd_high, "one server does in any case"
 
 
 def test_a_light_test_makes_no_slow_server():
@@ -109,6 +127,10 @@ def test_a_bill_does_not_wait_for_a_limit():
         hosted(demand, one, limits, book=pricing.NONE, at=1795300000.0) for limits in (Limits(), Limits(requests=20.0))
     )
     assert free.usd == held.usd == pytest.approx(40_000 * 27e-6)
+    assert (free.usd_low, free.usd_high) == (None, None), "no record says how much one call may differ from others"
+    priced = replace(one, usd=Estimate(value=20e-6, low=15e-6, high=30e-6))
+    known = hosted(demand, priced, Limits(), book=pricing.NONE, at=1795300000.0)
+    assert (known.usd_low, known.usd_high) == pytest.approx((0.75 * known.usd, 1.5 * known.usd))
     assert free.times.p99_s == pytest.approx(0.5)
     assert held.times.p99_s > 1
     assert (free.waited, free.idle, free.servers) == (None, None, None)
