@@ -12,7 +12,6 @@ import polars as pl
 from mlaas_lab import registry
 from mlaas_lab.errors import did_you_mean
 from mlaas_lab.evaluation.bills import Bill, Success, bills
-from mlaas_lab.evaluation.stopping import TEST as STOPPING
 from mlaas_lab.evaluation.summary import Summary, summarize
 from mlaas_lab.evaluation.verdict import FEWEST_PAIRS
 from mlaas_lab.gating.regions import AREAS
@@ -155,7 +154,7 @@ def _difference(rule: Rule, sides: Sides) -> Found:
     value = {"d": found.difference, "l": found.ci_low, "u": found.ci_high}[rule.quantity[0]]
     said = f"difference {_exact(found.difference)}, {_interval(found.ci_low, found.ci_high)}, {count(found.n)} pairs"
     said += ", by groups" if found.test.endswith("_groups") else ""
-    why = (found.reason if found.test == STOPPING else None) or "so few pairs cannot bound it"
+    why = found.reason or "so few pairs cannot bound it"
     return Found(value=value, said=said, trouble="" if value is not None else why)
 
 

@@ -141,6 +141,14 @@ def test_groups_count_as_compare_says_that_they_do(lab, documents):
         gate(lab, run, "--rule", rules, "--grouped", "perhaps")
 
 
+def test_few_groups_say_that_groups_are_few(lab, tmp_path):
+    rows = [replace(row, group=f"d{i % 4}") for i, row in enumerate(answers(30))]
+    run, before = (file_of(tmp_path / name, rows, run_id=name) for name in ("run.parquet", "before.parquet"))
+    rule = "exact_match: lower bound of the difference >= -1"
+    (found,) = gate(lab, run, "--baseline", before, "--rule", rule, "--grouped", "yes").checked
+    assert found.reason == "4 groups, and those that weigh like fewer than 6 cannot tell"
+
+
 def test_groups_count_as_the_evaluation_said(lab, documents):
     folder = lab.settings.jobs_dir / "eval-whole"
     folder.mkdir(parents=True)
