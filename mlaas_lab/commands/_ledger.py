@@ -81,28 +81,25 @@ def _days(entries: Sequence[Entry], holds: Sequence[Hold]) -> Iterator[Mark]:
 
 def _table(rows: Mapping[tuple[str, ...], Sum], by: Sequence[By], limit: int, whole: Sum) -> Table:
     several = len(rows) > 1 and bool(by)
-    shown = [*list(rows.items())[: limit or None], *([(("total", *[""] * (len(by) - 1)), whole)] if several else [])]
+    shown = [(_names(key, by), found) for key, found in list(rows.items())[: limit or None]]
+    shown += [(["total", *[""] * (len(by) - 1)], whole)] if several else []
     timed, priced = bool(whole.seconds), bool(whole.sources)
     columns: list[Column | str] = [
         *(Column(title=str(one).capitalize(), wrap=one is By.TARGET) for one in by),
         *(Column(title=title, align="right") for title in ("Spent", "Held", "Unknown")),
         Column(title="Calls", align="right", format=count),
         *([Column(title="Machine", align="right", format=duration)] if timed else []),
-        *([Column(title="Price from", wrap=True), "Valid on"] if priced else []),
     ]
+    columns += [Column(title="Price from", wrap=True), "Valid on"] if priced else []
     lines = []
-    for key, found in shown:
-        names = [
-            KINDS[Kind(word)] if one is By.KIND and word in list(Kind) else word
-            for one, word in zip(by, key, strict=True)
-        ]
+    for names, found in shown:
         lines.append(
             [
-                *(name or _nameless(one) for one, name in zip(by, names, strict=True)),
+                *names,
                 _amount(found),
                 usd(found.held_usd),
                 usd(found.unknown_usd),
-                found.n,
+                found.n or None,
                 *([found.seconds or None] if timed else []),
                 *([", ".join(sorted(found.sources)) or DASH, _dates(found)] if priced else []),
             ]
@@ -110,9 +107,11 @@ def _table(rows: Mapping[tuple[str, ...], Sum], by: Sequence[By], limit: int, wh
     return Table(columns=columns, rows=lines)
 
 
-def _nameless(one: By) -> str:
-    names = {By.TARGET: "not known", By.NOTEBOOK: "none", By.JOB: "no job"}
-    return names.get(one, "")
+def _names(key: Sequence[str], by: Sequence[By]) -> list[str]:
+    """The values of a row's columns, in words."""
+    nameless = {By.TARGET: "not known", By.NOTEBOOK: "none", By.JOB: "no job"}
+    words = [KINDS[Kind(word)] if one is By.KIND else word for one, word in zip(by, key, strict=True)]
+    return [word or nameless.get(one, "") for one, word in zip(by, words, strict=True)]
 
 
 def _dates(found: Sum) -> str:
@@ -141,8 +140,8 @@ def _notes(whole: Sum, *, left: int) -> Iterator[str]:
         yield f"{count(left)} more rows: --limit 0 shows all."
     if whole.unknown:
         yield (
-            f"Unknown: {count(whole.n_unknown)} calls, or processes that died while they called, may have been billed;"
-            " each counts in every budget with the most that it may have been."
+            f"Unknown: {count(whole.n_unknown)} × a call, or a process that died with calls in flight, may have been"
+            " billed; each counts in every budget with the most that it may have been."
         )
     if whole.n_unpriced:
         yield f"Unpriced: {count(whole.n_unpriced)} calls or dead processes without a price are in no sum."

@@ -10,7 +10,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -172,7 +172,7 @@ def _add(db: sqlite3.Connection, day: str, payer: Payer, charge: Charge) -> None
     names = (*KEY, *SUMS)
     marks, sums = ",".join("?" * len(names)), ",".join(f"{name}={name}+excluded.{name}" for name in SUMS)
     sql = f"insert into entries ({','.join(names)}) values ({marks}) on conflict do update set {sums}"  # noqa: S608
-    values = {"day": day, **asdict(payer), **asdict(charge)}
+    values = {"day": day, **vars(payer), **vars(charge)}
     db.execute(sql, [values[name] for name in names])
     db.executemany(
         "insert into totals values (?,?,?) on conflict do update set micro_usd=micro_usd+excluded.micro_usd",
