@@ -151,12 +151,13 @@ def _across(across: Gridded, metrics: Sequence[str], groups: list[str]) -> list[
     places = names.cast(pl.Enum(groups)).to_physical().cast(pl.Int16).fill_null(len(groups)).to_numpy()
     order = np.argsort(places, kind="stable")
     ends = np.cumsum(np.bincount(places, minlength=len(groups) + 1))
-    found = []
+    found, ordered = [], np.empty(len(order))
     for metric in metrics:
         for target, values in across.scores[metric].items():
-            parts = np.split(values[order], ends[:-1])
-            scored = [part[~np.isnan(part)] for part in parts]
-            known = {name: Moments.of(part) for name, part in zip([*groups, None], scored, strict=True) if len(part)}
+            # Into the same place each time: fresh memory costs more than the sums. `clip` writes there at once.
+            np.take(values, order, out=ordered, mode="clip")
+            moments = zip([*groups, None], map(Moments.among, np.split(ordered, ends[:-1])), strict=True)
+            known = {name: one for name, one in moments if one is not None}
             found.append(_of(target, metric, known, groups))
     return found
 

@@ -28,7 +28,6 @@ from mlaas_lab.schema import Verdict
 from mlaas_lab.stats import clusters
 from mlaas_lab.stats.clusters import Groups
 from mlaas_lab.stats.intervals import Floats, Moments, mean_limits
-from mlaas_lab.stats.sums import blocks, numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +108,7 @@ def summarize(
         by_target = across.scores[metric] if across else _by_target(records, metric, targets, whole)
         scores = _Scored(
             by_target=by_target,
-            moments={target: _moments(values) for target, values in by_target.items()},
+            moments={target: Moments.among(values) for target, values in by_target.items()},
             groups=groups,
             facts=facts(records, metric, value_of(metric), key_of(records.columns), whole),
             seed=seed,
@@ -153,11 +152,6 @@ def _by_target(records: pl.DataFrame, metric: str, targets: Sequence[str], whole
     means = [value_of(metric).filter(pl.col("target") == target).mean().alias(target) for target in targets]
     table = records.group_by(key_of(records.columns), maintain_order=True).agg(means)
     return {target: table[target].cast(pl.Float64).fill_null(math.nan).to_numpy() for target in targets}
-
-
-def _moments(values: Floats) -> Moments | None:
-    """Those of all scores among `values` (samples,)."""
-    return Moments.over(numbers(blocks(values))) if not np.isnan(values).all() else None
 
 
 def _groups(records: pl.DataFrame, across: Gridded | None, grouped: bool | None) -> tuple[Groups | None, str | None]:

@@ -3,7 +3,8 @@
 It knows columns, and nothing of what a percentile says.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from mlaas_lab.evaluation.layout import changes, spans
 from mlaas_lab.evaluation.sharing import lazily, shared
+from mlaas_lab.evaluation.tally import looked_at
 
 TIMES = ("latency_s", "ttft_s", "tokens_per_s")
 WHERE = ("target", "provider", "region", "emulated")
@@ -35,6 +37,8 @@ class Timed:
     """Answers from the cache."""
     retries: int | None
     """Attempts after the first; None when nobody counted."""
+    n_plain: int
+    """Requests on the wire of calls that were answered at once, those from the cache left out."""
     times: Mapping[str, Floats]
     """Each of `TIMES`, what is known of it in ascending order."""
 
@@ -79,7 +83,7 @@ def placed(frame: pl.DataFrame | pl.LazyFrame) -> list[tuple[Place, int, int]] |
     ]
 
 
-def _stretches(records: pl.LazyFrame, columns: Collection[str]) -> list[tuple[Place, int, int]]:
+def _stretches(records: pl.LazyFrame, columns: AbstractSet[str]) -> list[tuple[Place, int, int]]:
     """Where target and place change from one row to the next: both, the first row of each stretch, and its length."""
     found = changes(records, [name for name in WHERE if name in columns])
     starts, total = found["row"].to_list(), records.select(pl.len()).collect().item()
@@ -89,7 +93,7 @@ def _stretches(records: pl.LazyFrame, columns: Collection[str]) -> list[tuple[Pl
     ]
 
 
-def _timed(place: Place, rows: pl.LazyFrame, columns: Collection[str]) -> Timed:
+def _timed(place: Place, rows: pl.LazyFrame, columns: AbstractSet[str]) -> Timed:
     attempts = pl.col("attempts").cast(pl.Int64) if "attempts" in columns else pl.lit(None, pl.Int64)
     cached = pl.col("cached_at").is_not_null() if "cached_at" in columns else pl.lit(value=False)
     times = [
@@ -101,8 +105,9 @@ def _timed(place: Place, rows: pl.LazyFrame, columns: Collection[str]) -> Timed:
         cached=cached.sum(),
         uncounted=attempts.is_null().sum(),
         retries=(attempts - 1).clip(lower_bound=0).sum(),
+        plain=pl.when(~cached & ~looked_at(columns)).then(attempts).sum(),
     )
-    ((n_error, n_cached, uncounted, retries),), own = (
+    ((n_error, n_cached, uncounted, retries, n_plain),), own = (
         counts.collect(engine="streaming").rows(),
         rows.select(times).collect(engine="streaming"),
     )
@@ -115,6 +120,7 @@ def _timed(place: Place, rows: pl.LazyFrame, columns: Collection[str]) -> Timed:
         n_error=n_error,
         n_cached=n_cached,
         retries=None if uncounted else retries,
+        n_plain=n_plain,
         times={name: np.sort(own[name].drop_nulls().to_numpy()) for name in TIMES},
     )
 

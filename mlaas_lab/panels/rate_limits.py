@@ -3,14 +3,15 @@
 import polars as pl
 
 from mlaas_lab.evaluation.sharing import lazily
-from mlaas_lab.evaluation.tally import looked_at, tried
-from mlaas_lab.evaluation.timings import placed
+from mlaas_lab.evaluation.tally import tried
+from mlaas_lab.evaluation.timings import timed
 from mlaas_lab.panels import Panel
 from mlaas_lab.view import Column, Table, View
 from mlaas_lab.view.formats import count, percent
 
 OURS = "ours"
 """Endpoints that we serve have no vendor."""
+PLACES = {"provider": pl.String, "region": pl.String, "requests": pl.Int64, "limited": pl.Int64}
 
 
 def _build(frame: pl.DataFrame | pl.LazyFrame) -> View | None:
@@ -45,26 +46,11 @@ def _counted(records: pl.LazyFrame) -> pl.DataFrame:
     now = pl.col("cached_at").is_null() if "cached_at" in columns else pl.lit(value=True)
     limited = pl.col("failures").fill_null("").str.count_matches(r'"error":\s*"rate_limited"').cast(pl.Int64)
     looked = tried(records).lazy().filter(now).select("provider", "region", "requests", limited=limited)
-    if "attempts" in columns:
-        looked = pl.concat([looked, _plain(records, now & ~looked_at(columns)).lazy()])
-    by_place = looked.group_by("provider", "region").agg(pl.col("requests", "limited").sum())
-    return by_place.collect(engine="streaming")
+    # Of the others all is known once times are, which another panel shows.
+    plain = [(part.provider, part.region, part.n_plain, 0) for part in timed(records)]
+    others = pl.LazyFrame(plain, schema=PLACES, orient="row")
+    by_place = pl.concat([looked, others], how="vertical_relaxed").group_by("provider", "region")
+    return by_place.agg(pl.col("requests", "limited").sum()).collect(engine="streaming")
 
 
-def _plain(records: pl.LazyFrame, chosen: pl.Expr) -> pl.DataFrame:
-    """Requests of the calls whose attempts say nothing more."""
-    requests = pl.when(chosen).then(pl.col("attempts").cast(pl.Int64)).sum().alias("requests")
-    none = pl.lit(0, pl.Int64).alias("limited")
-    where = placed(records)
-    if where is None:
-        return records.group_by("provider", "region").agg(requests, none).collect(engine="streaming")
-    parts = [
-        records.slice(first, n).select(
-            pl.lit(provider, pl.String).alias("provider"), pl.lit(region, pl.String).alias("region"), requests, none
-        )
-        for (_, provider, region, _), first, n in where
-    ]
-    return pl.concat(pl.collect_all(parts, engine="streaming"))
-
-
-panel = Panel(needs=frozenset({"provider", "region", "timeline", "error"}), build=_build, place=45)
+panel = Panel(needs=frozenset({"target", "provider", "region", "timeline", "error"}), build=_build, place=45)

@@ -9,12 +9,13 @@ import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mlaas_lab.stats.student import NORMAL, t_quantile
-from mlaas_lab.stats.sums import blocks
+from mlaas_lab.stats.sums import blocks, numbers
 
 Floats = NDArray[np.float64]
 Limits = tuple[float | None, float | None]
@@ -47,6 +48,13 @@ class Moments:
     def over(cls, portions: Iterable[Floats]) -> "Moments":
         """Those of all values in some portions, at least one portion and none empty."""
         return reduce(operator.add, map(cls._of, portions))
+
+    @classmethod
+    def among(cls, values: Floats) -> "Moments | None":
+        """Those of all numbers among `values` (n,), NaN for none; None where there is no number."""
+        portions = numbers(blocks(values))
+        first = next(portions, None)
+        return None if first is None else cls.over(chain([first], portions))
 
     @classmethod
     def _of(cls, values: Floats) -> "Moments":
