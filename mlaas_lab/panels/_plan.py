@@ -19,7 +19,7 @@ def view(demand: Demand, months: Sequence[Month], notes: Sequence[str]) -> View:
     """All targets, the cheapest of them in words."""
     return View(
         title="Plan",
-        summary=f"{demand.days} days of {demand.said}: {_said(months)}",
+        summary=f"{_days(demand)} of {demand.said}: {_said(months)}",
         marks=_bills(demand, months),
         table=_table(demand, months),
         notes=[*_reasons(months), *notes],
@@ -40,6 +40,10 @@ def traffic(demand: Demand) -> View:
     )
 
 
+def _days(demand: Demand) -> str:
+    return "1 day" if demand.days == 1 else f"{demand.days} days"
+
+
 def _said(months: Sequence[Month]) -> str:
     known = sorted((one.usd, one.target) for one in months if one.usd is not None)
     unknown = [one.target for one in months if one.usd is None]
@@ -51,13 +55,13 @@ def _bills(demand: Demand, months: Sequence[Month]) -> list[Mark]:
     if not any(one.usd for one in months):
         return []
     rows = [Bar(label=one.target, value=one.usd, note="" if one.usd is not None else "unknown") for one in months]
-    return [Bars(title=f"Bill of {demand.days} days", rows=rows, format=usd)]
+    return [Bars(title=f"Bill of {_days(demand)}", rows=rows, format=usd)]
 
 
 def _table(demand: Demand, months: Sequence[Month]) -> Table:
     columns: list[Column | str] = [
         Column(title="Target", wrap=True),
-        Column(title=f"{demand.days} days", align="right"),
+        Column(title=_days(demand).capitalize(), align="right"),
         Column(title="95 % interval", align="right"),
         Column(title="Per 1,000 requests", align="right"),
         Column(title="Servers", align="right"),

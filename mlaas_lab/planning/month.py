@@ -125,7 +125,9 @@ def hosted(demand: Demand, one: Measured, limits: Limits, *, book: pricing.Lists
     if asked.sizes is None:
         reasons.append("nobody says how long its requests are; say --input-tokens N --output-tokens N")
     elif bill is None:
-        reasons.append("no price list knows what its calls cost; give a list of your own by the setting prices")
+        reasons.append(
+            "no price list knows what its calls cost; give one by the setting prices, or say --own if it is yours"
+        )
     usd = None if bill is None else float(bill[0].sum()) / MILLION
     ends = (1.0, 1.0) if demand.input_tokens is not None else _ends(one.usd)
     held = _held(demand, asked, limits)
