@@ -12,7 +12,7 @@ import psutil
 
 from mlaas_lab.environment import surroundings
 from mlaas_lab.settings import Settings
-from mlaas_lab.store.folder import JobFolder, write_json
+from mlaas_lab.store.folder import JobFolder, read_json, write_json
 
 SUPERVISOR = "import subprocess, sys; subprocess.run([sys.executable, '-m', 'mlaas_lab.context', sys.argv[1]])"
 """Starts the entry and waits, as the real one does; only it is killed without mercy here."""
@@ -76,6 +76,26 @@ class Running:
 
 def start(folder: Path, *models: Path, within_s: float = 200, **spec) -> Running:
     job = JobFolder(folder)
+    supervisor, ready = _begun(job, models, within_s, spec)
+    assert ready, job.tail()
+    place = [e for _, e in job.events_from(0) if e["event"] == "endpoint"][-1]["base_url"]
+    family = psutil.Process(supervisor.pid).children(recursive=True)
+    return Running(supervisor=supervisor, folder=job, family=family, port=int(place.split(":")[2].split("/")[0]))
+
+
+def ended_at_start(folder: Path, *models: Path, within_s: float = 200, **spec) -> str:
+    """Why a server that was never ready ended."""
+    job = JobFolder(folder)
+    supervisor, ready = _begun(job, models, within_s, spec)
+    if ready:
+        supervisor.kill()
+    assert not ready
+    return read_json(job.path / "error.json")["message"]
+
+
+def _begun(job: JobFolder, models: tuple[Path, ...], within_s: float, spec: dict) -> tuple[subprocess.Popen, list]:
+    """The supervisor, and that it is ready if it has not ended."""
+    folder = job.path
     job.path.mkdir()
     settings = Settings(data_dir=folder / "data", cache_dir=folder / "cache", threads=2)
     said = {"models": [str(model) for model in models], **spec}
@@ -98,10 +118,7 @@ def start(folder: Path, *models: Path, within_s: float = 200, **spec) -> Running
     while not (ready := [e for _, e in job.events_from(0) if e["event"] == "ready"]) and supervisor.poll() is None:
         assert time.monotonic() < deadline, job.tail()
         time.sleep(0.1)
-    assert ready, job.tail()
-    place = [e for _, e in job.events_from(0) if e["event"] == "endpoint"][-1]["base_url"]
-    family = psutil.Process(supervisor.pid).children(recursive=True)
-    return Running(supervisor=supervisor, folder=job, family=family, port=int(place.split(":")[2].split("/")[0]))
+    return supervisor, ready
 
 
 def kill(running: Running) -> None:

@@ -14,10 +14,15 @@ from pathlib import Path
 
 import psutil
 import pytest
-from served import QUESTION, Running, kill, start
+from made_adapters import swapped, with_template, with_tokenizer, zeroed
+from served import QUESTION, Running, ended_at_start, kill, start
 
-from mlaas_lab.errors import LabError
+from mlaas_lab.errors import JobError, LabError
+from mlaas_lab.serving import Launch, Place, Weights
 from mlaas_lab.serving._changes import Change, ask
+from mlaas_lab.serving._parity import Gate
+from mlaas_lab.serving.vllm import engine
+from mlaas_lab.tasks.serve import Serve
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1200)]
 LIKE_THIS = {"dtype": "float32", "within_s": 900}
@@ -167,6 +172,46 @@ def test_adapters_that_do_not_fit(running, large_toys, tmp_path):
     assert running.text("base")
 
 
+def test_it_was_compared_with_what_was_trained(running):
+    ready = [line for _, line in running.folder.events_from(0) if line["event"] == "endpoint" and line["ready"]]
+    found = {line["name"]: line["parity"] for line in ready}
+    for name in ("base", "lora", "second"):
+        assert found[name]["checked"]
+        assert found[name]["prompts"] == 4
+        assert 0 <= found[name]["gap_nats"] < found[name]["tolerance_nats"] == 0.05
+        assert 0 <= found[name]["behind_nats"] < 0.05
+    assert min(found[name]["effect_nats"] for name in ("lora", "second")) > 0.1
+
+
+def test_what_is_not_as_it_was_trained_does_not_join(running, large_toys, tmp_path):
+    other = "{% for m in messages %}{{ m.content }}{% endfor %}<|assistant|>"
+    for adapter, said in (
+        (zeroed(tmp_path / "zeros", large_toys / "lora"), "has no effect"),
+        (with_tokenizer(tmp_path / "letters", large_toys / "lora", swapped), "another tokenizer than the server"),
+        (with_template(tmp_path / "template", large_toys / "lora", other), "another chat template than the server"),
+    ):
+        with pytest.raises(LabError, match=said):
+            change(running, add=str(adapter))
+        assert running.post("/v1/chat/completions", {"model": adapter.name, "messages": [], "max_tokens": 1})[0] == 404
+    assert running.text("base")
+
+
+def test_the_wrong_adapter_under_a_name_is_found_out(running, large_toys, tmp_path):
+    weights = Weights(name="lora", source="lora", base=large_toys / "base", adapter=large_toys / "lora")
+    launch = Launch(command=(), environment={}, models={}, key=running.folder.key.read_text())
+    place = Place(base_url=f"http://127.0.0.1:{running.port}/v1", folder=tmp_path, launch=launch)
+    spec = Serve(models=("x",), dtype="float32")
+    gate = Gate([weights], spec, engine.telling, folder=tmp_path, threads=2)
+    try:
+        gate.local()
+        assert gate.compare({"lora": "lora"}, place)["lora"].gap_nats < 0.05
+        for wrong in ("second", "base"):
+            with pytest.raises(JobError, match="endpoint 'lora' is not the model that was trained"):
+                gate.compare({"lora": wrong}, place)
+    finally:
+        gate.close()
+
+
 def test_hung_with_a_green_health_route_it_is_sick(running):
     stopped = core(running)
     stopped.suspend()
@@ -206,3 +251,13 @@ def test_kill_of_the_entry_leaves_nothing(large_toys, tmp_path):
         assert is_free(running.port)
     finally:
         kill(running)
+
+
+def test_a_server_that_reads_otherwise_than_it_was_trained_is_refused(large_toys, tmp_path):
+    """Its files agree: only what the endpoint reads tells."""
+    template = tmp_path / "other.jinja"
+    template.write_text("{% for m in messages %}{{ m.content }}{% endfor %}<|assistant|>")
+    words = {"engine_args": f"--chat-template {template}", "parity_prompts": 1}
+    ended = ended_at_start(tmp_path / "job", large_toys / "lora", engine="vllm", **words, **LIKE_THIS)
+    assert "endpoint 'lora' has another chat template or tokenizer than the model was trained with" in ended
+    assert "token 1 of prompt 1" in ended
