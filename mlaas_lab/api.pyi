@@ -14,6 +14,7 @@ from mlaas_lab.commands.compare import Comparison
 from mlaas_lab.commands.config import Configuration
 from mlaas_lab.commands.data_import import Imported
 from mlaas_lab.commands.doctor import Health
+from mlaas_lab.commands.form import TaskForm
 from mlaas_lab.commands.front import Address
 from mlaas_lab.commands.help import HelpText
 from mlaas_lab.commands.jobs import JobList
@@ -214,6 +215,10 @@ def finetune(
     priority: int = ...,
     ray_address: str | None = ...,
 ) -> JobHandle: ...
+
+def form(
+    task: str,
+) -> TaskForm: ...
 
 def front(
     *,
