@@ -117,7 +117,8 @@ class Supervisor:
         self.store.move(self.id, JobState.RUNNING, attempt=self.attempt, handle=mine)
         self._start_sending()
         self.running = self.executor.begin(self.folder, self.job, environment)
-        self.hours.begin(len([one for one in environment.get("CUDA_VISIBLE_DEVICES", "").split(",") if one]))
+        devices = [one for one in environment.get("CUDA_VISIBLE_DEVICES", "").split(",") if one]
+        self.hours.begin(None if self.executor.outlives else len(devices))
         self.store.update(self.id, attempt=self.attempt, handle={**mine, "entry": dict(self.running.handle)})
         return self.running
 

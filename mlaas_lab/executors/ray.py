@@ -112,7 +112,7 @@ class RayExecutor:
         """Send the job to the cluster.
 
         Raises:
-            UsageError: for a service, and for an endpoint that the cluster cannot reach.
+            UsageError: for a service, for an endpoint that the cluster cannot reach, and for a budget.
             DataError: for data that is too large to travel.
             JobError: if the cluster does not take it.
         """
@@ -120,6 +120,7 @@ class RayExecutor:
         if registry.load("task", job["task"]).service:
             raise UsageError(f"{job['task']} answers on the machine it runs on.", next="Use executor process there.")
         settings = Settings.model_validate(job["settings"])
+        _check_budgets(job, settings)
         cluster = Cluster((job.get("launch") or {}).get("ray_address") or settings.ray_address)
         cluster.check()
         storage = settings.ray_storage / job["id"] if settings.ray_storage else folder.path
@@ -145,6 +146,21 @@ class RayExecutor:
 def _here() -> Executor:
     found: Executor = registry.load("executor", "process")
     return found
+
+
+def _check_budgets(job: Mapping[str, JSON], settings: Settings) -> None:
+    """See that nobody counts on a budget that the job cannot see: the ledger is on this machine.
+
+    Raises:
+        UsageError: if a job that pays for calls has a budget above it.
+    """
+    named = ("max_usd_per_day", "max_usd_per_project", "max_usd_per_notebook")
+    held = next((name for name in named if getattr(settings, name) is not None), None)
+    if held and job["task"] in ("eval", "load"):
+        raise UsageError(
+            f"{held} is kept on this machine, where a job on a cluster cannot ask for it.",
+            next="Use executor process, or unset it and cap the job alone: --max-usd.",
+        )
 
 
 def _submission(job: Mapping[str, JSON], attempt: int) -> str:

@@ -41,15 +41,16 @@ class Hours:
         self.busy = False
         """It works for somebody just now."""
 
-    def begin(self, gpus: int) -> None:
-        """The machine is used from now on, and so many of its accelerators.
+    def begin(self, gpus: int | None) -> None:
+        """The machine is used from now on, and so many of its accelerators; None: it is another machine.
 
         A price that cannot be found is none: no job ends for that.
         """
         if self._kinds is None:
             return
-        with suppress(UsageError):
-            self._hour = hour(self._settings, gpus=gpus, at=time.time())
+        if gpus is not None:
+            with suppress(UsageError):
+                self._hour = hour(self._settings, gpus=gpus, at=time.time())
         self._since = time.monotonic()
         self._tell(over=False)
 
