@@ -16,6 +16,8 @@ from mlaas_lab.widgets import twin
 from mlaas_lab.widgets.messages import Kinds, Message, answered
 from mlaas_lab.widgets.texts import NAME, text
 
+FORMS = {"N": "whole number", "X": "number", "TEXT": "", "PATH": "file"}
+"""What a command line writes for a value → what somebody is to type."""
 LONGEST = 10_000
 """Characters of a value."""
 
@@ -54,7 +56,7 @@ class Formed:
         return {
             "title": text(self.name, NAME),
             "about": text(self.about),
-            "fields": [self._field(option) for option in options(self.spec)],
+            "fields": [self._field(option) for option in sorted(options(self.spec), key=lambda one: not one.required)],
             "opening": self._checked({}),
         }
 
@@ -109,7 +111,7 @@ class Formed:
             "default": text(_shown(option), NAME),
             "required": option.required,
             "help": text(option.help),
-            "form": text(option.metavar, NAME),
+            "form": text(FORMS.get(option.metavar, option.metavar.lower()), NAME),
             "own": option.name in self.first,
         }
 
