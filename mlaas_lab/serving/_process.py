@@ -6,16 +6,20 @@ watcher, the owner does it. It knows nothing of models.
 """
 
 import os
+import re
 import select
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
 import psutil
 
+SEGMENT = re.compile(r"/dev/shm/psm_[0-9a-f]+$", re.MULTILINE)  # noqa: S108 - Python names it so
+"""Memory that Python's processes share, as /proc names it (Linux); it outlives whoever is killed."""
 GRACE_S = 4.0
 """Between asking a server to stop and killing it; less than what the supervisor gives the entry."""
 POLL_S = 0.2
@@ -53,6 +57,7 @@ class Server:
 
     def stop(self) -> None:
         """Stop the server and all that it started; returns when nothing is left."""
+        shared = _segments(_session(self._watcher.pid))
         if self._watcher.stdin is not None:
             self._watcher.stdin.close()
         try:
@@ -61,6 +66,7 @@ class Server:
             self._watcher.kill()
             self._watcher.wait()
         _kill(_session(self._watcher.pid))
+        _give_back(shared)
 
 
 def watch(command: Sequence[str]) -> int:
@@ -77,6 +83,7 @@ def watch(command: Sequence[str]) -> int:
     family: list[psutil.Process] = []
     while server.poll() is None and not asked and not _ended(sys.stdin.fileno()):
         pass
+    shared = _segments(_session(os.getpid()))
     try:
         family = psutil.Process(server.pid).children(recursive=True)
         server.terminate()
@@ -85,6 +92,7 @@ def watch(command: Sequence[str]) -> int:
         server.kill()
     _kill([*family, *(process for process in _session(os.getpid()) if process.pid != os.getpid())])
     code = server.wait()
+    _give_back(shared)
     return code if code >= 0 else 128 - code
 
 
@@ -106,12 +114,33 @@ def _session(leader: int) -> list[psutil.Process]:
 
 
 def _kill(processes: Sequence[psutil.Process]) -> None:
+    shared = _segments(processes)
     for process in processes:
         try:
             process.kill()
         except psutil.NoSuchProcess:
             continue
     psutil.wait_procs(processes, timeout=5)
+    _give_back(shared)
+
+
+def _segments(processes: Sequence[psutil.Process]) -> set[Path]:
+    """The memory that they share with each other."""
+    found = set[Path]()
+    for process in processes:
+        try:
+            maps = Path(f"/proc/{process.pid}/maps").read_text()
+        except OSError:  # it is gone, or this is no Linux
+            continue
+        found.update(map(Path, SEGMENT.findall(maps)))
+    return found
+
+
+def _give_back(shared: set[Path]) -> None:
+    """Have that memory freed; whoever still uses some of it keeps it."""
+    for segment in shared:
+        with suppress(OSError):  # it is gone, or another user's
+            segment.unlink()
 
 
 if __name__ == "__main__":

@@ -130,3 +130,48 @@ def test_printed_leaves_out_what_stood_in_the_log_before(tmp_path, mark):
     server = start(tmp_path, "print('mine')", mark)
     assert wait_for(lambda: server.exit_code == 0, 30)
     assert server.printed() == "mine\n"
+
+
+SHARING = (  # as vLLM does: a segment that nobody who is killed takes away
+    "import time;"
+    "from multiprocessing import resource_tracker, shared_memory;"
+    "one = shared_memory.SharedMemory(create=True, size=4096);"
+    "resource_tracker.unregister(one._name, 'shared_memory');"
+    "print('shares', one.name, flush=True); time.sleep(600)"
+)
+
+
+def segment(printed: str) -> Path:
+    return Path("/dev/shm") / printed.split()[1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="named in /proc")
+def test_shared_memory_is_given_back_and_only_that_of_the_server(tmp_path, mark):
+    other = subprocess.Popen([sys.executable, "-c", SHARING, mark], stdout=subprocess.PIPE, text=True)
+    try:
+        kept = segment(other.stdout.readline())
+        server = start(tmp_path, SHARING.replace("time.sleep(600)", STUBBORN), mark)
+        assert wait_for(lambda: "up" in server.printed(), 30)
+        shared = segment(server.printed())
+        assert shared.exists()
+        server.stop()
+        assert not shared.exists()
+        other.kill()
+        other.wait()
+        assert kept.exists(), "the control: who is killed by anybody else leaves it behind"
+    finally:
+        other.kill()
+        other.stdout.close()
+        kept.unlink(missing_ok=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="named in /proc")
+def test_so_is_it_after_the_watcher_was_killed(tmp_path, mark):
+    server = start(tmp_path, SHARING, mark)
+    assert wait_for(lambda: "shares" in server.printed(), 30)
+    shared = segment(server.printed())
+    server._watcher.kill()
+    assert wait_for(lambda: server.exit_code is not None, 5)
+    assert shared.exists()
+    server.stop()
+    assert not shared.exists()
