@@ -57,6 +57,8 @@ def _load_jupyter_server_extension(app: "ServerApp") -> None:
         (at(one, "log"), Log, given),
         (at(one, "cancel"), Cancel, given),
     ]
+    # A page that is told so need not try, which browsers call an error where nothing answers.
+    app.web_app.settings.setdefault("page_config_data", {})["mlaasLab"] = __version__
     app.web_app.add_handlers(".*$", routes)  # type: ignore[no-untyped-call]
     app.log.info("%s %s watches the store of jobs", NAME, __version__)
 

@@ -46,7 +46,7 @@ export class Sidebar extends Widget {
     const hint = trans.__('Filter by name, task, state or id');
     this._filter = make('input', { type: 'search', class: 'mlaas-filter', placeholder: trans.__('Filter'), 'aria-label': hint });
     this._filter.addEventListener('input', () => this.draw());
-    this._retry = button(trans.__('Try now'), null, () => _watch.connect());
+    this._retry = button(trans.__('Try now'), null, () => _watch.connect(true));
     this.node.append(make('div', { class: 'mlaas-tools' }, this._filter), this._notice);
     SECTIONS.forEach(name => this.node.append(this._section(name, trans)));
     _watch.changed.connect(() => this._soon());

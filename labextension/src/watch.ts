@@ -2,7 +2,7 @@
  * What the page knows of the store, and the line it comes by. A line that is lost comes back by itself and says how
  * far the page had come, so that nothing is missed; a page that nobody looks at hangs up.
  */
-import { URLExt } from '@jupyterlab/coreutils';
+import { PageConfig, URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import { Signal } from '@lumino/signaling';
 
@@ -48,9 +48,10 @@ export class Watch {
     return this.newest().filter(job => !ended(job));
   }
 
-  /** Dial now, whatever was waited for; a line that is up stays. */
-  connect(): void {
+  /** Dial now, whatever was waited for; a line that is up stays, and nobody nags a server that lacks our part. */
+  connect(asked = PageConfig.getOption('mlaasLab') !== ''): void {
     clearTimeout(this._timer);
+    if (!asked) return this._now('absent');
     if (this._socket === null && !this._dialling) {
       this._dialling = true;
       void this._dial().finally(() => (this._dialling = false));
@@ -86,8 +87,7 @@ export class Watch {
       const status = (error as { status?: number }).status;
       // What the store's trouble is comes by the line itself.
       if (status !== 503) {
-        this._now(status === 404 ? 'absent' : 'lost');
-        return this._again(status === 404 ? 4 * LONGEST_MS : undefined);
+        return status === 404 ? this._now('absent') : (this._now('lost'), this._again());
       }
     }
     const words = new URLSearchParams(this._at ? { since: this._at } : {});
@@ -106,11 +106,11 @@ export class Watch {
     };
   }
 
-  private _again(wait?: number): void {
-    const pause = wait ?? this._pause * (0.75 + Math.random() / 2);
+  private _again(): void {
+    const pause = this._pause * (0.75 + Math.random() / 2);
     this._pause = Math.min(LONGEST_MS, 2 * this._pause);
     clearTimeout(this._timer);
-    this._timer = window.setTimeout(() => this.connect(), pause);
+    this._timer = window.setTimeout(() => this.connect(true), pause);
   }
 
   private _shown(): void {
