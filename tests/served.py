@@ -122,8 +122,10 @@ def _begun(job: JobFolder, models: tuple[Path, ...], within_s: float, spec: dict
 
 
 def kill(running: Running) -> None:
-    for process in running.family:
-        if process.is_running():
-            process.kill()
+    """End the entry; its watcher stops the rest, and gives back what it shared."""
+    if running.family[0].is_running():
+        running.family[0].kill()
+    for process in running.survivors(within_s=15):
+        process.kill()
     running.supervisor.kill()
     running.supervisor.wait()
