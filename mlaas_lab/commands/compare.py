@@ -104,7 +104,9 @@ class Comparison(Shown):
         with sharing():
             apart = (panels.labelled(view, self.frame) for view in over(self.frame, self.summary, self.verdicts))
             others = panels.draw(self.frame, without=("board", "outputs", "pareto"))
-            return [board(self.summary, self.verdicts), *apart, *others]
+            # Load tests leave records that nobody scored.
+            scores = [board(self.summary, self.verdicts)] if self.summary else []
+            return [*scores, *apart, *others]
 
     def views(self) -> list[View]:
         """Scores and verdicts, and what every other panel finds."""

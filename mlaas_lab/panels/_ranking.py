@@ -37,6 +37,9 @@ def _told(lines: "Sequence[Summary]", verdicts: Sequence[Verdict], up: bool) -> 
     beaten = [name for name in others if about[name].verdict in (Decision.A_BETTER, Decision.B_BETTER)]
     equal = [name for name in others if about[name].verdict is Decision.EQUIVALENT]
     near = [name for name in others if name not in (*beaten, *equal)]
+    shown = words.value_format(lines[0].metric)(mean)
+    if scored[0][0] == scored[-1][0] and near and not beaten and not equal:
+        return f"By {lines[0].metric}, all {len(scored)} have the same mean, {shown}, and are not told apart."
     parts = []
     if beaten:
         parts.append(f"better than {_listed(beaten)}")
@@ -44,7 +47,6 @@ def _told(lines: "Sequence[Summary]", verdicts: Sequence[Verdict], up: bool) -> 
         parts.append(f"equivalent to {_listed(equal)}")
     if near:
         parts.append(f"not told apart from {_listed(near)}{_lacking(about[near[0]], first)}")
-    shown = words.value_format(lines[0].metric)(mean)
     return f"By {lines[0].metric}, {first} has the best mean, {shown}: {'; '.join(parts)}." if parts else ""
 
 

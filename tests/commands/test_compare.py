@@ -9,6 +9,7 @@ import pytest
 from hostile import MARKUP, Page
 from made_records import duel, file_of, record
 
+from mlaas_lab import records
 from mlaas_lab.commands import _dispatch, _sources
 from mlaas_lab.errors import DataError, UsageError
 from mlaas_lab.schema import Job, JobState
@@ -152,6 +153,15 @@ def test_nothing_to_compare_is_said():
         compare(Lab())
 
 
+def test_what_nobody_scored_has_no_table_of_scores(lab, tmp_path):
+    rows = [replace(record("m", i, "yes", "yes", usd="0.001"), scores={}) for i in range(9)]
+    found = compare(lab, records.write(tmp_path / "load.parquet", rows, metrics=(), run_id="load"))
+    titles = [view.title for view in found.views()]
+    assert "Latency" in titles
+    assert "Scores" not in titles
+    assert found.as_json()["summary"] == []
+
+
 def test_the_way_to_the_evaluation_is_retold(lab, tmp_path):
     data = tmp_path / "my data.jsonl"
     job(lab, "finetune", Finetune(data=data, name="clinc", rank=8), name="clinc", created_at=1.0)
@@ -222,6 +232,7 @@ def lost(tmp_path):
 def test_a_margin_of_one_metric_is_told_everywhere_alike(lab, tmp_path):
     """In JSON, in text, on the page and in the live view."""
     from mlaas_lab.widgets.content import sections
+    from mlaas_lab.widgets.opens import Opens
     from mlaas_lab.widgets.which import Choices
 
     for margin, shown, cells, said in (
@@ -231,7 +242,7 @@ def test_a_margin_of_one_metric_is_told_everywhere_alike(lab, tmp_path):
         found = compare(lab, lost(tmp_path), "--margin", f"exact_match={margin}", "--html", tmp_path / "r.html")
         (verdict,) = json.loads(json.dumps(found.as_json()))["verdicts"]
         assert (verdict["not_worse"], verdict["margin"], verdict["verdict"]) == (shown, float(margin), "undecided")
-        live = sections(found.compared().views, Choices.of(found.frame))
+        live = sections(found.compared().views, Opens(Choices.of(found.frame)))
         for text in (str(found), Page(found.page.read_text()).text, json.dumps(live, ensure_ascii=False)):
             words = " ".join(text.split())
             assert said in words

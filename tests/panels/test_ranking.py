@@ -64,3 +64,9 @@ def test_one_target_with_scores_is_no_ranking():
         for name, mean in (("a", 0.5), ("b", None), ("c", None))
     ]
     assert ranked(lines, []) == []
+
+
+def test_of_equals_nobody_leads():
+    assert told({"a": 0.0, "b": 0.0, "c": 0.0}) == [
+        "By exact_match, all 3 have the same mean, 0 %, and are not told apart."
+    ]
