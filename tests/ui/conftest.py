@@ -1,0 +1,157 @@
+"""JupyterLab with the built sidebar, in a real Chromium; `make test-ui` builds, installs and runs.
+
+The extension is found where this repository built it, so nothing of the environment changes. Pictures lie in `build/ui`.
+"""
+
+import os
+import time
+from contextlib import closing
+from pathlib import Path
+
+import nbformat
+import pytest
+from jupyter_pages import REPO, Lab, launch
+
+from mlaas_lab.store import Store
+
+PICTURES = REPO / "build" / "ui"
+LINES = """
+    const Real = WebSocket;
+    window.lines = [];
+    window.WebSocket = class extends Real {
+        constructor(...words) {
+            super(...words);
+            if (String(words[0]).includes("mlaas_lab/changes")) window.lines.push(this);
+        }
+    };
+"""
+"""So that a test can cut the line of the sidebar, and of nothing else."""
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """The machine's browser, driven by Playwright."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = launch(driver)
+        yield browser
+        browser.close()
+
+
+class SideLab(Lab):
+    """A JupyterLab that has the sidebar, with jobs of its own."""
+
+    def __init__(self, folder: Path, *, theme: str = "light", served: bool = True) -> None:
+        built = REPO / "mlaas_lab" / "labextension"
+        assert (built / "package.json").is_file(), "make labextension builds it"
+        found, told = folder / "share" / "labextensions", folder / "etc" / "jupyter_server_config.d"
+        found.mkdir(parents=True)
+        told.mkdir(parents=True)
+        (found / "mlaas_lab").symlink_to(built)
+        shipped = (REPO / "labextension" / "jupyter-config" / "mlaas_lab.json").read_text()
+        (told / "mlaas_lab.json").write_text(shipped.replace("true", str(served).lower()))
+        self.data = folder / "data"
+        own = {
+            "JUPYTER_PATH": str(found.parent), "JUPYTER_CONFIG_PATH": str(told.parent), "MLAAS_DATA_DIR": str(self.data),
+            "MLAAS_MAX_USD_PER_DAY": "2.5", "MLAAS_MLFLOW_UI_URL": "http://127.0.0.1:9/mlflow",
+            "PYTHONPATH": str(REPO / "tests" / "plugins"),
+        }  # fmt: skip
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in own.items():
+                patch.setenv(name, value)
+            super().__init__(folder, theme=theme)
+
+    def show(self, page, place: str = "lab") -> None:
+        """The page, its sidebar open."""
+        self._wait()
+        page.goto(f"{self.origin}/{place}{'&' if '?' in place else '?'}token=t&reset")
+        page.wait_for_selector('[data-id="mlaas-lab"]', timeout=120_000)
+        page.click('[data-id="mlaas-lab"]')
+        page.wait_for_selector("#mlaas-lab:visible")
+
+    def book(self, *codes: str) -> None:
+        """A notebook of these cells."""
+        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        cells = [nbformat.v4.new_code_cell(code) for code in codes]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), self.folder / "book.ipynb")
+
+    def store(self):
+        """The store of its jobs."""
+        return closing(Store(self.data / "store.sqlite3"))
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    lab = SideLab(tmp_path_factory.mktemp("lab"))
+    yield lab
+    lab.stop_kernels()
+    lab.close()
+
+
+def answered(page):
+    """A page that is left may ask whether it should be; any other dialog is wrong."""
+
+    def answer(dialog):
+        if dialog.type != "beforeunload":
+            page.wrong.append(f"dialog {dialog.message}")
+        dialog.accept()
+
+    return answer
+
+
+@pytest.fixture
+def labs(tmp_path):
+    """`labs(theme="dark")` starts another; all are stopped at the end."""
+    started = []
+
+    def start(**how) -> SideLab:
+        folder = tmp_path / f"lab-{len(started)}"
+        folder.mkdir()
+        started.append(SideLab(folder, **how))
+        return started[-1]
+
+    yield start
+    for lab in started:
+        lab.close()
+
+
+@pytest.fixture
+def page(chromium):
+    """A page that keeps what went wrong."""
+    page = chromium.new_page(viewport={"width": 1200, "height": 900})
+    page.wrong = []
+    page.add_init_script(LINES)
+    page.on("pageerror", lambda error: page.wrong.append(str(error)))
+    page.on("dialog", answered(page))
+    page.on("console", lambda said: said.type == "error" and page.wrong.append(said.text))
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def picture(page):
+    """Keeps what is seen, under a name."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    return lambda name: page.screenshot(path=PICTURES / f"{name}.png")
+
+
+@pytest.fixture
+def until():
+    """Wait for something that becomes true."""
+
+    def wait(true, within_s=60.0):
+        deadline = time.monotonic() + within_s
+        while not true():
+            assert time.monotonic() < deadline, f"not true within {within_s} s"
+            time.sleep(0.05)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """The accessibility checker, as its package has it: https://github.com/dequelabs/axe-core."""
+    place = REPO / "node_modules" / "axe-core" / "axe.min.js"
+    assert place.is_file(), f"npm ci brings {os.fspath(place)}"
+    return place.read_text()
