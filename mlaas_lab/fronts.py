@@ -184,7 +184,7 @@ def _keep_up(shown: Any, handle: Any, live: Any | None) -> None:
         work = partial(_keep, shown, handle)
     else:
         return
-    threading.Thread(target=work, name=f"mlaas-follow-{shown.id}", daemon=True).start()
+    threading.Thread(target=work, name=f"mlaas-follow-{getattr(shown, 'id', 'jobs')}", daemon=True).start()
 
 
 def _keep(shown: Any, handle: Any) -> None:

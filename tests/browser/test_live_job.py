@@ -118,6 +118,28 @@ def test_without_the_server_part_the_kernel_is_asked_when_it_is_free(page, lab_w
     until(lambda: "cancelled" in page.locator(f"{CARD} .l-state").inner_text())
 
 
+def test_table_is_alive_while_a_cell_runs_and_stops_a_job(page, lab_with, picture):
+    lab, job = lab_with("light", WITH_SERVER)
+    lab.open(page, watch(2000), "%mlaas jobs", BUSY.format(60))
+    run_cell(page, 0)
+    page.wait_for_selector(CARD, timeout=60_000)
+    run_cell(page, 1)
+    table = page.locator(".mlaas-live.l-jobs")
+    table.wait_for(timeout=60_000)
+    run_cell(page, 2)
+    busy(page)
+    until(lambda: "running" in table.inner_text())
+    before = table.locator("tbody .l-num").inner_text()
+    until(lambda: table.locator("tbody .l-num").inner_text() != before)
+    picture("jobs-in-a-notebook")
+    table.locator(".l-stop").focus()
+    page.keyboard.press("Enter")
+    assert stopped(job, 30) is JobState.CANCELLED
+    until(lambda: "cancelled" in table.inner_text())
+    page.wait_for_selector("text=| Busy", timeout=1000)
+    assert page.wrong == []
+
+
 def test_opened_again_without_its_kernel_and_at_its_end(page, lab_with, picture):
     # Whoever leaves is not asked whether to save.
     page.add_init_script("addEventListener('beforeunload', (event) => event.stopImmediatePropagation(), true)")

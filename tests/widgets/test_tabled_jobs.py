@@ -8,7 +8,7 @@ import pytest
 from hostile import CORPUS
 from made_jobs import made
 
-from mlaas_lab import widgets
+from mlaas_lab import fronts, widgets
 from mlaas_lab.commands import _dispatch
 from mlaas_lab.processes import identity
 from mlaas_lab.schema import JobState, Progress
@@ -125,6 +125,16 @@ def test_command_has_a_live_table_unless_a_state_was_asked_for(three):
     assert set(newer.follow()["changed"]) == {"z"}
     assert newer.follow() == {}
     assert widgets.of(_dispatch.execute(["jobs", "--state", "queued"], three)) is None
+
+
+def test_table_that_is_shown_is_followed_until_a_newer_one_is(three, monkeypatch, eventually):
+    followed = []
+    monkeypatch.setattr("IPython.display.display", lambda *_args, **_how: None)
+    monkeypatch.setattr(fronts, "in_notebook", lambda: True)
+    monkeypatch.setattr(fronts, "_keep_live", lambda _shown, _handle, live: followed.append(live))
+    fronts.show(_dispatch.execute(["jobs"], three))
+    eventually(lambda: followed)
+    assert followed[0].content["title"] == "Jobs"
 
 
 def test_script_runs_nothing_from_elsewhere_and_makes_no_markup():
