@@ -100,8 +100,8 @@ def test_a_training_is_in_the_ledger(lab, tmp_path, charges, monkeypatch):
     from mlaas_lab.tasks.finetune import Finetune
 
     data = tmp_path / "chats.jsonl"
-    chat = '{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]}\n'
-    data.write_text(chat * 20)
+    chat = '{{"messages": [{{"role": "user", "content": "hi {}"}}, {{"role": "assistant", "content": "hello"}}]}}\n'
+    data.write_text("".join(chat.format(n) for n in range(20)))
     lab.preferences.flag(usd_per_hour=3.6)
     words = ["--data", str(data), "--epochs", "1", "--name", "small"]
     done = lab.submit("finetune", read(Finetune, words), wait=True)
