@@ -147,7 +147,7 @@ class JobTable {
     const from = this.page * ROWS;
     this.shown = keyed.slice(from, from + ROWS).map(([, job]) => job);
     const number = (/** @type {number} */ n) => n.toLocaleString("en");
-    const count = keyed.length === this.jobs.size ? `${number(keyed.length)} jobs` : `${number(keyed.length)} of ${number(this.jobs.size)} jobs`;
+    const count = keyed.length === this.jobs.size ? `${number(keyed.length)} ${keyed.length === 1 ? "job" : "jobs"}` : `${number(keyed.length)} of ${number(this.jobs.size)} jobs`;
     if (this.count.textContent !== count) this.count.replaceChildren(count);
     this.where.replaceChildren(keyed.length ? `${number(from + 1)}–${number(from + this.shown.length)}` : "none");
     this.back.setAttribute("aria-disabled", String(from === 0));
