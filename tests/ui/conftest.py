@@ -153,5 +153,5 @@ def until():
 def axe():
     """The accessibility checker, as its package has it: https://github.com/dequelabs/axe-core."""
     place = REPO / "node_modules" / "axe-core" / "axe.min.js"
-    assert place.is_file(), f"npm ci brings {os.fspath(place)}"
+    assert place.is_file(), f"make labextension brings {os.fspath(place)}"
     return place.read_text()
