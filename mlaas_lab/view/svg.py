@@ -9,7 +9,7 @@ from typing import Any
 
 from mlaas_lab.view.markup import NAME, Markup, cut, element
 from mlaas_lab.view.model import Bars, Ecdf, Line, Series, Whisker, Whiskers
-from mlaas_lab.view.scale import Point, inner_ticks, points, smoothed, thin, ticks
+from mlaas_lab.view.scale import POINTS, Point, inner_ticks, points, smoothed, thin, ticks
 
 HUES = 6
 HEIGHT = 180
@@ -38,7 +38,7 @@ def line(mark: Line) -> Markup:
         if series.points or len(curve) == 1:
             drawn += [_path(frame.steps(thin(curve)), i, faint=True), *(frame.dot(p, i) for p in thin(curve, 60))]
         elif mark.smooth and len(curve) > 20:
-            drawn += [_path(frame.steps(thin(curve)), i, faint=True), _path(frame.steps(thin(smoothed(curve))), i)]
+            drawn += [_path(frame.steps(thin(curve)), i, faint=True), _path(frame.steps(smoothed(curve, POINTS)), i)]
         else:
             drawn.append(_path(frame.steps(thin(curve)), i))
     said = "; ".join(
