@@ -1,8 +1,10 @@
 """The entry of `serve`, run here with a server that needs no model."""
 
+import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -57,5 +59,14 @@ def serve_until(context: Context, spec: Serve, *, event: str = "ready", within_s
 
 
 def started() -> list[psutil.Process]:
-    """What this process started and still runs; a zombie of another test has ended."""
-    return [one for one in psutil.Process().children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
+    """What this process started and still runs.
+
+    A zombie of another test has ended; those of Python's `multiprocessing` stay as long as this process does.
+    """
+    found = []
+    for one in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            lasting = one.ppid() == os.getpid() and "from multiprocessing." in " ".join(one.cmdline())
+            if one.status() != psutil.STATUS_ZOMBIE and not lasting:
+                found.append(one)
+    return found
