@@ -60,7 +60,7 @@ def picked(
     narrow = _narrow(frame, metric) if across is None else pl.DataFrame()
     samples = _grouped(narrow) if across is None else _across(records, across, metric)
     chosen = _kept(samples, pick)
-    order = _ordered(_likely(chosen, most), pick).head(most)
+    order = _ordered(_likely(chosen, pick, most), pick).head(most)
     return Picked(
         rows=_rows(records, _together(order, narrow) if across is None else _beside(order, across.grid), kept),
         n=len(chosen),
@@ -141,14 +141,16 @@ def _kept(samples: pl.DataFrame, pick: Pick) -> pl.DataFrame:
             return samples.filter("answered")
 
 
-def _likely(samples: pl.DataFrame, most: int) -> pl.DataFrame:
+def _likely(samples: pl.DataFrame, pick: Pick, most: int) -> pl.DataFrame:
     """Of very many samples those that can be among the first `most`, in the same order."""
     if len(samples) < MANY:
         return samples
     apart, differs = pl.col("apart"), pl.col("differs")
-    kinds = [(apart & differs & (pl.col("gain") == way), "spread") for way in (-1, 0, 1)]
-    kinds += [(kind, "mean") for kind in (apart & ~differs, ~apart & differs, ~apart & ~differs)]
-    kinds.append((pl.lit(value=True), "mean"))
+    if pick is Pick.WORST:
+        kinds = [(pl.lit(value=True), "mean")]
+    else:
+        kinds = [(apart & differs & (pl.col("gain") == way), "spread") for way in (-1, 0, 1)]
+        kinds += [(kind, "mean") for kind in (apart & ~differs, ~apart & differs, ~apart & ~differs)]
     rows = pl.concat([_top(samples.lazy().filter(kind).select("row", by), most, by) for kind, by in kinds])
     return samples.filter(pl.col("row").is_in(rows.implode()))
 
