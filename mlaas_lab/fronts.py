@@ -29,6 +29,11 @@ STEADY_EVERY_S = 1.0
 STILL_EVERY_S = 10.0
 """What a notebook's file says of a job beside its live view is at most so old."""
 
+SEEN_S = 0.4
+"""A page takes about so long to draw a live view, and half as long again if a heavy output comes meanwhile."""
+HEAVY = 20_000
+"""Characters."""
+
 MESSAGES_PER_S = 40
 BYTES_PER_S = 80_000
 """One drawing weighs at most 120 kB, so that no second sees more than 200 kB."""
@@ -146,7 +151,10 @@ def show(shown: Any) -> None:
         return
     live = _live(shown)
     _show_live(live)
+    seen_at = time.monotonic() + SEEN_S
     data = _still(shown, beside=live)
+    if live is not None and sum(map(len, data.values())) >= HEAVY:
+        time.sleep(max(0.0, seen_at - time.monotonic()))
     PACE.sent(data)
     handle = display(data, raw=True, display_id=True)
     _settle(live)
