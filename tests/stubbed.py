@@ -1,10 +1,8 @@
 """The entry of `serve`, run here with a server that needs no model."""
 
-import os
 import sys
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -32,7 +30,13 @@ def stub(*words: str, taken_first: int = 0) -> Engine:
     return Engine(launch=launch)
 
 
+_BEFORE: set[psutil.Process] = set()
+"""What ran already: the tests of other files share this process."""
+
+
 def use(monkeypatch, engine: Engine) -> None:
+    _BEFORE.clear()
+    _BEFORE.update(psutil.Process().children(recursive=True))
     monkeypatch.setattr(registry, "load", lambda _kind, _name: engine)
 
 
@@ -59,14 +63,6 @@ def serve_until(context: Context, spec: Serve, *, event: str = "ready", within_s
 
 
 def started() -> list[psutil.Process]:
-    """What this process started and still runs.
-
-    A zombie of another test has ended; those of Python's `multiprocessing` stay as long as this process does.
-    """
-    found = []
-    for one in psutil.Process().children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            lasting = one.ppid() == os.getpid() and "from multiprocessing." in " ".join(one.cmdline())
-            if one.status() != psutil.STATUS_ZOMBIE and not lasting:
-                found.append(one)
-    return found
+    """What ran not yet at `use` and still runs; a zombie has ended."""
+    mine = [one for one in psutil.Process().children(recursive=True) if one not in _BEFORE]
+    return [one for one in mine if one.status() != psutil.STATUS_ZOMBIE]
