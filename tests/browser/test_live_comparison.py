@@ -233,6 +233,7 @@ def test_numbers_stay_without_a_kernel(page, jupyterlab, picture):
     lab = jupyterlab()
     table(lab.folder)
     lab.run(page, CELL)
+    page.wait_for_selector(".jp-InputPrompt:text-is('[1]:')")  # the file's copy comes last
     page.keyboard.press("Control+s")
     until(lambda: "mlaas-still" in (lab.folder / "book.ipynb").read_text())
     lab.stop_kernels()
