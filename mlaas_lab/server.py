@@ -128,7 +128,8 @@ class Desk:
                     self._watchers[page] = at
             worried = any(page.worried for page in self._watchers)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._now.wait(), WORRIED_EVERY_S if worried else EVERY_S)
+                async with asyncio.timeout(WORRIED_EVERY_S if worried else EVERY_S):
+                    await self._now.wait()
 
     async def _news(self) -> dict["Changes", tuple[str, str | None]]:
         """For each page that can take it, what it lacks and where it stands then."""
