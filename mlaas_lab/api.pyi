@@ -167,6 +167,7 @@ def eval(
     cache: bool = ...,
     exchanges: bool = ...,
     margin: float | str | Mapping[str, float] | None = ...,
+    group: str | None = ...,
     grouped: str = ...,
     seed: int = ...,
     folder: str | PathLike[str] | None = ...,

@@ -47,8 +47,9 @@ def columns(mapping: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def renamed(row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """The fields of a row; a mapped column wins over one that already has the name, null counts as absent."""
+    """The fields of a row; a mapped column stands for one that already has the name, null counts as absent."""
     fields = {ALIASES.get(k, k): v for k, v in row.items() if k not in names and v is not None}
+    fields = {name: value for name, value in fields.items() if name not in names.values()}
     fields |= {field: row[column] for column, field in names.items() if row.get(column) is not None}
     return {name: value for name, value in fields.items() if name in FIELDS}
 

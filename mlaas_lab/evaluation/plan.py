@@ -218,7 +218,11 @@ def _variants(targets: Mapping[str, Target], samples: Sequence[Sample], spec: Ev
 
 
 def _samples(spec: Eval) -> tuple[Sample, ...]:
-    found = data.samples(data.load(held_out(spec.data), mapping=spec.map or None, distinct=True))
+    mapping = spec.map | ({spec.group: "group"} if spec.group else {})
+    found = data.samples(data.load(held_out(spec.data), mapping=mapping or None, distinct=True))
+    if spec.group and not any(sample.group for sample in found):
+        kept = "A dataset made by `data check` keeps only what its own `--map COLUMN=group` named."
+        raise UsageError(f"--group {spec.group}: no row has anything in such a column.", next=kept)
     if spec.limit is not None and spec.limit < len(found):
         drawn = random.Random(spec.seed).sample(range(len(found)), spec.limit)  # noqa: S311 - no secret
         found = [found[i] for i in sorted(drawn)]

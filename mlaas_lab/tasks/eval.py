@@ -117,6 +117,8 @@ class Eval(Spec):
     margin: Margin = Field(None, json_schema_extra={"metavar": MARGIN})
     """The loss you would just not bear, as `0.01` or `exact_match=0.01`: tells whether the second of two targets is not
     worse by that; if neither is, they are `equivalent`. By default nobody asks."""
+    group: str | None = Field(None, json_schema_extra={"metavar": "COLUMN"})
+    """Score each value of this column apart, too; by default of a column that is called `group`."""
     grouped: Grouped = "auto"
     """Whether samples of one `group` depend on each other: then groups are what counts, and samples are not. `auto`:
     where groups look drawn from many (documents, users), not where they are a few kinds (languages)."""

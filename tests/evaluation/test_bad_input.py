@@ -49,6 +49,11 @@ BAD = {
     "one target twice": ([row("a", "b")], {"targets": "echo/x,echo/x"}, "target 'echo/x' is named 2 times"),
     "one class": ([row("a", "yes"), row("b", "yes")], {"metrics": "auc_roc"}, "all 2 references are positive"),
     "no classes": ([row("a", "cat"), row("b", "no")], {"metrics": "auc_roc"}, "are neither yes nor no, as 'cat'"),
+    "no such column": (
+        [row("a", "b", group="x", shop="y")],
+        {"group": "town"},
+        "--group town: no row has anything in such a column",
+    ),
     "labels for none": ([row("a", "b")], {"metrics": "macro_f1?labels=b"}, "expected at least two"),
 }
 
@@ -174,3 +179,15 @@ def test_control_a_mean_over_nan_would_be_seen(file, context, spec, metric, monk
     run(spec(data=file([row("a", "a")]), targets="echo/a", metrics="theirs"), context)
     frame = read(context.folder.records)
     assert set(frame["theirs_status"]) == {"ok"}, "sabotaged: it passes as a score"
+
+
+def test_a_group_is_the_column_that_was_named(file, context, spec):
+    asked = file([row(str(i), "b", group="not this", shop=f"shop {i % 2}") for i in range(4)])
+    run(spec(data=asked, targets="echo/x", group="shop"), context)
+    assert read(context.folder.records)["group"].to_list() == ["shop 0", "shop 1", "shop 0", "shop 1"]
+
+
+def test_a_group_that_a_row_lacks_is_none_and_not_another_column(file, context, spec):
+    asked = file([row("a", "b", group="not this"), row("c", "d", shop="x")])
+    run(spec(data=asked, targets="echo/x", group="shop"), context)
+    assert set(read(context.folder.records)["group"]) == {None, "x"}
