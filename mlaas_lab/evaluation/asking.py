@@ -22,9 +22,10 @@ from mlaas_lab.evaluation.recording import answered, failed
 from mlaas_lab.evaluation.side_by_side import side_by_side
 from mlaas_lab.evaluation.spendings import Item, item
 from mlaas_lab.inference import Client, Route
-from mlaas_lab.ledger import Kind
+from mlaas_lab.ledger import MICRO, Kind
 from mlaas_lab.pricing import cost
 from mlaas_lab.schema import Record
+from mlaas_lab.view.formats import usd
 
 AHEAD = 4
 """How far a target may be ahead of the slowest one, in rounds of its concurrency."""
@@ -82,8 +83,8 @@ class Asking:
     """Places of the samples that were asked, up to the last look."""
     decided: bool = field(init=False, default=False)
     """They were enough, and the others are not asked."""
-    capped: bool = field(init=False, default=False)
-    """The money was not enough for all."""
+    capped: int | None = field(init=False, default=None)
+    """What the first question that there was no money for might have cost, in micro-dollars."""
     _lanes: list[_Lane] = field(init=False, default_factory=list)
     _asides: Asides = field(init=False)
     _holds: dict[Row, _Hold] = field(init=False, default_factory=dict)
@@ -122,7 +123,7 @@ class Asking:
                 self.budget.put_aside(self._asides.room)
                 for block in self._blocks:
                     await self._through(client, block)
-                    if self.stopping() or self.capped:
+                    if self.stopping() or self.capped is not None:
                         break
                     self.asked.update(place for place, _ in block)
                     if block is not self._blocks[-1] and await asyncio.to_thread(self.enough, self.asked):
@@ -137,8 +138,10 @@ class Asking:
         if self.decided:
             return
         error, told = "cancelled", "The job was stopped before this was answered."
-        if self.capped and not self.stopping():
-            error, told = snake(CapReached.__name__), "The job may spend no more: this was not asked."
+        if self.capped is not None and not self.stopping():
+            most = usd(self.capped / MICRO)
+            error = snake(CapReached.__name__)
+            told = f"Not asked: with every target and retry a question may cost {most}, and less is left."
         for lane in self._lanes:
             for unit in lane.left:
                 yield failed(self.plan, unit, error, told)
@@ -194,11 +197,12 @@ class Asking:
         if hold is None:
             hold = self._holds[row] = _Hold(parts=self._parts(row))
             most = sum(map(sum, hold.parts.values()))
-            if self.capped or self._holding.locked() or not self.budget.take(most):
+            if self.capped is not None or self._holding.locked() or not self.budget.take(most):
                 hold.given = given = asyncio.get_running_loop().create_future()
                 async with self._holding:
-                    self.capped = self.capped or not await self.budget.reserve(most)
-                    given.set_result(not self.capped)
+                    if self.capped is None and not await self.budget.reserve(most):
+                        self.capped = most
+                    given.set_result(self.capped is None)
         if hold.given is not None and not await hold.given:
             return None
         part = hold.parts.pop(place)

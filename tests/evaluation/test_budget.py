@@ -104,6 +104,17 @@ def test_the_money_is_used(evaluated):
     assert found["n_unpriced"] == 0
 
 
+def test_a_cap_below_one_question_says_what_one_may_cost(evaluated):
+    """Every target and every retry of it counts."""
+    with emulated("openai") as server:
+        found, frame = evaluated((gpt(server),), max_usd=0.0001, retries=3)
+    assert server.ledger == []
+    (said,) = set(frame["error_message"])
+    most = Decimal(said.partition("may cost $")[2].partition(",")[0])
+    assert most > 4 * 40 * OUT_USD > Decimal("0.0001")
+    assert found["notes"][0] == "stopped at $0 of $0.0001: 0 of 150 asked"
+
+
 def test_enough_money_changes_nothing(evaluated):
     with emulated("openai") as server:
         free, plain = evaluated((gpt(server),), job="plain")
