@@ -88,7 +88,7 @@ def page(views: Sequence[View], provenance: Provenance) -> str:
         *(element("p", glued(sentence), class_="lead") for sentence in said if sentence),
         element("p", f"{when(provenance.made_at)} UTC, {provenance.made_with}", class_="note"),
     )
-    main = element("main", header, *(body(view) for view in rest), body(_repeated(provenance)), class_="mlaas")
+    main = element("main", header, *(body(view) for view in rest), body(repeated(provenance)), class_="mlaas")
     return join(Markup("<!doctype html>\n"), element("html", head, element("body", main), lang="en"), Markup("\n"))
 
 
@@ -97,16 +97,18 @@ def _style() -> str:
     return style() + Path(__file__).with_name("report.css").read_text(encoding="utf-8")
 
 
-def _repeated(provenance: Provenance) -> View:
+def repeated(provenance: Provenance) -> View:
+    """How to do it all again, and where it came from."""
     commands = Code(text="\n".join(provenance.commands))
     return View(
         title="To repeat this",
         marks=[commands] if provenance.commands else [],
-        children=[_origin(origin) for origin in provenance.origins],
+        children=[told(origin) for origin in provenance.origins],
     )
 
 
-def _origin(origin: Origin) -> View:
+def told(origin: Origin) -> View:
+    """What is known of some of the records."""
     marks: list[Mark] = [Facts(rows=list(origin.facts))]
     children = []
     if origin.parameters:

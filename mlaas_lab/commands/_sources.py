@@ -115,16 +115,35 @@ def history(job: Job, lab: Lab) -> list[str]:
     """The command lines that led to the evaluation `job`: fine-tunes and servers of its targets, then itself."""
     earlier = [one for one in lab.store.jobs() if one.created_at <= job.created_at]
     targets = {str(target) for target in job.spec.get("targets", ())}
-    tuned: dict[str, Job] = {}
     served: dict[str, Job] = {}
     for one in earlier:
-        if one.task == "finetune" and one.state is JobState.SUCCEEDED and one.name in targets:
-            tuned.setdefault(one.name, one)
         for model in targets & {*map(str, one.spec.get("models", ())), str(one.spec.get("name"))}:
             if one.task == "serve":
                 served.setdefault(model, one)
     servers = {one.id: one for one in served.values()}
-    return [command_line(one) for one in (*tuned.values(), *servers.values(), job)]
+    return [command_line(one) for one in (*_tuned(job, lab), *servers.values(), job)]
+
+
+def adapters(job: Job, lab: Lab) -> Iterator[Origin]:
+    """What the adapters among the targets of the evaluation `job` were made of."""
+    for one in _tuned(job, lab):
+        result = (read_json(JobFolder(one.folder).outcome) or {}).get("result", {})
+        made = result.get("adapter") or {}
+        named = {"Base": "base", "Weights": "path", "SHA-256 of the weights": "sha256"}
+        facts = [(title, made[key]) for title, key in named.items() if made.get(key)]
+        shown = {key: plain(value) for key, value in _told(one.spec).items()}
+        yield Origin(label=f"Adapter {one.name}", facts=[*facts, *_job_facts(one)], parameters=shown)
+
+
+def _tuned(job: Job, lab: Lab) -> list[Job]:
+    """The fine-tunes that made the adapters among its targets."""
+    targets = {str(target) for target in job.spec.get("targets", ())}
+    found: dict[str, Job] = {}
+    for one in lab.store.jobs():
+        made = one.task == "finetune" and one.state is JobState.SUCCEEDED and one.created_at <= job.created_at
+        if made and one.name in targets:
+            found.setdefault(one.name, one)
+    return list(found.values())
 
 
 def command_line(job: Job) -> str:

@@ -1,25 +1,21 @@
 """`compare`: evaluations on one table: who is better and by how much, what it cost, how long it took, what was said."""
 
-import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import parse_qsl
 
 from pydantic import Field
 
-from mlaas_lab import __version__
-from mlaas_lab.commands import Command, _sources
-from mlaas_lab.errors import DataError, UsageError
+from mlaas_lab import report
+from mlaas_lab.commands import Command, _compared, _sources
 from mlaas_lab.lab import Lab
-from mlaas_lab.schema import JSON, Job
+from mlaas_lab.schema import JSON
 from mlaas_lab.spec import Arg, Refers, Spec
-from mlaas_lab.tasks.eval import GROUPED, MARGIN, Grouped, Margin, margins, metric_named
+from mlaas_lab.tasks.eval import GROUPED, MARGIN, Grouped, Margin
 from mlaas_lab.view import Shown, View
-from mlaas_lab.widgets.links import links, run_link
 
 if TYPE_CHECKING:
     import polars as pl
@@ -158,93 +154,18 @@ class Comparison(Shown):
 
 
 def _run(args: Compare, lab: Lab) -> Comparison:
-    sources = list(
-        {source.path.resolve(): source for source in (_sources.find(word, lab) for word in args.runs)}.values()
-    )
-    frames = [_sources.read(source) for source in sources]
-    jobs = [_sources.measured_by(frame, source, lab) for frame, source in zip(frames, sources, strict=True)]
-    frame = _together(frames)
-    if frame.is_empty():
-        raise DataError(f"{', '.join(args.runs)}: no records yet.")
-    specs = [spec for source, known in zip(sources, jobs, strict=True) for spec in _asked(source, known)]
-    made = Comparison(
-        frame,
-        seed=args.seed if args.seed is not None else int(_sources.agreed(specs, "seed") or 0),
-        margin=_margin(args, frame) if args.margin is not None else margins(_sources.agreed(specs, "margin")),
-        grouped=args.grouped or _sources.agreed(specs, "grouped") or "auto",
-        notes=[
-            f"{source.word} is {source.state}: its {len(part):,} records so far are compared."
-            for source, part in zip(sources, frames, strict=True)
-            if source.unfinished
-        ],
-    )
+    found = _compared.gather(args, lab)
+    made = Comparison(found.frame, seed=found.seed, margin=found.margin, grouped=found.grouped, notes=found.notes)
     made.still = args.static
     made.show = f"only={ONLY[args.show]}" if args.show in ONLY else args.show
     made.samples = args.samples
-    made.words = _again(args)
-    fetched = [run_link(one.run_id, lab.settings) for one in sources if one.run_id and one.job is None]
-    made.links = (*links({job.id: job for several in jobs for job in several}.values()), *sum(fetched, ()))
+    made.words = _compared.again(args)
+    made.links = tuple(found.links)
     if args.html is not None:
-        _write(args, made, [(s, j, len(f)) for s, j, f in zip(sources, jobs, frames, strict=True)], lab)
+        path = Path(str(args.html)).expanduser().resolve()
+        line = _sources.line("compare", [*args.runs, "--html", str(args.html)])
+        made.page = report.write(path, made.views(), found.provenance(made.title, line, lab))
     return made
-
-
-def _together(frames: "Sequence[pl.DataFrame]") -> "pl.DataFrame":
-    """All records as one table; the same measurement in two files counts once."""
-    import polars as pl
-
-    if len(frames) == 1:
-        return frames[0]
-    key = ["run_id", "target", "sample_id", "repeat"]
-    return pl.concat(frames, how="diagonal_relaxed").unique(key, keep="first", maintain_order=True)
-
-
-def _asked(source: "_sources.Source", known: "Sequence[Job]") -> list[Mapping[str, Any]]:
-    """What the evaluations behind a source were asked with, as far as this machine or its run says."""
-    return [job.spec for job in known] or ([source.asked] if source.asked else [])
-
-
-def _again(args: Compare) -> tuple[str, ...]:
-    """The command, word by word, that shows the same."""
-    margin = ["--margin", args.margin] if args.margin is not None else []
-    seed = ["--seed", str(args.seed)] if args.seed is not None else []
-    grouped = ["--grouped", args.grouped] if args.grouped is not None else []
-    return ("compare", *args.runs, *margin, *grouped, *seed)
-
-
-def _margin(args: Compare, frame: "pl.DataFrame") -> float | dict[str, float] | None:
-    """What `--margin` says of the metrics that these records have.
-
-    Raises:
-        UsageError: if it names another.
-    """
-    from mlaas_lab.records import metrics_of
-
-    said, metrics = margins(args.margin), metrics_of(frame.columns)
-    if not isinstance(said, dict):
-        return said
-    try:
-        return {metric_named(name, metrics): value for name, value in said.items()}
-    except ValueError as error:
-        raise UsageError(f"--margin {args.margin}: {error}.") from None
-
-
-def _write(
-    args: Compare, made: Comparison, parts: "Sequence[tuple[_sources.Source, list[Job], int]]", lab: Lab
-) -> None:
-    from mlaas_lab import report
-
-    path = Path(str(args.html)).expanduser().resolve()
-    history = [line for _, jobs, _ in parts for job in jobs for line in _sources.history(job, lab)]
-    again = _sources.line("compare", [*args.runs, "--html", str(args.html)])
-    provenance = report.Provenance(
-        title=made.title,
-        made_at=time.time(),
-        made_with=f"mlaas_lab {__version__} on Python {sys.version.split()[0]}",
-        origins=[one for source, jobs, n in parts for one in _sources.origins(source, jobs, n, lab)],
-        commands=[*dict.fromkeys(history), again],
-    )
-    made.page = report.write(path, made.views(), provenance)
 
 
 command = Command(
