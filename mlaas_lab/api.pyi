@@ -22,11 +22,13 @@ from mlaas_lab.commands.logs import LogTail
 from mlaas_lab.commands.price import Prices
 from mlaas_lab.commands.providers import ProviderList
 from mlaas_lab.commands.prune import Pruned
+from mlaas_lab.commands.review import Reviewing
 from mlaas_lab.commands.sync import Synced
 from mlaas_lab.commands.version import Versions
 from mlaas_lab.data.report import Report
 from mlaas_lab.gating import Gate
 from mlaas_lab.job import JobHandle
+from mlaas_lab.view import Shown
 
 def agree(
     run: str,
@@ -101,6 +103,16 @@ def data_import(
     out: str | PathLike[str],
     python: str = ...,
 ) -> Imported: ...
+
+def decide(
+    run: str,
+    *,
+    target: str | None = ...,
+    rule: str | None = ...,
+    by: str = ...,
+    comment: str = ...,
+    baseline: str | None = ...,
+) -> Shown: ...
 
 def doctor() -> Health: ...
 
@@ -350,6 +362,16 @@ def resume(
     wait: bool = ...,
     detach: bool = ...,
 ) -> JobHandle: ...
+
+def review(
+    run: str,
+    *,
+    between: str | Sequence[str] = ...,
+    blind: bool | None = ...,
+    by: str = ...,
+    limit: int | None = ...,
+    metric: str = ...,
+) -> Reviewing: ...
 
 def serve(
     models: str | Sequence[str] = ...,

@@ -1,20 +1,14 @@
 """`gate`: hold a run against rules, for CI: exit 1 when one does not hold or cannot be decided."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
-from mlaas_lab.commands import Command, _sources
-from mlaas_lab.errors import DataError, UsageError
-from mlaas_lab.gating import About, Gate, Rule, check, parse
+from mlaas_lab.commands import Command, _gated, _sources
+from mlaas_lab.gating import About, Gate, check
 from mlaas_lab.lab import Lab
 from mlaas_lab.spec import Arg, Refers, Spec
 from mlaas_lab.tasks.eval import GROUPED, Grouped
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 class GateArgs(Spec):
@@ -37,9 +31,9 @@ class GateArgs(Spec):
 
 
 def _run(args: GateArgs, lab: Lab) -> Gate:
-    rules = _rules(args.rule)
-    frame, asked = _records(args.run, lab)
-    baseline, before = _records(args.baseline, lab) if args.baseline is not None else (None, [])
+    rules = _gated.rules(args.rule)[0]
+    frame, asked = _gated.records(args.run, lab)
+    baseline, before = _gated.records(args.baseline, lab) if args.baseline is not None else (None, [])
     about = About(
         target=args.target,
         against=args.against,
@@ -48,50 +42,6 @@ def _run(args: GateArgs, lab: Lab) -> Gate:
     )
     checked = check(rules, frame, baseline, about)
     return Gate(run=args.run, baseline=args.baseline, checked=tuple(checked))
-
-
-def _rules(word: str) -> list[Rule]:
-    """The rules in the file `word`, or in `word` itself.
-
-    Raises:
-        UsageError: if there are none, or one cannot be read.
-        DataError: if the file cannot be read.
-    """
-    path = Path(word).expanduser()
-    if _is_file(path):
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-            raise DataError(f"{word} cannot be read: {reason}.") from None
-    elif path.suffix and " " not in word and not any(sign in word for sign in "<>=≤≥"):
-        raise DataError(f"{word} does not exist; expected a file of rules.")
-    else:
-        text = word
-    rules = parse(text)
-    if not rules:
-        raise UsageError("there is no rule to hold it against.", next="A gate without a rule would let all through.")
-    return rules
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        # Rules may be longer than any file's name.
-        return False
-
-
-def _records(word: str, lab: Lab) -> "tuple[pl.DataFrame, list[Mapping[str, Any]]]":
-    """The records that `word` names, and what their evaluations were asked with."""
-    source = _sources.find(word, lab)
-    frame = _sources.read(source)
-    if frame.is_empty():
-        raise DataError(f"{word}: no records yet.")
-    if source.unfinished:
-        raise DataError(f"{word} is {source.state}: what is not finished passes no gate.", next=f"wait {word}")
-    known = [job.spec for job in _sources.measured_by(frame, source, lab)]
-    return frame, known or ([source.asked] if source.asked else [])
 
 
 command = Command(

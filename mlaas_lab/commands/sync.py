@@ -104,6 +104,7 @@ def _deliver(job: Job, settings: Settings, away: str | None) -> Row:
             delivery = tracking.Delivery(folder, settings, timeout_s=PATIENCE_S)
             error = (delivery.finish(job.state) if job.state.ended else delivery.drain()).refused
             delivery.illustrate()
+            tracking.deliver_decisions(folder, settings, timeout_s=PATIENCE_S)
         except TrackingError as trouble:
             error = str(trouble)
     return _row(job, tracking.delivered(folder), before, error)

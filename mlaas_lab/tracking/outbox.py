@@ -15,6 +15,7 @@ from typing import Self
 
 from mlaas_lab.durable import settle as flush
 from mlaas_lab.schema import JSON
+from mlaas_lab.store.beside import decisions_of
 from mlaas_lab.store.folder import JobFolder, read_json, write_json
 
 TRACES = "traces"
@@ -62,6 +63,8 @@ class Delivered:
     """Metrics that were not finite, each with the first such step."""
     finished: bool = False
     """Nothing more will come of this attempt."""
+    decided: int = 0
+    """Bytes of the log of decisions that the run has."""
 
     @property
     def refusals(self) -> str:
@@ -125,6 +128,14 @@ def add(folder: JobFolder, values: Mapping[str, float]) -> None:
         file.write(b"\n" * cut + json.dumps(line).encode() + b"\n")
 
 
+def size_of_decisions(folder: JobFolder) -> int:
+    """Bytes of the log of decisions; 0 where nobody signed any."""
+    try:
+        return decisions_of(folder.records).stat().st_size
+    except OSError:
+        return 0
+
+
 def settle(folder: JobFolder) -> None:
     """Have the lines so far on the disk, before MLflow is told of them.
 
@@ -136,9 +147,9 @@ def settle(folder: JobFolder) -> None:
 
 
 def undelivered(folder: JobFolder, *, most: int | None = None) -> int:
-    """Metrics that wait in the outbox, and one more for an end that waits; past `most` it is not counted further."""
+    """Metrics that wait in the outbox, and one more for an end or decisions that wait; past `most` nobody counts on."""
     state = Delivered.read(folder)
-    waiting = int(folder.outcome.exists() and not state.finished)
+    waiting = int(folder.outcome.exists() and not state.finished) + int(size_of_decisions(folder) > state.decided)
     for batch in batches(folder, state.offset):
         waiting += len(batch.points)
         if most is not None and waiting > most:

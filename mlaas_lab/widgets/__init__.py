@@ -33,12 +33,14 @@ def evaluated(job: Job) -> Any | None:
 
 
 def _of_result(shown: Any) -> Any | None:
-    """Of what says, as `compared`, `looked` or `formed`, what it stands on."""
+    """Of what says, as `compared`, `looked`, `formed` or `reviewed`, what it stands on."""
     if hasattr(shown, "looked"):
         looked = shown.looked()
         return None if looked is None else registry.resolve("mlaas_lab.widgets.jobs:JobsWidget")(looked)
     if hasattr(shown, "formed"):
         return registry.resolve("mlaas_lab.widgets.form:FormWidget")(shown.formed())
+    if hasattr(shown, "reviewed"):
+        return registry.resolve("mlaas_lab.widgets.review:ReviewWidget")(shown.reviewed())
     if not hasattr(shown, "compared"):
         return None
     return registry.resolve("mlaas_lab.widgets.comparison:ComparisonWidget")(shown.compared())
