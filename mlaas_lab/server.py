@@ -47,9 +47,8 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 def _load_jupyter_server_extension(app: "ServerApp") -> None:
     """Add the routes; nothing is read or opened before somebody asks."""
-    desk = Desk()
     at, one = partial(url_path_join, app.web_app.settings["base_url"], NAME), r"jobs/([0-9A-Za-z_-]{1,64})"
-    given = {"desk": desk}
+    given = {"desk": Desk(beside=_beside(app))}
     routes: list[Any] = [
         (at("changes"), Changes, given),
         (at(r"(jobs|endpoints|spend)"), Parts, given),
@@ -66,8 +65,9 @@ def _load_jupyter_server_extension(app: "ServerApp") -> None:
 class Desk:
     """All that the routes share: the store as it is shown, and who watches it."""
 
-    def __init__(self) -> None:
-        """Nothing is opened yet."""
+    def __init__(self, *, beside: str | None = None) -> None:
+        """Nothing is opened yet; `beside` is where this server itself shows MLflow's pages."""
+        self._beside = beside
         self._watchers: dict[Changes, str | None] = {}
         self._task: asyncio.Task[None] | None = None
         self._now = asyncio.Event()
@@ -149,7 +149,8 @@ class Desk:
 
     def _told(self, seen: str | None) -> dict[str, JSON]:
         news = self.overview.since(seen)
-        about = {"version": __version__, "store": str(self.settings.store_path), "mlflow_url": _ui(self.settings)}
+        place = _ui(self.settings) or self._beside
+        about = {"version": __version__, "store": str(self.settings.store_path), "mlflow_url": place}
         return {**news, "about": about} if news["full"] else news
 
     def _stopped(self, task: asyncio.Task[None]) -> None:
@@ -272,6 +273,12 @@ class Cancel(_Route):
     async def post(self, job_id: str) -> None:
         """`{id, state, cancel_requested}`; the row is all that is written."""
         await self.reply(lambda store: one_job.stop(store, job_id))
+
+
+def _beside(app: "ServerApp") -> str | None:
+    """Where jupyter-server-proxy shows MLflow's pages, if this server has it; see `proxied`."""
+    proxy = app.extension_manager.extensions.get("jupyter_server_proxy")
+    return url_path_join(app.base_url, "mlflow/") if proxy and proxy.enabled else None
 
 
 def _ui(settings: Settings) -> str | None:
