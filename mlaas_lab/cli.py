@@ -14,6 +14,7 @@ from mlaas_lab.errors import Interrupted, LabError
 from mlaas_lab.fronts import Terminal, json_file
 from mlaas_lab.lab import Lab
 from mlaas_lab.settings import Preferences
+from mlaas_lab.view.markup import visible
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -34,7 +35,7 @@ def main(words: Sequence[str] | None = None) -> int:
             raise
         if as_json:
             _say(json.dumps({"error": error.as_json()}))
-        print(f"mlaas: {error}", file=sys.stderr)
+        print(f"mlaas: {visible(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         front.finish()
@@ -44,7 +45,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if result is not None:
         _say(json.dumps(result.as_json(), default=str) if as_json else str(result))
     if warning := getattr(result, "warning", None):
-        print(f"mlaas: {warning}", file=sys.stderr)
+        print(f"mlaas: {visible(warning)}", file=sys.stderr)
     return int(getattr(result, "exit_code", 0))
 
 

@@ -23,6 +23,11 @@ from difflib import get_close_matches
 from typing import Any
 
 
+OBEYED = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"}
+OBEYED |= {code: f"⟨U+{code:04X}⟩" for code in (*range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+"""What a terminal or a text's direction would obey, and what is shown instead."""
+
+
 class LabError(Exception):
     """Anything a user can mend; shown as one line, without a traceback."""
 
@@ -39,7 +44,7 @@ class LabError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """IPython shows this instead of a traceback; the cell still fails, so "Run all" stops."""
-        return [f"{type(self).__name__}: {self}"]
+        return [f"{type(self).__name__}: {self}".translate(OBEYED)]
 
     def as_json(self) -> dict[str, str | None]:
         """The object that `--json` prints."""

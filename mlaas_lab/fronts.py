@@ -19,6 +19,7 @@ from mlaas_lab.errors import UsageError
 from mlaas_lab.lab import Keep
 from mlaas_lab.schema import JSON
 from mlaas_lab.view import Shown
+from mlaas_lab.view.markup import visible
 
 EVERY_S = 0.25
 QUIET_EVERY_S = 5.0
@@ -84,7 +85,7 @@ class Terminal:
         now = time.monotonic()
         if now - self._drawn_at < every_s:
             return
-        line = shown.line()
+        line = visible(" ".join(shown.line().split()))
         if line == self._last:
             return
         self._drawn_at, self._last = now, line

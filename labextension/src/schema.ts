@@ -40,7 +40,7 @@ type Verdict = { [name in 'a' | 'b' | 'metric' | 'verdict']: string } & { n: num
 export type Details = { code: string; summary: Score[]; verdicts: Verdict[] };
 
 const ESCAPES = /\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)?|\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])/g;
-const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g;
+const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff\u{e0000}-\u{e007f}]/gu;
 
 /** Text of jobs without what a terminal would obey or a reader be fooled by. */
 export function clean(text: string): string {

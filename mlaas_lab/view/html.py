@@ -77,7 +77,7 @@ def to_html(view: View, *, limit_bytes: int = LIMIT_BYTES) -> str:
 def _cell_of(drawn: Markup) -> Markup:
     # JupyterLab's rules for tables and headings name two classes; ours must weigh as much, and they come later.
     firm = style().replace(".mlaas ", ".mlaas.mlaas ")
-    return element("div", element("style", Markup(firm)), drawn, class_="mlaas")
+    return element("div", element("style", Markup(firm)), drawn, class_="mlaas mathjax_ignore tex2jax_ignore")
 
 
 @cache

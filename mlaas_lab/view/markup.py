@@ -21,8 +21,11 @@ NAME = 120
 """Characters of a name: of a target, a column, a series. Texts may be longer; they are cut where they are drawn."""
 
 CLASS = "m-"
-"""What every class but the outermost, `mlaas`, begins with: hosts have rules of their own for
+"""What every class but those of the outermost element begins with: hosts have rules of their own for
 `progress`, `label`, `badge` and `row`."""
+
+OUTERMOST = frozenset({"mlaas", "mathjax_ignore", "tex2jax_ignore"})
+"""Ours, and what keeps JupyterLab and exported notebooks from setting `$0.01 of $0.5` as a formula."""
 
 HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u2069\ufeff"
@@ -67,7 +70,7 @@ def element(name: str, *children: str | None, **attributes: str | float | None) 
     Classes get our prefix.
     """
     if isinstance(named := attributes.get("class_"), str):
-        attributes = {**attributes, "class_": " ".join(w if w == "mlaas" else CLASS + w for w in named.split())}
+        attributes = {**attributes, "class_": " ".join(w if w in OUTERMOST else CLASS + w for w in named.split())}
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{text(value if isinstance(value, str) else f"{value:g}")}"'
         for key, value in attributes.items()

@@ -83,4 +83,5 @@ def _series(title: str, column: Sequence[Any]) -> pl.Series:
 
 def _unarmed(frame: pl.DataFrame) -> pl.DataFrame:
     texts = pl.col(pl.String)
+    frame = frame.rename({name: f"'{name}" for name in frame.columns if re.match(FORMULA, name)})
     return frame.with_columns(pl.when(texts.str.contains(FORMULA)).then("'" + texts).otherwise(texts).name.keep())

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from hostile import ALLOWED, ATTRIBUTES, CONTROLS, CORPUS, MARKUP, Page, everywhere
+from payloads import beacons, payloads
 
 from mlaas_lab.view import markup, text, to_html, to_text
 from mlaas_lab.view.html import style
@@ -32,6 +33,14 @@ def faults(html: str, word: str) -> list[str]:
 def test_html_holds_it_as_text(word):
     html = to_html(everywhere(word), limit_bytes=10**9)
     assert faults(html, word) == []
+
+
+def test_six_hundred_more_and_forty_that_call_home():
+    words = [*payloads(), *beacons("http://127.0.0.1:9")]
+    assert len(words) >= 640
+    for word in words:
+        assert faults(to_html(everywhere(word), limit_bytes=10**9), word) == [], word
+        assert HIDDEN.search(to_text(everywhere(word))) is None, word
 
 
 @pytest.mark.parametrize("word", MARKUP)
