@@ -1,5 +1,6 @@
 """Why something on disk must stay although it is old: what is alive, served, registered, undelivered or built upon.
 
+What people said of an evaluation stays too: nobody can make it again.
 Where MLflow cannot be asked what it has registered, every adapter stays.
 """
 
@@ -12,6 +13,7 @@ from mlaas_lab.models import CARD, TINY, tiny_path
 from mlaas_lab.schema import JSON, Job, JobState
 from mlaas_lab.settings import Settings
 from mlaas_lab.store import Store
+from mlaas_lab.store.beside import reviews_of
 from mlaas_lab.store.completions import NAME as COMPLETIONS
 from mlaas_lab.store.folder import JobFolder, read_json
 
@@ -46,6 +48,8 @@ def _jobs(settings: Settings, store: Store, jobs: Sequence[Job], adapters: Seque
         if job.name in words or any(word.startswith(job.folder) for word in words):
             yield job, f"the adapter {job.name!r} is in use by a job that is alive"
     for job in jobs:
+        if any(reviews_of(JobFolder(job.folder).records).glob("*.jsonl")):
+            yield job, "people reviewed or signed it"
         if waiting := tracking.waits(job):
             yield job, f"{tracking.words(waiting)}; `sync` first"
         if not job.state.ended:

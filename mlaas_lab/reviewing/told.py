@@ -1,9 +1,11 @@
 """A review as a View: how far it is, what one reviewer said, and who is preferred once names may be known."""
 
+import time
+
 from mlaas_lab.reviewing.desk import Desk
 from mlaas_lab.reviewing.sitting import WORDS, Sitting
 from mlaas_lab.view import Column, Table, View
-from mlaas_lab.view.formats import count
+from mlaas_lab.view.formats import count, when
 
 SHOWN = 50
 """Verdicts that are listed; the file has all."""
@@ -31,7 +33,7 @@ def progress(sitting: Sitting) -> str:
 
 
 def _notes(sitting: Sitting) -> list[str]:
-    setup, found = sitting.review.setup, []
+    setup, found = sitting.review.setup, [f"As of {when(time.time())} UTC; {sitting.review.path} has every word since."]
     if sitting.hidden:
         found.append("Who is who, and who is preferred, is told when all are judged, or with --no-blind.")
     else:

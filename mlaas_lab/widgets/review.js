@@ -281,7 +281,8 @@ class Reviewing {
 
   /** @param {Section[]} sections */
   draws(sections) {
-    const section = (/** @type {Section} */ one) => h("section", { class: "l-section" }, h("h4", {}, one.title), one.summary ? h("p", { class: "l-summary" }, one.summary) : null,
+    /** @type {(one: Section) => HTMLElement} */
+    const section = (one) => h("section", { class: "l-section" }, h("h4", {}, one.title), one.summary ? h("p", { class: "l-summary" }, one.summary) : null,
       ...one.marks.map(drawn), one.table ? plainTable(one.table, one.title) : null, ...one.notes.map((note) => h("p", { class: "l-soft l-note" }, note)), ...one.children.map(section));
     this.results.replaceChildren(...(sections.length ? sections.map(section) : [h("p", { class: "l-soft" }, "Nothing is judged yet.")]));
   }

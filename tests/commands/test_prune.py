@@ -17,6 +17,7 @@ from mlaas_lab.models import CARD
 from mlaas_lab.schema import Endpoint, Job, JobState
 from mlaas_lab.spec import read
 from mlaas_lab.store import ALIVE, Store
+from mlaas_lab.store.beside import reviews_of
 from mlaas_lab.store.folder import JobFolder, write_json
 from mlaas_lab.tracking import Delivered
 
@@ -178,6 +179,12 @@ def _undelivered(lab, made):
     folder.events.write_text('{"at": 1.0, "event": "metrics", "step": 1, "values": {"loss": 1.0}}\n')
 
 
+def _reviewed(lab, made):
+    path = reviews_of(JobFolder(lab.settings.jobs_dir / "old").records) / "review-1.jsonl"
+    path.parent.mkdir()
+    path.write_text("{}\n")
+
+
 def _newest(lab, made):
     with lab.store._db.write() as db:
         db.execute("update jobs set name='other' where id='old'")
@@ -189,6 +196,7 @@ HELD = {
     "served under another name": (_announced, "in use by a job that is alive"),
     "served by its path": (_by_path, "in use by a job that is alive"),
     "not in MLflow yet": (_undelivered, "1 metric or result waits for MLflow; `sync` first"),
+    "reviewed": (_reviewed, "people reviewed or signed it"),
 }
 
 
