@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-BOTH = ("providers",)
+BOTH = ("dashboard", "providers")
 """Names of a package and of a command."""
 
 

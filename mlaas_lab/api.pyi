@@ -84,6 +84,21 @@ def cost(
     limit: int = ...,
 ) -> Costs: ...
 
+def dashboard(
+    runs: str | Sequence[str] = ...,
+    *,
+    export: str | PathLike[str] | None = ...,
+    port: int = ...,
+    address: str = ...,
+    auth: str | None = ...,
+    origin: str | Sequence[str] = ...,
+    rule: str | None = ...,
+    baseline: str | None = ...,
+    margin: float | str | Mapping[str, float] | None = ...,
+    grouped: str | None = ...,
+    seed: int | None = ...,
+) -> Shown: ...
+
 def data_check(
     file: Any,
     *,
