@@ -1,6 +1,7 @@
 """A decision with its evidence: signed once, chained, checked; a changed line is named."""
 
 import json
+import threading
 
 import orjson
 import pytest
@@ -149,8 +150,6 @@ def test_torn_entry_loses_only_itself_and_the_chain_goes_on(desk, log):
 
 
 def test_two_who_sign_at_once_make_one_chain(desk):
-    import threading
-
     several = [threading.Thread(target=desk.sign, kwargs={"target": "good", "by": f"p{i}"}) for i in range(6)]
     for one in several:
         one.start()

@@ -1,6 +1,9 @@
 """A reviewer's words: kept at once, replaced by later ones, taken back, gone on with; torn lines cost only themselves."""
 
 import os
+import subprocess
+import sys
+import threading
 
 import orjson
 import polars as pl
@@ -180,3 +183,51 @@ def test_names_and_comments_may_hold_anything(desk):
     again = desk.sit(by="\ud800 <b>ada</b>")
     assert again.comment_on(0) == "? <script>alert(1)</script>"
     assert again.by == "? <b>ada</b>"
+
+
+SITS = """
+import sys
+from pathlib import Path
+from mlaas_lab.reviewing import Desk
+from mlaas_lab.settings import Settings
+desk = Desk(table=Path(sys.argv[1]), settings=Settings(data_dir=Path(sys.argv[1]).parent))
+sitting = desk.sit(by="ada")
+while True:
+    for at in range(sitting.total):
+        sitting.judge(at, "left")
+        print(at, flush=True)
+"""
+
+
+def test_what_was_told_as_said_survives_a_kill(desk):
+    told = 0
+    with subprocess.Popen([sys.executable, "-c", SITS, str(desk.table)], stdout=subprocess.PIPE, text=True) as process:
+        while told < 15:
+            assert process.stdout.readline()
+            told += 1
+        process.kill()
+        told += len(process.stdout.read().splitlines())
+    (path,) = desk.folder.glob("review-*.jsonl")
+    kept = [line for line in lines.rows(path) if line["event"] == "verdict"]
+    assert told <= len(kept) <= told + 1, "the last may be there before it could be told"
+    assert desk.sit(by="ada").ended
+
+
+def test_many_who_write_at_once_cut_no_line(desk):
+    sittings = [desk.sit(by=f"reviewer {i}") for i in range(6)]
+
+    def judge(sitting):
+        for at in range(sitting.total):
+            sitting.comment(at, "x" * 2000)
+            sitting.judge(at, "tie")
+
+    several = [threading.Thread(target=judge, args=(sitting,)) for sitting in sittings]
+    for one in several:
+        one.start()
+    for one in several:
+        one.join()
+    path = sittings[0].review.path
+    whole = lines.rows(path)
+    assert len(whole) == len(path.read_bytes().splitlines())
+    assert sum(line["event"] == "verdict" for line in whole) == 6 * 12
+    assert all(desk.sit(by=f"reviewer {i}").ended for i in range(6))
