@@ -22,7 +22,6 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
-
 OBEYED = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"}
 OBEYED |= {code: f"⟨U+{code:04X}⟩" for code in (*range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
 """What a terminal or a text's direction would obey, and what is shown instead."""
@@ -52,35 +51,58 @@ class LabError(Exception):
 
 
 class UsageError(LabError):
-    """The words were wrong: unknown command, flag or name."""
+    """The words were wrong: unknown command, flag or name.
+
+    The message names the nearest that exists; `mlaas help COMMAND` lists all.
+    """
 
     exit_code = 2
 
 
 class DataError(LabError):
-    """A file cannot be used: its line, what was expected."""
+    """A file cannot be used: its line, what was expected.
+
+    Mend the line that the message names; `mlaas data check FILE` lists all that is wrong with a dataset.
+    """
 
 
 class MissingExtra(LabError):
-    """A library or server is not installed."""
+    """A library or server is not installed.
+
+    Run the pip command in the message, in the environment of the kernel; `mlaas doctor` shows what else is missing.
+    """
 
 
 class JobError(LabError):
-    """A job failed; the message ends with the tail of its log."""
+    """A job failed; the message ends with the tail of its log.
+
+    Read on in `mlaas logs JOB`; once the cause is gone, `mlaas resume JOB` goes on where it was.
+    """
 
 
 class OutOfMemory(LabError):
-    """A job's entry asked for more memory than there is."""
+    """A job's entry asked for more memory than there is.
+
+    Half the micro-batch was tried once by itself; cut chats at a shorter `--max-length`, add
+    `--gradient-checkpointing`, or take a machine with more.
+    """
 
 
 class Interrupted(LabError):
-    """Waiting was interrupted; what was waited for goes on."""
+    """Waiting was interrupted; what was waited for goes on.
+
+    Nothing is lost: `mlaas wait JOB` waits again, `mlaas attach JOB` shows it, `mlaas cancel JOB` stops it.
+    """
 
     exit_code = 130
 
 
 class StoreError(LabError):
-    """The store cannot be opened, read or written."""
+    """The store cannot be opened, read or written.
+
+    Look whether the disk is full or the folder is a network's; `mlaas config` says where it lies, `mlaas prune` frees
+    space.
+    """
 
     def __init__(self, message: str, *, next: str | None = None, temporary: bool = False) -> None:
         """`temporary`: the same call may succeed later by itself, as when the disk is full or others hold the file."""
@@ -89,11 +111,17 @@ class StoreError(LabError):
 
 
 class TrackingError(LabError):
-    """MLflow refused or cannot be reached."""
+    """MLflow refused or cannot be reached.
+
+    Look whether the server runs and `MLFLOW_TRACKING_URI` is right. No result is lost: `mlaas sync` sends what waits.
+    """
 
 
 class CapReached(LabError):
-    """The job may spend no more: this was not asked, and nothing was billed."""
+    """The job may spend no more: this was not asked, and nothing was billed.
+
+    `mlaas resume JOB --max-usd N` goes on with what was not asked; `mlaas cost` shows budgets and who used them.
+    """
 
 
 class CallError(LabError):
@@ -126,57 +154,91 @@ class CallError(LabError):
 
 
 class RateLimited(CallError):
-    """Too many requests or tokens for now."""
+    """Too many requests or tokens for now.
+
+    It is tried again by itself; say the target's pace (`?rpm=60&tpm=90000`) or a smaller `--concurrency`.
+    """
 
     retryable = True
 
 
 class QuotaExceeded(CallError):
-    """The account's money or quota is used up; waiting does not help."""
+    """The account's money or quota is used up; waiting does not help.
+
+    Top up the account or raise its limit at the vendor, then ask again with `--force`; answers come from the cache.
+    """
 
 
 class AuthFailed(CallError):
-    """The key is missing, wrong or not allowed."""
+    """The key is missing, wrong or not allowed.
+
+    `mlaas providers NAME` says which variable the key belongs in; look whether it is set where the kernel was started.
+    """
 
 
 class NotFound(CallError):
-    """The model or route does not exist at this address."""
+    """The model or route does not exist at this address.
+
+    Look at the model's name, the region and `base_url`; `mlaas providers NAME` has an example that works.
+    """
 
 
 class InvalidRequest(CallError):
-    """The vendor rejects the request as it is."""
+    """The vendor rejects the request as it is.
+
+    The message has the vendor's words: often a prompt or `--max-tokens` beyond what the model takes.
+    """
 
 
 class ContentFiltered(CallError):
-    """The vendor's filter withheld the answer."""
+    """The vendor's filter withheld the answer.
+
+    It counts as an error of that target; the sample and the filter's words stand in the records.
+    """
 
 
 class Overloaded(CallError):
-    """The vendor's side failed or is at capacity."""
+    """The vendor's side failed or is at capacity.
+
+    It is tried again by itself; later, or with a smaller `--concurrency`, ask again with `--force`.
+    """
 
     retryable = True
 
 
 class TimedOut(CallError):
-    """No answer within the limit."""
+    """No answer within the limit.
+
+    Raise `--timeout-s`, or ask for less with `--max-tokens`; a server of yours may be overloaded: `mlaas jobs`.
+    """
 
     retryable = True
 
 
 class Unreachable(CallError):
-    """No connection, or it broke before an answer."""
+    """No connection, or it broke before an answer.
+
+    Look at the address, the proxy and the firewall; a server of yours may have ended: `mlaas jobs`, `mlaas logs serve`.
+    """
 
     retryable = True
 
 
 class Truncated(CallError):
-    """The answer ended before the vendor's own end mark."""
+    """The answer ended before the vendor's own end mark.
+
+    It is tried again by itself; if it stays, a proxy in between cuts streams: try `--no-stream`, or `eval` without
+    `--stream`.
+    """
 
     retryable = True
 
 
 class ProviderBug(CallError):
-    """The answer cannot be read as what the vendor documents."""
+    """The answer cannot be read as what the vendor documents.
+
+    Keep the answer as it came (the file of exchanges in the job's folder) and report it.
+    """
 
 
 def snake(name: str) -> str:

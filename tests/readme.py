@@ -3,6 +3,7 @@
 python tests/readme.py
 """
 
+import inspect
 import re
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from conformance_scripts import scripts
 
-from mlaas_lab import records, registry
+from mlaas_lab import errors, records, registry
 from mlaas_lab.commands import _dispatch, _help
 from mlaas_lab.evaluation.metrics import defaults
 
@@ -75,9 +76,27 @@ def conformance() -> str:
     return "\n".join([*head, "|---|---|---|---|---|", *rows])
 
 
+def explained() -> str:
+    """One row an error: its name, what it is, what to do."""
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.LabError)]
+    rows = []
+    for kind in kinds:
+        if kind in (errors.LabError, errors.CallError):
+            continue
+        meaning, _, mend = inspect.cleandoc(kind.__doc__).partition("\n\n")
+        rows.append(f"| `{errors.snake(kind.__name__)}` | {meaning} | {' '.join(mend.split())} |")
+    return "\n".join(["| name | what it means | what to do |", "|---|---|---|", *rows])
+
+
 def filled(text: str) -> str:
     """`text` with what stands between the marks made anew."""
-    tables = {"commands": commands(), "metrics": metrics(), "records": columns(), "conformance": conformance()}
+    tables = {
+        "commands": commands(),
+        "metrics": metrics(),
+        "records": columns(),
+        "conformance": conformance(),
+        "errors": explained(),
+    }
     for name, made in tables.items():
         text = re.sub(
             rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)",
