@@ -21,7 +21,7 @@ from mlaas_lab.environment import silence
 from mlaas_lab.errors import LabError, OutOfMemory, one_line, snake
 from mlaas_lab.executors import STOPPED
 from mlaas_lab.processes import SUPERVISOR, die_with
-from mlaas_lab.schema import JSON, EndpointState
+from mlaas_lab.schema import JSON, EndpointState, Work
 from mlaas_lab.settings import Settings
 from mlaas_lab.spec import Spec
 from mlaas_lab.store.folder import JobFolder, read_json, write_json
@@ -141,6 +141,10 @@ class Context:
     def health(self, state: EndpointState, names: Sequence[str]) -> None:
         """Say how servers of this job are doing; seen by whoever asks for them."""
         self._write({"event": "health", "state": state, "names": list(names)})
+
+    def work(self, work: Work) -> None:
+        """Say what the server of this job does, as it was last seen."""
+        self._write({"event": "work", "work": asdict(work)})
 
     def ready(self) -> None:
         """This service answers; whoever waits for it goes on."""

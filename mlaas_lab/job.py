@@ -20,7 +20,7 @@ from mlaas_lab.schema import JSON, Job, JobState
 from mlaas_lab.settings import Settings
 from mlaas_lab.spec import Spec
 from mlaas_lab.store import Store
-from mlaas_lab.store.folder import JobFolder, read_json, write_json
+from mlaas_lab.store.folder import JobFolder, read_json
 from mlaas_lab.tasks import Task
 from mlaas_lab.view import Shown, View
 from mlaas_lab.view.job import COUNTED, card, line
@@ -33,7 +33,7 @@ class JobHandle(Shown):
 
     def __init__(self, manager: "JobManager", job: Job) -> None:
         """Made by `JobManager`."""
-        self._manager = manager
+        self.manager = manager
         self._job = job
 
     @property
@@ -44,7 +44,7 @@ class JobHandle(Shown):
     @property
     def job(self) -> Job:
         """Its row, read now: one that had ended may have been resumed."""
-        self._job = self._manager.current(self._job.id)
+        self._job = self.manager.current(self._job.id)
         return self._job
 
     @property
@@ -62,7 +62,7 @@ class JobHandle(Shown):
         """What its entry returned; of a service that runs, what it serves."""
         kept = read_json(self.folder.outcome) or {}
         if self._job.ready and not self._job.state.ended:
-            return {"endpoints": self._manager.endpoints_of(self._job.id)}
+            return {"endpoints": self.manager.endpoints_of(self._job.id)}
         return dict(kept.get("result", {}))
 
     def wait(self, timeout: float | None = None, *, watch: Callable[["JobHandle"], None] | None = None) -> "JobHandle":
@@ -78,7 +78,7 @@ class JobHandle(Shown):
                 watch(self)
             if deadline is not None and time.monotonic() > deadline:
                 raise TimeoutError(f"job {self.id} is {self._job.state} after {timeout} s; it goes on.")
-            time.sleep(self._manager.settings.report_every_s)
+            time.sleep(self.manager.settings.report_every_s)
         if watch is not None:
             watch(self)
         self.check()
@@ -117,7 +117,7 @@ class JobHandle(Shown):
 
     def cancel(self) -> "JobHandle":
         """Ask the job to stop; it keeps what is worth keeping."""
-        return self._manager.cancel(self.id)
+        return self.manager.cancel(self.id)
 
     def resume(self) -> "JobHandle":
         """Go on where it was, in a new attempt; a job that is alive or succeeded stays as it is.
@@ -125,7 +125,7 @@ class JobHandle(Shown):
         Raises:
             UsageError: if its files are gone.
         """
-        self._manager.resume(self.id)
+        self.manager.resume(self.id)
         return self
 
     def simulate_preemption(self) -> "JobHandle":
@@ -137,13 +137,12 @@ class JobHandle(Shown):
             JobError: if it does not run on this machine.
         """
         handle = self.job.handle
-        process = find(handle)
-        if process is None or self._job.state is not JobState.RUNNING:
+        if (process := find(handle)) is None or self._job.state is not JobState.RUNNING:
             raise JobError(f"job {self.id} is {self._job.state} and cannot be preempted.")
         process.terminate()
         while find(handle) is not None:
             time.sleep(0.05)
-        self._job = self._manager.store.job(self.id)
+        self._job = self.manager.store.job(self.id)
         return self
 
     def logs(self, lines: int = 50) -> list[str]:
@@ -210,9 +209,10 @@ class JobManager:
             launch: what the job may have and where: `gpus`, `cpus`, `priority`, `ray_address`.
 
         Raises:
-            UsageError: if the Spec names something that is not there.
+            UsageError: if the Spec names something that is not there, or what another job answers to.
         """
         registry.load("executor", executor or self.settings.executor)
+        found: Task = registry.load("task", task)
         self.refresh()
         job_id = secrets.token_hex(4)
         folder = JobFolder(self.settings.jobs_dir / job_id)
@@ -228,21 +228,16 @@ class JobManager:
             executor=executor or self.settings.executor,
             folder=str(folder.path),
             created_at=time.time(),
+            claims=tuple(found.claims(spec)),
             # Until its supervisor is there, the job is as alive as whoever launches it.
             handle={"launcher": identity(os.getpid())},
         )
-        folder.path.mkdir(parents=True, mode=0o700)
-        self._write(job, folder, launch or {})
-        found: Task = registry.load("task", task)
-        kept = self.store.add(job, force=force or found.fresh(spec))
-        if kept.state is JobState.SUCCEEDED and not JobFolder(kept.folder).complete:
-            kept = self.store.add(job, force=True)
-        if kept.id != job_id:
-            folder.job.unlink()
-            folder.path.rmdir()
-            return JobHandle(self, kept)
-        self._recovery.launch(job, seen=job.handle)
-        return JobHandle(self, self.store.job(job_id))
+        asked = {key: value for key, value in (launch or {}).items() if value is not None}
+        folder.make(job, launch=asked, settings=self.settings.model_dump(mode="json"))
+        kept = self._kept(job, folder, force=force or found.fresh(spec))
+        if kept.id == job_id:
+            self._recovery.launch(job, seen=job.handle)
+        return JobHandle(self, self.store.job(kept.id))
 
     def resume(self, text: str, *, again: bool = False, spec: Mapping[str, JSON] | None = None) -> JobHandle:
         """A new attempt of a job that ended badly, where it was; `again`: or well; `spec`: its options from now on.
@@ -254,8 +249,7 @@ class JobManager:
         if job.state.ended and (again or job.state is not JobState.SUCCEEDED):
             if not JobFolder(job.folder).job.exists():
                 raise UsageError(f"the files of job {job.id} are gone.", next="Submit it again to start anew.")
-            following = self.store.requeue(job.id, attempt=job.attempt, why="resumed", by_hand=True, spec=spec)
-            if following is not None:
+            if following := self.store.requeue(job.id, attempt=job.attempt, why="resumed", by_hand=True, spec=spec):
                 self._recovery.launch(following, seen=following.handle)
         return JobHandle(self, self.store.job(job.id))
 
@@ -293,8 +287,14 @@ class JobManager:
         served = [asdict(one) for one in self.store.endpoints() if one.job_id == job_id]
         return [{n: value for n, value in one.items() if n not in ("job_id", "source")} | key for one in served]
 
-    def _write(self, job: Job, folder: JobFolder, launch: Mapping[str, JSON]) -> None:
-        kept = ("id", "task", "name", "spec", "spec_hash", "attempt", "created_at", "executor")
-        asked = {key: value for key, value in launch.items() if value is not None}
-        more = {"launch": asked, "settings": self.settings.model_dump(mode="json")}
-        write_json(folder.job, {**{key: getattr(job, key) for key in kept}, **more})
+    def _kept(self, job: Job, folder: JobFolder, *, force: bool) -> Job:
+        """`job`, or the one that did the same; in that case, or if it may not be, nothing of it is left."""
+        kept = None
+        try:
+            kept = self.store.add(job, force=force)
+            if kept.state is JobState.SUCCEEDED and not JobFolder(kept.folder).complete:
+                kept = self.store.add(job, force=True)
+            return kept
+        finally:
+            if kept is None or kept.id != job.id:
+                folder.discard()

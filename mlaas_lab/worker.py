@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import time
+from dataclasses import replace
 from types import FrameType
 
 from mlaas_lab import context, registry
@@ -19,7 +20,7 @@ from mlaas_lab.errors import LabError, StoreError, one_line
 from mlaas_lab.executors import Executor, Running
 from mlaas_lab.ledger.hours import Hours
 from mlaas_lab.processes import adopt_orphans, identity, sweep
-from mlaas_lab.schema import JSON, Endpoint, EndpointState, Job, JobState, Progress
+from mlaas_lab.schema import JSON, Endpoint, EndpointState, Job, JobState, Progress, Work
 from mlaas_lab.settings import Settings
 from mlaas_lab.store import Store
 from mlaas_lab.store.folder import JobFolder, read_json, write_json
@@ -186,6 +187,9 @@ class Supervisor:
                     self.store.announce(Endpoint.read({**place, "job_id": self.id}), attempt=self.attempt)
                 case "health":
                     self._note_health(EndpointState(line["state"]), line["names"])
+                case "work":
+                    work = replace(Work(**line["work"]), **self.hours.price)
+                    self.store.note_work(self.id, work, attempt=self.attempt)
                 case "ready":
                     self.store.update(self.id, attempt=self.attempt, ready=1)
         if progress is not None:

@@ -36,7 +36,7 @@ def lives(process: psutil.Process) -> bool:
 
 
 def states(handle: JobHandle) -> list[tuple[str, int]]:
-    return [(str(state), attempt) for state, attempt, _, _ in handle._manager.store.history(handle.id)]
+    return [(str(state), attempt) for state, attempt, _, _ in handle.manager.store.history(handle.id)]
 
 
 def under_way(handle: JobHandle, eventually, n: int = 4) -> None:

@@ -101,7 +101,10 @@ class Planned(Shown):
 
         least = fewest_for(0.99)
         few = [f"{one.target} {count(one.n_measured)}" for one in self.months if one.times and one.n_measured < least]
-        return [f"A p99 needs {least} measured answers to be bounded; there are of {', '.join(few)}."] if few else []
+        if not few:
+            return []
+        sized = " Servers are sized by what there is." if any(one.own and one.times for one in self.months) else ""
+        return [f"A p99 needs {least} measured answers; there are of {', '.join(few)}, so none is shown.{sized}"]
 
     def as_json(self) -> JSON:
         """`{traffic, targets: [{target, usd, servers, p99_s, …}], break_even: […], machine, assumed, html}`."""
@@ -146,6 +149,7 @@ def _month(one: "Month", demand: "Demand") -> dict[str, JSON]:
         "source": one.source,
         "date": one.date,
         "reasons": list(one.reasons),
+        "beyond": list(one.beyond),
     }
 
 

@@ -41,7 +41,14 @@ def _run(args: Serve, lab: Lab) -> JobHandle:
         raise UsageError("--add says which adapter, and --to which server.", next="serve --add ADAPTER --to NAME")
     job = _server(args.to or args.remove, lab)
     change = Change(add=args.add or "", name=args.name, remove=args.remove)
-    ask(JobFolder(job.job.folder), change, alive=lambda: not job.state.ended, within_s=CHANGES_WITHIN_S)
+    more = [args.name or serve.endpoint_name(args.add)] if args.add else []
+    taken, granted = lab.store.answer(job.id, more=more), False
+    try:
+        ask(JobFolder(job.job.folder), change, alive=lambda: not job.state.ended, within_s=CHANGES_WITHIN_S)
+        granted = True
+    finally:
+        if taken and not granted:
+            lab.store.answer(job.id, less=taken)
     return job
 
 

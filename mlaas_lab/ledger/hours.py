@@ -54,6 +54,12 @@ class Hours:
         self._since = time.monotonic()
         self._tell(over=False)
 
+    @property
+    def price(self) -> dict[str, JSON]:
+        """What an hour of it costs, and who says so; None where nobody knows."""
+        known = self._hour.usd is not None
+        return {"usd_per_hour": float(self._hour.usd or 0) if known else None, "price_source": self._hour.source}
+
     def go_on(self) -> None:
         """Count what has passed; the ledger hears of it every few seconds."""
         if self._kinds is None or self._since is None:

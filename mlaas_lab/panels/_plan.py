@@ -22,7 +22,7 @@ def view(demand: Demand, months: Sequence[Month], notes: Sequence[str]) -> View:
         summary=f"{_days(demand)} of {demand.said}: {_said(months)}",
         marks=_bills(demand, months),
         table=_table(demand, months),
-        notes=[*_reasons(months), *notes],
+        notes=[*_reasons(months), *_beyond(months), *notes],
     )
 
 
@@ -99,6 +99,10 @@ def _limits(one: Month) -> str | None:
 
 def _money(value: float | None) -> str:
     return "unknown" if value is None else usd(value)
+
+
+def _beyond(months: Sequence[Month]) -> list[str]:
+    return [f"Beyond what was measured, {one.target}: {said}." for one in months for said in one.beyond]
 
 
 def _reasons(months: Sequence[Month]) -> list[str]:

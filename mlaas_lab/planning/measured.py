@@ -78,6 +78,8 @@ class Measured:
     """Why there is no such figure."""
     server: Server | None = None
     unserved: str = ""
+    tried_per_s: float | None = None
+    """Requests a second that it was measured with at the most; None where nobody asked it."""
     right: Mapping[str, Right] = field(default_factory=dict)
 
 
@@ -112,6 +114,7 @@ def _of(name: str, rows: pl.DataFrame, own: frozenset[str], slo: Mapping[str, fl
         unpriced=unpriced,
         server=server,
         unserved=unserved,
+        tried_per_s=max((rate for part in (loads, asked) if (rate := _tried(part)) is not None), default=None),
         right=_right(asked),
     )
 
@@ -149,6 +152,17 @@ def _estimate(value: float, low: float | None, high: float | None, *, scale: flo
     if low is None and high is None and same:
         return Estimate(value=value, low=value, high=value)
     return Estimate(value=value, low=None if low is None else low / scale, high=None if high is None else high / scale)
+
+
+def _tried(rows: pl.DataFrame) -> float | None:
+    """Requests a second, of the step that sent the most; None of fewer than two at different times."""
+    found = []
+    for step in rows.partition_by("run_id", "offered_rate") if len(rows) else []:
+        began = step["started_at"].drop_nulls().to_numpy()
+        span_s = float(began.max() - began.min()) if len(began) > 1 else 0.0
+        if span_s > 0:
+            found.append((len(began) - 1) / span_s)
+    return max(found, default=None)
 
 
 def _right(asked: pl.DataFrame) -> dict[str, Right]:

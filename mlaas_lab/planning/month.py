@@ -10,12 +10,13 @@ from decimal import Decimal
 import numpy as np
 
 from mlaas_lab import pricing
+from mlaas_lab.planning.beyond import lengths, rates, several
 from mlaas_lab.planning.break_even import Estimate
 from mlaas_lab.planning.demand import DAY_S, Demand, Whole
 from mlaas_lab.planning.measured import Answers, Measured, Server
 from mlaas_lab.planning.queueing import held_back, most_at_once, waits
 from mlaas_lab.pricing.many import costs
-from mlaas_lab.stats.intervals import Floats
+from mlaas_lab.stats.intervals import Floats, fewest_for
 
 SLOWER = 2.0
 """Without a bound of the user's: the 99th percentile may be so many times what it is where nobody waits."""
@@ -48,9 +49,10 @@ class Limits:
 class Times:
     """How long answers take, waiting included, in seconds."""
 
-    p50_s: float
-    p99_s: float
-    worst_day_p99_s: float
+    p50_s: float | None
+    p99_s: float | None
+    """None: too few answers were measured to bound it; so for the others."""
+    worst_day_p99_s: float | None
     """Of the day that has the highest."""
 
 
@@ -78,6 +80,8 @@ class Month:
     """Measured answers that the times are drawn from."""
     reasons: tuple[str, ...] = ()
     """Why something is unknown, and what to do."""
+    beyond: tuple[str, ...] = ()
+    """Where the days lie outside of what was measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,10 +147,11 @@ def hosted(demand: Demand, one: Measured, limits: Limits, *, book: pricing.Lists
         usd_high=None if ends is None or usd is None else usd * ends[1],
         source=None if bill is None else bill[1],
         date=None if bill is None else pricing.calls.day_of(at).isoformat(),
-        times=None if asked.times_s is None else _times(demand, asked.times_s + held),
+        times=None if asked.times_s is None else _times(demand, asked.times_s + held, one.answers),
         waited=float((held > 0).mean()) if _amounts(demand, asked, limits) else None,
         n_measured=0 if one.answers is None else len(one.answers.latency_s),
         reasons=tuple(reasons),
+        beyond=(*lengths(demand, one.answers), *rates(demand, one.tried_per_s)),
     )
 
 
@@ -210,11 +215,12 @@ def owned(demand: Demand, one: Measured, machine: Machine, *, bound_s: float | N
         source=machine.source if machine.usd_per_hour is not None else None,
         date=machine.date,
         servers=servers,
-        times=_times(demand, work.answers_s + waited),
+        times=_times(demand, work.answers_s + waited, one.server.answers),
         waited=float((waited > 0).mean()),
         idle=max(0.0, 1 - float(work.holds_s.sum()) / paid_s),
         n_measured=len(one.server.answers.latency_s),
         reasons=tuple(reasons),
+        beyond=(*lengths(demand, one.server.answers), *several(servers)),
     )
 
 
@@ -272,11 +278,14 @@ def _fewest(times_s: Floats, work: _Work, places: int, bound_s: float) -> tuple[
     return high, found
 
 
-def _times(demand: Demand, latency_s: Floats) -> Times:
+def _times(demand: Demand, latency_s: Floats, answers: Answers | None) -> Times:
+    """Quantiles of `latency_s`, as far as the answers that they are drawn from bound them."""
+    n = 0 if answers is None else len(answers.latency_s)
     edges = np.searchsorted(demand.times_s, np.arange(1, demand.days) * DAY_S)
     days = [part for part in np.split(latency_s, edges) if len(part)]
+    tail = n >= fewest_for(0.99)
     return Times(
-        p50_s=float(np.quantile(latency_s, 0.5)),
-        p99_s=float(np.quantile(latency_s, 0.99)),
-        worst_day_p99_s=max(float(np.quantile(day, 0.99)) for day in days),
+        p50_s=float(np.quantile(latency_s, 0.5)) if n >= fewest_for(0.5) else None,
+        p99_s=float(np.quantile(latency_s, 0.99)) if tail else None,
+        worst_day_p99_s=max(float(np.quantile(day, 0.99)) for day in days) if tail else None,
     )

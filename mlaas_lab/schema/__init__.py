@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Literal, Self
 from urllib.parse import parse_qsl, quote
 
-from mlaas_lab.schema._jobs import JSON, Endpoint, EndpointState, Job, JobState, Parity, Progress
+from mlaas_lab.schema._jobs import JSON, Endpoint, EndpointState, Job, JobState, Parity, Progress, Work
 from mlaas_lab.schema._verdicts import Decision, Verdict
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Target",
     "Usage",
     "Verdict",
+    "Work",
 ]
 
 

@@ -81,6 +81,8 @@ class Job:
     """Why a queued job does not run yet."""
     requeues: int = 0
     """How often it went on by itself after it was preempted, since somebody last started it."""
+    claims: tuple[str, ...] = ()
+    """Names that it answers to, and no other job that lives."""
 
 
 class EndpointState(StrEnum):
@@ -122,6 +124,39 @@ class Parity:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a server does, as it said when it was last looked at; all of its endpoints together. None: nobody knows."""
+
+    at: float
+    """UTC seconds."""
+    running: float | None = None
+    """Requests under way."""
+    waiting: float | None = None
+    """Requests in the engine's own queue."""
+    cache: float | None = None
+    """Share of the memory for keys and values that is in use."""
+    tokens_per_s: float | None = None
+    """Read and written between the last two looks, those of the looks themselves left out."""
+    input_tokens: float | None = None
+    """Read since the server started, likewise."""
+    output_tokens: float | None = None
+    """Written since then."""
+    over_s: float | None = None
+    """Seconds since then."""
+    usd_per_hour: float | None = None
+    """Of its machine."""
+    price_source: str | None = None
+
+    @property
+    def usd_per_million(self) -> float | None:
+        """Dollars for a million tokens, read and written, at the use that was made of it; None before the first."""
+        tokens = (self.input_tokens or 0.0) + (self.output_tokens or 0.0)
+        if self.usd_per_hour is None or not self.over_s or tokens <= 0:
+            return None
+        return self.usd_per_hour * self.over_s / 3600 / tokens * 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
 class Endpoint:
     """A server we started, under one name; made by a job of task `serve`."""
 
@@ -142,6 +177,8 @@ class Endpoint:
     """From the last request that woke its server to the first token, in seconds; None where none did."""
     warm_first_token_s: float | None = None
     """The median of the last streams that the front passed on while its server ran; None where there are none."""
+    work: Work | None = None
+    """None before the first look."""
 
     @property
     def unchecked(self) -> bool:
@@ -151,12 +188,13 @@ class Endpoint:
     @classmethod
     def read(cls, values: Mapping[str, JSON]) -> "Endpoint":
         """The endpoint that JSON, or a row, has these plain values of."""
-        state, parity = values.get("state"), values.get("parity")
+        state, parity, work = values.get("state"), values.get("parity"), values.get("work")
         return cls(
             **{
                 **values,
                 "ready": bool(values["ready"]),
                 "state": EndpointState(state) if state else None,
                 "parity": Parity(**parity) if parity else None,
+                "work": Work(**work) if work else None,
             }
         )

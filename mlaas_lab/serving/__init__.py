@@ -52,6 +52,10 @@ class Wishes:
     """Of any of them."""
     engine_args: str = ""
     """Further flags, in the engine's own words."""
+    on_host: bool = True
+    """Its weights come to lie in this machine's own memory, and not in an accelerator's."""
+    beside_bytes: int = 0
+    """Memory of this machine that the comparison with what was trained takes, while the server loads."""
     python: str = ""
     """Interpreter that has the engine, as the settings say."""
 
@@ -66,6 +70,14 @@ class Activity:
     """Metrics whose sum is how many requests are under way."""
     done: tuple[str, ...]
     """Metrics whose sum grows whenever the model computes."""
+    waiting: tuple[str, ...] = ()
+    """Of those that run, the ones that the engine has not begun; empty: it does not tell."""
+    read: tuple[str, ...] = ()
+    """Tokens of prompts, since it started."""
+    written: tuple[str, ...] = ()
+    """Tokens of answers, since then."""
+    cache: tuple[str, ...] = ()
+    """Share of the memory for keys and values that is in use."""
 
 
 @dataclass(frozen=True, kw_only=True)

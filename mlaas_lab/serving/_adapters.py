@@ -10,8 +10,9 @@ from mlaas_lab.serving._adapter import rank
 from mlaas_lab.serving._changes import Change
 from mlaas_lab.serving._health import NotListening, Refused, one_token
 from mlaas_lab.serving._parity import Gate
-from mlaas_lab.serving._plan import check_joins, endpoint_name
+from mlaas_lab.serving._plan import check_joins
 from mlaas_lab.serving._service import Service
+from mlaas_lab.tasks.serve import endpoint_name
 
 ANSWERS_S = 300.0
 """How long a new adapter may take to its first token."""
@@ -52,6 +53,7 @@ class Adapters:
         known = self._fresh(name)
         service.models[name], service.weights[name] = model, weights
         try:
+            service.check_room(name)
             gate = service.gate([name], place.folder)
             try:
                 asked = load(replace(weights, name=known), place)

@@ -39,10 +39,18 @@ class Load:
     """Requests under way."""
     done: float
     """Grows whenever the model computes."""
+    waiting: float | None = None
+    """Of those, the ones that wait inside the engine; None, as below: it does not tell."""
+    read: float | None = None
+    """Tokens of prompts."""
+    written: float | None = None
+    """Tokens of answers."""
+    cache: float | None = None
+    """Share of the memory for keys and values that is in use."""
 
 
-def one_token(base_url: str, model: str, *, timeout_s: float, key: str = "") -> None:
-    """Return when `model` has generated one token.
+def one_token(base_url: str, model: str, *, timeout_s: float, key: str = "") -> tuple[int, int]:
+    """Return when `model` has generated one token: how many it says it read, and wrote; 0 if it does not say.
 
     Raises:
         NotListening: if there is no connection, it broke, or `timeout_s` passed.
@@ -51,11 +59,14 @@ def one_token(base_url: str, model: str, *, timeout_s: float, key: str = "") -> 
     question = {"model": model, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1, "temperature": 0}
     text = exchange(f"{base_url.rstrip('/')}/chat/completions", question, timeout_s=timeout_s, headers=bearer(key))
     try:
-        spoken = isinstance(json.loads(text)["choices"][0]["message"], dict)
+        said = json.loads(text)
+        spoken = isinstance(said["choices"][0]["message"], dict)
     except (ValueError, LookupError, TypeError):
         spoken = False
     if not spoken:
         raise Refused(f"no chat completion: {' '.join(text.split())[:300]}")
+    usage = said.get("usage") or {}
+    return usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
 
 
 def load(base_url: str, activity: Activity, *, timeout_s: float, key: str = "") -> Load:
@@ -66,13 +77,17 @@ def load(base_url: str, activity: Activity, *, timeout_s: float, key: str = "") 
         Refused: if the answer is an error.
     """
     url = urlsplit(base_url)._replace(path=activity.path).geturl()
-    sums = dict.fromkeys((*activity.running, *activity.done), 0.0)
+    kinds = ("running", "done", "waiting", "read", "written", "cache")
+    names = {name for kind in kinds for name in getattr(activity, kind)}
+    sums: dict[str, float] = {}
     for line in exchange(url, None, timeout_s=timeout_s, headers=bearer(key)).splitlines():
         words, _, value = line.rpartition(" ")
         name = words.partition("{")[0]
-        if name in sums:
-            sums[name] += float(value)
-    return Load(running=sum(sums[name] for name in activity.running), done=sum(sums[name] for name in activity.done))
+        if name in names:
+            sums[name] = sums.get(name, 0.0) + float(value)
+    said = {kind: [sums[name] for name in getattr(activity, kind) if name in sums] for kind in kinds}
+    known = {kind: sum(values) for kind, values in said.items() if values}
+    return Load(**{"running": 0.0, "done": 0.0, **known})
 
 
 def bearer(key: str) -> dict[str, str]:

@@ -1,14 +1,12 @@
 """What shall be served, under which names, and where: said before anything starts."""
 
-import re
 import socket
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from mlaas_lab.errors import DataError, UsageError
 from mlaas_lab.models import TINY, Model, locate
 from mlaas_lab.settings import Settings
-from mlaas_lab.tasks.serve import Serve
+from mlaas_lab.tasks.serve import Serve, names
 
 HOST = "127.0.0.1"
 
@@ -22,18 +20,13 @@ def named(spec: Serve, settings: Settings) -> dict[str, Model]:
     """
     if spec.name and len(spec.models) > 1:
         raise UsageError(f"--name {spec.name!r} fits one model, not {len(spec.models)}.")
-    models = [(spec.name or endpoint_name(word), locate(word, settings)) for word in spec.models]
-    _check_bases([model for _, model in models])
-    names = [name for name, _ in models]
-    for name in names:
-        if names.count(name) > 1:
+    models = [locate(word, settings) for word in spec.models]
+    _check_bases(models)
+    wanted = names(spec)
+    for name in wanted:
+        if wanted.count(name) > 1:
             raise UsageError(f"two models would be endpoint {name!r}.", next="Serve one of them with --name.")
-    return dict(models)
-
-
-def endpoint_name(word: str) -> str:
-    """The name of an endpoint for a model: the word, or the last part of a path or hub id."""
-    return re.sub(r"[^A-Za-z0-9@._-]+", "-", Path(word).name).lstrip(".-@") or "model"
+    return dict(zip(wanted, models, strict=True))
 
 
 def check_joins(model: Model, served: Mapping[str, Model]) -> None:

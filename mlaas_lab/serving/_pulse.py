@@ -10,8 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
-from mlaas_lab.schema import EndpointState
+from mlaas_lab.schema import EndpointState, Work
 from mlaas_lab.serving import Place
+from mlaas_lab.serving._counted import Tokens
 from mlaas_lab.serving._health import Load, NotListening, Refused, load, one_token
 
 LOOK = 0.1
@@ -31,6 +32,9 @@ class Pulse:
         self._turn = 0
         self._pool = ThreadPoolExecutor(1)
         self._looking: Future[EndpointState] | None = None
+        self.work: Work | None = None
+        """What the server did at the last look; None before it, and where it does not tell."""
+        self._tokens = Tokens(self._pool.submit(self._load))
 
     def __enter__(self) -> Self:
         return self
@@ -57,8 +61,11 @@ class Pulse:
 
     def _look(self, model: str) -> EndpointState:
         before = self._load()
+        self.work = None if before is None else self._tokens.work(before)
         try:
-            one_token(self._place.base_url, model, timeout_s=self._every_s * TOKEN, key=self._place.launch.key)
+            self._tokens.leave_out(
+                one_token(self._place.base_url, model, timeout_s=self._every_s * TOKEN, key=self._place.launch.key)
+            )
         except NotListening:
             return self._silent(before)
         except Refused as error:

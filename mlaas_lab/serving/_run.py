@@ -100,6 +100,8 @@ def _tend(service: Service) -> None:
                 if found is not state:
                     service.tell(found)
                 state = found
+                if pulse.work is not None:
+                    service.context.work(pulse.work)
             if silent >= HANGS:
                 raise service.dead(f"the server has given no token for {silent * service.spec.probe_s:g} s.")
             time.sleep(POLL_S)

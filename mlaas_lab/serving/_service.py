@@ -16,11 +16,13 @@ from threading import Event
 from mlaas_lab.context import Context, Stopped
 from mlaas_lab.environment import keyless, surroundings
 from mlaas_lab.errors import JobError, LabError
+from mlaas_lab.hardware import accelerators
 from mlaas_lab.models import Model, materialize
 from mlaas_lab.schema import EndpointState, Parity
 from mlaas_lab.serving import Engine, Launch, Place, Weights, Wishes
 from mlaas_lab.serving._comparing import shown
 from mlaas_lab.serving._health import NotListening, Refused, one_token
+from mlaas_lab.serving._memory import check_room, reference_bytes
 from mlaas_lab.serving._parity import Gate, Kept, party
 from mlaas_lab.serving._plan import HOST
 from mlaas_lab.serving._process import Server
@@ -94,6 +96,7 @@ class Service:
         self._starts += 1
         folder = self.context.folder.path / "server" / f"{self.context.attempt}-{self._starts}"
         folder.mkdir(parents=True)
+        self.parity |= self._kept.of(self.models)
         launch = self.engine.launch(list(self.weights.values()), self._wishes(port), folder)
         self._keep_key(launch)
         more = keyless(**launch.environment) if launch.isolated else surroundings(**launch.environment)
@@ -173,7 +176,15 @@ class Service:
         same = ("device", "batch", "dtype", "max_length", "tensor_parallel", "quantization", "prefix_cache")
         more = ("cache_gib", "max_adapters", "max_rank", "engine_args")
         asked = {field: getattr(self.spec, field) for field in (*same, *more)}
-        return Wishes(port=port, threads=settings.threads, key=self._key, python=settings.vllm_python, **asked)
+        return Wishes(
+            port=port,
+            threads=settings.threads,
+            key=self._key,
+            python=settings.vllm_python,
+            on_host=self.spec.device == "cpu" or (self.spec.device == "auto" and not accelerators(settings)),
+            beside_bytes=reference_bytes(self._uncompared(self.weights), self.spec.dtype),
+            **asked,
+        )
 
     def _keep_key(self, launch: Launch) -> None:
         """Have the key where the clients of this user find it, and nobody else does."""
@@ -185,15 +196,28 @@ class Service:
 
     def gate(self, names: Sequence[str], folder: Path) -> Gate | None:
         """The comparison of those endpoints that nobody compared yet, begun; None where there is none to be made."""
-        telling, weights = self.engine.telling, {name: self.weights[name] for name in names}
         if not self.spec.parity:
             self.parity |= dict.fromkeys(party(self.weights), Parity(checked=False))
-        elif telling is not None:
-            wanted = [weights[name] for name in party(weights) if name not in self.parity]
-            if wanted:
-                threads = max(1, self.context.settings.threads // 2)  # the server loads meanwhile
-                return Gate(wanted, self.spec, telling, folder=folder, threads=threads)
-        return None
+        wanted = self._uncompared({name: self.weights[name] for name in names})
+        if not wanted or self.engine.telling is None:
+            return None
+        threads = max(1, self.context.settings.threads // 2)  # the server loads meanwhile
+        return Gate(wanted, self.spec, self.engine.telling, folder=folder, threads=threads)
+
+    def check_room(self, name: str) -> None:
+        """Return when there is memory to compare endpoint `name` with what was trained.
+
+        Raises:
+            JobError: if there is not.
+        """
+        wanted = self._uncompared({name: self.weights[name]})
+        check_room(wanted, 0, beside_bytes=reference_bytes(wanted, self.spec.dtype), next="Stop another server.")
+
+    def _uncompared(self, weights: Mapping[str, Weights]) -> list[Weights]:
+        """Those of `weights` that have something to be compared with, and were not."""
+        if not self.spec.parity or self.engine.telling is None:
+            return []
+        return [weights[name] for name in party(weights) if name not in self.parity]
 
     def keep_parity(self, found: Mapping[str, Parity]) -> None:
         """Remember what was found, for the next start too."""
@@ -205,7 +229,6 @@ class Service:
     def _compare_while(self, folder: Path) -> None:
         """Return when every model has generated a token, and is what was trained."""
         deadline = time.monotonic() + self.spec.ready_within_s
-        self.parity |= self._kept.of(self.models)
         gate = self.gate(list(self.weights), folder)
         if gate is None:
             self._wait([self._probe], deadline)

@@ -16,13 +16,14 @@ import torch
 import uvicorn
 from fastapi import FastAPI, HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import JSONResponse
 from transformers import ContinuousBatchingConfig, GenerationConfig
 from transformers.cli.serve import Serve
 from transformers.cli.serving import chat_completion, model_manager, server, utils
 
+from mlaas_lab.serving._transformers_counts import CHAT, Counting, Heard, one_step
+
 HOST = "127.0.0.1"
-CHAT, METRICS = "/v1/chat/completions", "/metrics"
 ROUTES = frozenset({CHAT, "/v1/models", "/health"})
 """What is left of the routes; the others load and unload models at the will of any web page."""
 NAMES = Path("served.json")
@@ -71,7 +72,7 @@ class Served(model_manager.ModelManager):  # type: ignore[misc]  # transformers 
 
     def _load_model(self, *args: Any, **kwargs: Any) -> Any:
         model = super()._load_model(*args, **kwargs)
-        model.register_forward_pre_hook(_one_step)
+        model.register_forward_pre_hook(one_step)
         if getattr(model, "_hf_peft_config_loaded", False) and not getattr(model, "is_quantized", False):
             _merge(model)
         return model
@@ -88,6 +89,9 @@ class Chat(chat_completion.ChatCompletionHandler):  # type: ignore[misc]
         finally:
             _TELLS.reset(asked)
 
+    def _streaming(self, *args: Any, gen_manager: Any, **kwargs: Any) -> Any:
+        return super()._streaming(*args, gen_manager=Heard(gen_manager), **kwargs)
+
     async def _non_streaming(self, *args: Any, gen_manager: Any, **kwargs: Any) -> Any:
         heard = Heard(gen_manager)
         reply = await super()._non_streaming(*args, gen_manager=heard, **kwargs)
@@ -102,23 +106,6 @@ class Chat(chat_completion.ChatCompletionHandler):  # type: ignore[misc]
         if body.get("temperature"):
             rules.do_sample = True
         return rules
-
-
-class Heard:
-    """One answer as it is generated, kept in tokens."""
-
-    def __init__(self, manager: Any) -> None:
-        """`manager` generates it."""
-        self._manager = manager
-        self.read: list[int] = []
-        self.written: list[int] = []
-
-    async def generate_non_streaming(self, model: Any, processor: Any, inputs: Any, *args: Any, **more: Any) -> Any:
-        """Text, prompt length in tokens, and the tokens of the answer."""
-        found = await self._manager.generate_non_streaming(model, processor, inputs, *args, **more)
-        self.read = torch.as_tensor(inputs["input_ids"]).flatten().tolist()
-        self.written = torch.as_tensor(found[2]).tolist()
-        return found
 
 
 class Together(utils.CBGenerateManager):  # type: ignore[misc]
@@ -203,10 +190,6 @@ def served() -> list[str]:
     return list(json.loads(NAMES.read_bytes()))
 
 
-def _one_step(*_: Any) -> None:
-    Counting.steps += 1
-
-
 def _merge(model: Any) -> None:
     """Add the adapter to the weights: the same sum, computed once instead of at every token."""
     from peft.tuners.tuners_utils import BaseTunerLayer
@@ -238,31 +221,6 @@ def _guarded(build: Callable[..., FastAPI]) -> Callable[..., FastAPI]:
         return app
 
     return built
-
-
-class Counting:
-    """Counts the requests that are under way, and tells them with the steps of the models at `/metrics`."""
-
-    running = 0
-    steps = 0
-
-    def __init__(self, app: Any) -> None:
-        """`app` answers everything else."""
-        self.app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Count what is passed on."""
-        if scope["type"] != "http" or scope["path"] not in (CHAT, METRICS):
-            await self.app(scope, receive, send)
-        elif scope["path"] == METRICS:
-            said = f"mlaas:requests_running {Counting.running}\nmlaas:steps_total {Counting.steps}\n"
-            await PlainTextResponse(said)(scope, receive, send)
-        else:
-            Counting.running += 1
-            try:
-                await self.app(scope, receive, send)
-            finally:
-                Counting.running -= 1
 
 
 def main() -> None:

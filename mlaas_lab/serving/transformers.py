@@ -32,7 +32,13 @@ OWN_BYTES = 500_000_000
 """What the server needs before any model is loaded."""
 NAMES = "served.json"
 """In the server's folder: the folders with what it serves; it reads them again when they change."""
-ACTIVITY = Activity(path="/metrics", running=("mlaas:requests_running",), done=("mlaas:steps_total",))
+ACTIVITY = Activity(
+    path="/metrics",
+    running=("mlaas:requests_running",),
+    done=("mlaas:steps_total",),
+    read=("mlaas:prompt_tokens_total",),
+    written=("mlaas:generation_tokens_total",),
+)
 
 
 def _launch(models: Sequence[Weights], wishes: Wishes, folder: Path) -> Launch:
@@ -43,9 +49,7 @@ def _launch(models: Sequence[Weights], wishes: Wishes, folder: Path) -> Launch:
         if getattr(wishes, wish) != nothing:
             flag = f"--{wish.replace('_', '-')}"
             raise UsageError(f"engine transformers knows no {flag}.", next="Leave it out, or take --engine vllm.")
-    if wishes.device == "cpu":
-        sizes = [weight_bytes([path], wishes.dtype) for model in models for path in (model.base, model.adapter) if path]
-        check_room(models, sum(sizes) + OWN_BYTES, next="Stop another server, or serve fewer models.")
+    _check_memory(models, wishes)
     folders = {model.name: _linked(model, folder) for model in models}
     write_json(folder / NAMES, list(folders.values()))
     command = [sys.executable, "-P", "-m", "mlaas_lab.serving._transformers_server", "--dtype", wishes.dtype]
@@ -66,6 +70,12 @@ def _launch(models: Sequence[Weights], wishes: Wishes, folder: Path) -> Launch:
         activity=ACTIVITY,
         places=None if wishes.max_adapters is None else wishes.max_adapters,
     )
+
+
+def _check_memory(models: Sequence[Weights], wishes: Wishes) -> None:
+    sizes = [weight_bytes([path], wishes.dtype) for model in models for path in (model.base, model.adapter) if path]
+    wanted = OWN_BYTES + (sum(sizes) if wishes.on_host else 0)
+    check_room(models, wanted, beside_bytes=wishes.beside_bytes, next="Stop another server, or serve fewer models.")
 
 
 def _linked(model: Weights, folder: Path) -> str:

@@ -59,6 +59,10 @@ ACTIVITY = Activity(
     path="/metrics",
     running=("vllm:num_requests_running", "vllm:num_requests_waiting"),
     done=("vllm:prompt_tokens_total", "vllm:generation_tokens_total"),
+    waiting=("vllm:num_requests_waiting",),
+    read=("vllm:prompt_tokens_total",),
+    written=("vllm:generation_tokens_total",),
+    cache=("vllm:kv_cache_usage_perc",),
 )
 
 
@@ -145,11 +149,12 @@ def _top_rank(wishes: Wishes, adapters: Sequence[Weights]) -> int:
 
 
 def _check_memory(models: Sequence[Weights], wishes: Wishes, found: Found) -> None:
-    if not found.for_cpu:
-        return  # the memory of an accelerator is shared out before the job begins
-    weights = weight_bytes([model.base for model in models], wishes.dtype)
-    wanted = weights + int((wishes.cache_gib or CACHE_GIB) * GIB) + OWN_BYTES
-    check_room(models, wanted, next="Stop another server, or give it less cache: --cache-gib 0.5.")
+    wanted = OWN_BYTES
+    if found.for_cpu:  # the memory of an accelerator is shared out before the job begins
+        wanted += weight_bytes([model.base for model in models], wishes.dtype)
+        wanted += int((wishes.cache_gib or CACHE_GIB) * GIB)
+    less = "Stop another server, or give it less cache: --cache-gib 0.5."
+    check_room(models, wanted, beside_bytes=wishes.beside_bytes, next=less)
 
 
 def _flags(wishes: Wishes, found: Found) -> list[str]:

@@ -6,33 +6,26 @@ Only this package imports sqlite3. The supervisor of an attempt alone writes a j
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mlaas_lab.errors import StoreError, UsageError, did_you_mean
 from mlaas_lab.resources import Blocked, Lease, Machine, Needs
-from mlaas_lab.schema import JSON, Endpoint, EndpointState, Job, JobState
-from mlaas_lab.store import endpoints, forgetting, leases, rows
+from mlaas_lab.schema import JSON, Job, JobState
+from mlaas_lab.store import claims, forgetting, leases, rows
 from mlaas_lab.store.connection import Database
-from mlaas_lab.store.history import Happened
+from mlaas_lab.store.history import ALIVE, NEXT, Happened
+from mlaas_lab.store.served import Served
 
-ALIVE = (JobState.QUEUED, JobState.RUNNING, JobState.PREEMPTED)
+__all__ = ["ALIVE", "NEXT", "REUSABLE", "Store"]
+
 REUSABLE = (JobState.QUEUED, JobState.RUNNING, JobState.SUCCEEDED)
 """A job in one of these states is returned when the same Spec is asked for again."""
 
-NEXT: dict[JobState, frozenset[JobState]] = {
-    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.PREEMPTED, JobState.FAILED, JobState.CANCELLED}),
-    JobState.RUNNING: frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.PREEMPTED}),
-    JobState.PREEMPTED: frozenset({JobState.QUEUED, JobState.FAILED, JobState.CANCELLED}),
-    JobState.SUCCEEDED: frozenset({JobState.QUEUED}),
-    JobState.FAILED: frozenset({JobState.QUEUED}),
-    JobState.CANCELLED: frozenset({JobState.QUEUED}),
-}
 
-
-class Store:
+class Store(Served):
     """The SQLite file; safe to share between threads, and between processes that each open it."""
 
     def __init__(self, path: Path) -> None:
@@ -51,6 +44,9 @@ class Store:
         """Insert a queued job, or return the one that already has its spec hash (never with `force`).
 
         Look-up and insertion are one transaction: of two kernels that submit at once, one inserts.
+
+        Raises:
+            UsageError: if it would answer to a name that another job has.
         """
         with self._db.write() as db:
             if not force:
@@ -61,6 +57,7 @@ class Store:
                 ).fetchone()
                 if found:
                     return rows.job(found)
+            claims.check(db, job.id, job.claims)
             values = rows.columns(job)
             names, marks = ",".join(values), ",".join("?" * len(values))
             db.execute(f"insert into jobs ({names}) values ({marks})", tuple(values.values()))  # noqa: S608
@@ -130,7 +127,7 @@ class Store:
         """
         now = time.time()
         with self._db.write() as db:
-            job = self._fenced(db, job_id, attempt)
+            job = rows.fenced(db, job_id, attempt)
             if to not in NEXT[job.state]:
                 raise StoreError(f"job {job_id} is {job.state} and cannot become {to}.")
             error = why if to is JobState.FAILED else None
@@ -146,7 +143,7 @@ class Store:
             if handle is not None:
                 db.execute("update jobs set handle=? where id=?", (json.dumps(handle), job_id))
             self._event(db, job_id, (to, attempt, now, why))
-            return self._found(db, job_id)
+            return rows.found(db, job_id)
 
     def requeue(
         self, job_id: str, *, attempt: int, why: str, by_hand: bool = False, spec: Mapping[str, JSON] | None = None
@@ -164,13 +161,15 @@ class Store:
 
         Raises:
             StoreError: if it is in a state from which it cannot go on.
+            UsageError: if another job answers to its name meanwhile.
         """
         with self._db.write() as db:
-            job = self._found(db, job_id)
+            job = rows.found(db, job_id)
             if job.attempt != attempt or job.state in (JobState.QUEUED, JobState.RUNNING):
                 return None
             if JobState.QUEUED not in NEXT[job.state] or (job.state is JobState.SUCCEEDED and not by_hand):
                 raise StoreError(f"job {job_id} is {job.state} and cannot go on.")
+            claims.check(db, job_id, job.claims)
             requeues = 0 if by_hand else job.requeues + 1
             return self._again(db, replace(job, requeues=requeues, spec=spec or job.spec, handle={}), why)
 
@@ -183,7 +182,7 @@ class Store:
             StoreError: if it does not run, or a newer attempt has taken over.
         """
         with self._db.write() as db:
-            job = self._fenced(db, job_id, attempt)
+            job = rows.fenced(db, job_id, attempt)
             if job.state is not JobState.RUNNING:
                 raise StoreError(f"job {job_id} is {job.state} and cannot be started anew.")
             leases.release(db, job_id)
@@ -194,7 +193,7 @@ class Store:
     def swap(self, job_id: str, *, attempt: int, seen: Mapping[str, JSON], handle: Mapping[str, JSON]) -> bool:
         """Set the handle of a job that is alive if it still is the one that was seen; of two that try, one does."""
         with self._db.write() as db:
-            job = self._found(db, job_id)
+            job = rows.found(db, job_id)
             if job.attempt != attempt or job.state.ended or dict(job.handle) != dict(seen):
                 return False
             db.execute("update jobs set handle=? where id=?", (json.dumps(dict(handle)), job_id))
@@ -207,7 +206,7 @@ class Store:
             StoreError: if another does, or the attempt has ended or was replaced.
         """
         with self._db.write() as db:
-            job = self._fenced(db, job_id, attempt)
+            job = rows.fenced(db, job_id, attempt)
             if job.state not in (JobState.QUEUED, JobState.RUNNING):
                 raise StoreError(f"job {job_id} is {job.state} and needs no supervisor.")
             if job.handle.get("pid") not in (None, handle["pid"]):
@@ -219,7 +218,7 @@ class Store:
     def grant(self, job_id: str, needs: Needs, machine: Machine, *, attempt: int) -> list[Lease] | Blocked:
         """Leases on what the job needs, or why it must wait; they end when the attempt stops running."""
         with self._db.write() as db:
-            self._fenced(db, job_id, attempt)
+            rows.fenced(db, job_id, attempt)
             return leases.grant(db, job_id, needs, machine)
 
     def update(self, job_id: str, *, attempt: int, **values: Any) -> None:
@@ -230,55 +229,29 @@ class Store:
         """
         ready = {name: rows.stored(value) for name, value in values.items()}
         with self._db.write() as db:
-            self._fenced(db, job_id, attempt)
+            rows.fenced(db, job_id, attempt)
             columns = ",".join(f"{name}=?" for name in ready)
             db.execute(f"update jobs set {columns} where id=?", (*ready.values(), job_id))  # noqa: S608
-
-    def announce(self, endpoint: Endpoint, *, attempt: int) -> None:
-        """Write where a server is, and whether it answers."""
-        with self._db.write() as db:
-            self._fenced(db, endpoint.job_id, attempt)
-            endpoints.write(db, endpoint)
-
-    def tell(self, job_id: str, names: Sequence[str], state: EndpointState, *, attempt: int) -> None:
-        """Write how those endpoints of a job are doing."""
-        with self._db.write() as db:
-            self._fenced(db, job_id, attempt)
-            endpoints.tell(db, job_id, names, state)
 
     def request_cancel(self, job_id: str) -> Job:
         """Leave word for the supervisor; works while a cell runs and when the kernel is dead."""
         with self._db.write() as db:
             db.execute("update jobs set cancel_requested=1 where id=?", (job_id,))
-            return self._found(db, job_id)
+            return rows.found(db, job_id)
 
     def forget(self, job_id: str, *, attempt: int) -> bool:
         """Delete a job that has ended, with its history; False if it is alive, or a newer attempt has been made."""
         with self._db.write() as db:
-            job = self._found(db, job_id)
+            job = rows.found(db, job_id)
             if job.attempt != attempt or not job.state.ended:
                 return False
             forgetting.forget(db, job_id)
         return True
 
-    def endpoints(self) -> list[Endpoint]:
-        """Servers of jobs that are alive, newest first."""
-        return [endpoints.read(row) for row in self._db.read(endpoints.ALIVE)]
-
-    def endpoint(self, name: str) -> Endpoint | None:
-        """The newest server of that name whose job is alive."""
-        return next((endpoint for endpoint in self.endpoints() if endpoint.name == name), None)
-
     def history(self, job_id: str) -> list[Happened]:
         """Everything that happened to a job, in order; `history.rebuilt` makes its row of it."""
         found = self._db.read("select state, attempt, at, why from events where job_id=? order by seq", job_id)
         return [(JobState(row["state"]), row["attempt"], row["at"], row["why"]) for row in found]
-
-    def _found(self, db: sqlite3.Connection, job_id: str) -> Job:
-        row = db.execute("select * from jobs where id=?", (job_id,)).fetchone()
-        if row is None:
-            raise StoreError(f"job {job_id} is not in the store.")
-        return rows.job(row)
 
     def _again(self, db: sqlite3.Connection, job: Job, why: str) -> Job:
         """The next attempt of `job`, queued, with the rest of it as given."""
@@ -289,12 +262,6 @@ class Store:
         db.execute(f"update jobs set {','.join(f'{name}=?' for name in values)} where id=?", (*values.values(), job.id))  # noqa: S608
         self._event(db, job.id, (fresh.state, fresh.attempt, time.time(), why))
         return fresh
-
-    def _fenced(self, db: sqlite3.Connection, job_id: str, attempt: int) -> Job:
-        job = self._found(db, job_id)
-        if job.attempt != attempt:
-            raise StoreError(f"attempt {attempt} of job {job_id} was replaced by attempt {job.attempt}.")
-        return job
 
     def _event(self, db: sqlite3.Connection, job_id: str, happened: Happened) -> None:
         db.execute("insert into events (job_id, state, attempt, at, why) values (?,?,?,?,?)", (job_id, *happened))

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from mlaas_lab.schema import Endpoint, EndpointState
+from mlaas_lab.schema import Endpoint, EndpointState, Work
 
 ALIVE = (
     "select e.* from endpoints e join jobs j on j.id=e.job_id where j.state='running'"
@@ -14,12 +14,14 @@ ALIVE = (
 """Newest first; one that was stopped alone is gone, although its job runs."""
 LASTING = frozenset({"cold_first_token_s", "warm_first_token_s"})
 """Measured by the front, and of more than one start of a server."""
+INNER = ("parity", "work")
+"""Kept as JSON."""
 
 
 def write(db: sqlite3.Connection, endpoint: Endpoint) -> None:
     """Put `endpoint` in place of what was known of it; how fast it was before stays, unless it says otherwise."""
     values = asdict(endpoint)
-    values["parity"] = json.dumps(values["parity"]) if endpoint.parity else None
+    values |= {name: json.dumps(values[name]) if values[name] else None for name in INNER}
     names, marks = ",".join(values), ",".join("?" * len(values))
     sets = ",".join(
         f"{name}=coalesce(excluded.{name},{name})" if name in LASTING else f"{name}=excluded.{name}" for name in values
@@ -48,7 +50,12 @@ def tell(db: sqlite3.Connection, job_id: str, names: Sequence[str], state: Endpo
         db.execute("update endpoints set state=?, ready=? where job_id=? and name=?", values)
 
 
+def note_work(db: sqlite3.Connection, job_id: str, work: Work) -> None:
+    """Write what the server of a job was last seen to do; all of its endpoints share it."""
+    db.execute("update endpoints set work=? where job_id=?", (json.dumps(asdict(work)), job_id))
+
+
 def read(row: sqlite3.Row) -> Endpoint:
     """The endpoint in `row`."""
     values = dict(row)
-    return Endpoint.read({**values, "parity": json.loads(values["parity"]) if values["parity"] else None})
+    return Endpoint.read({**values, **{name: json.loads(values[name]) if values[name] else None for name in INNER}})

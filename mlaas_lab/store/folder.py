@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mlaas_lab.durable import settle
-from mlaas_lab.schema import JSON
+from mlaas_lab.schema import JSON, Job
 
 LONGEST = 500
 """Characters of a line in a tail: a progress bar without line ends is one line of megabytes."""
@@ -113,6 +113,17 @@ class JobFolder:
             return False
         made = [*outcome["artifacts"], (outcome["adapter"] or {}).get("path"), outcome["result"].get("path")]
         return all(Path(path).exists() for path in made if path)
+
+    def make(self, job: Job, **more: JSON) -> None:
+        """Begin the folder, with what the worker needs of `job` and `more`."""
+        kept = ("id", "task", "name", "spec", "spec_hash", "attempt", "created_at", "executor")
+        self.path.mkdir(parents=True, mode=0o700)
+        write_json(self.job, {**{key: getattr(job, key) for key in kept}, **more})
+
+    def discard(self) -> None:
+        """Take back what `make` began; nothing was run there."""
+        self.job.unlink()
+        self.path.rmdir()
 
     def tail(self, lines: int = 20, *, limit_bytes: int = 64_000) -> list[str]:
         """The last lines of the log, from at most its last `limit_bytes`; of a long one, its beginning and its end."""

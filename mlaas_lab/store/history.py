@@ -8,6 +8,17 @@ from mlaas_lab.schema import JobState
 Happened = tuple[JobState, int, float, str | None]
 """State, attempt, when (UTC seconds, for people: the order is that of the list), and why."""
 
+ALIVE = (JobState.QUEUED, JobState.RUNNING, JobState.PREEMPTED)
+NEXT: dict[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.PREEMPTED, JobState.FAILED, JobState.CANCELLED}),
+    JobState.RUNNING: frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.PREEMPTED}),
+    JobState.PREEMPTED: frozenset({JobState.QUEUED, JobState.FAILED, JobState.CANCELLED}),
+    JobState.SUCCEEDED: frozenset({JobState.QUEUED}),
+    JobState.FAILED: frozenset({JobState.QUEUED}),
+    JobState.CANCELLED: frozenset({JobState.QUEUED}),
+}
+"""What may follow a state."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rebuilt:

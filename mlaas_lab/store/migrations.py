@@ -87,3 +87,14 @@ def endpoint_facts(db: Connection) -> None:
     db.execute("alter table endpoints add column parity text")
     db.execute("alter table endpoints add column cold_first_token_s real")
     db.execute("alter table endpoints add column warm_first_token_s real")
+
+
+@MIGRATIONS.append
+def claims(db: Connection) -> None:
+    """Names that no other job may answer to, as JSON, and what a server was last seen to do."""
+    db.execute("alter table jobs add column claims text")
+    db.execute(
+        "update jobs set claims=(select json_group_array(e.name) from endpoints e where e.job_id=jobs.id)"
+        " where task='serve' and state='running'"
+    )
+    db.execute("alter table endpoints add column work text")

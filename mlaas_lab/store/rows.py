@@ -13,7 +13,7 @@ def stored(value: Any) -> Any:
     """`value` as a column keeps it."""
     if isinstance(value, Progress):
         return json.dumps(asdict(value))
-    return json.dumps(value) if isinstance(value, dict) else value
+    return json.dumps(value) if isinstance(value, (dict, tuple)) else value
 
 
 def columns(job: Job) -> dict[str, Any]:
@@ -40,9 +40,34 @@ def job(row: sqlite3.Row) -> Job:
                 "ready": bool(values["ready"]),
                 "handle": json.loads(values["handle"]),
                 "cancel_requested": bool(values["cancel_requested"]),
+                "claims": tuple(json.loads(values["claims"] or "[]")),
             }
         )
     except (ValueError, TypeError) as error:
         raise StoreError(
             f"the row of job {values['id']!r} is damaged: {error}.", next="`doctor` names the store and its backups."
         ) from None
+
+
+def found(db: sqlite3.Connection, job_id: str) -> Job:
+    """The job of that id, as a transaction sees it.
+
+    Raises:
+        StoreError: if there is none.
+    """
+    row = db.execute("select * from jobs where id=?", (job_id,)).fetchone()
+    if row is None:
+        raise StoreError(f"job {job_id} is not in the store.")
+    return job(row)
+
+
+def fenced(db: sqlite3.Connection, job_id: str, attempt: int) -> Job:
+    """The same, for its attempt of that number.
+
+    Raises:
+        StoreError: if another has replaced it.
+    """
+    one = found(db, job_id)
+    if one.attempt != attempt:
+        raise StoreError(f"attempt {attempt} of job {job_id} was replaced by attempt {one.attempt}.")
+    return one

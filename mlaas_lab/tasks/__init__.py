@@ -3,7 +3,7 @@
 The entry is a string, so that reading a Spec in the kernel never imports torch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,5 +32,7 @@ class Task:
     """Started again in its folder, the entry goes on where it was; then an interrupted job goes on by itself."""
     needs: str = ""
     """`module:function`: what a job must have before it runs, `needs(spec, settings, machine) -> Needs`."""
+    claims: Callable[[Any], Sequence[str]] = lambda _spec: ()
+    """Names that a job of a Spec answers to, and that no other job may have meanwhile."""
     smaller: Callable[[Any], dict[str, JSON] | None] = lambda _spec: None
     """Options that do the same with less memory, or None; tried once after the memory ran out."""

@@ -1,5 +1,7 @@
 """`%mlaas serve MODEL…`: servers on this machine for models and adapters; the name of each is then a target."""
 
+import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -53,10 +55,21 @@ class Serve(Spec):
     """Seconds from one look at whether a token comes to the next, and within which it must come."""
 
 
+def endpoint_name(word: str) -> str:
+    """The name of an endpoint for a model: the word, or the last part of a path or hub id."""
+    return re.sub(r"[^A-Za-z0-9@._-]+", "-", Path(word).name).lstrip(".-@") or "model"
+
+
+def names(spec: Serve) -> list[str]:
+    """Of the endpoints, one for each model."""
+    return [spec.name or endpoint_name(word) for word in spec.models]
+
+
 task = Task(
     spec=Serve,
     entry="mlaas_lab.serving._run:serve",
     tracked=False,
     service=True,
     needs="mlaas_lab.forecast:serving",
+    claims=names,
 )

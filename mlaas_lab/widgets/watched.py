@@ -10,12 +10,13 @@ from typing import Any
 
 from mlaas_lab import registry
 from mlaas_lab.errors import UsageError
+from mlaas_lab.fronting.kept import Kept
 from mlaas_lab.job import JobHandle
-from mlaas_lab.schema import JSON
+from mlaas_lab.schema import JSON, Job, JobState, Work
 from mlaas_lab.tasks import Task
-from mlaas_lab.view import Facts, Mark, View
+from mlaas_lab.view import Badge, Facts, Mark, Tone, View
 from mlaas_lab.view.job import STOP, card, state, title
-from mlaas_lab.widgets import content, endpoints, twin
+from mlaas_lab.widgets import content, endpoints, hosted, twin
 from mlaas_lab.widgets.links import links
 from mlaas_lab.widgets.messages import Kinds, Message, answered
 from mlaas_lab.widgets.texts import NAME, plain, text
@@ -44,6 +45,8 @@ class Watched:
         self._seen: tuple[Any, ...] | None = None
         self._found: list[JSON] = []
         self._found_at = -FOUND_EVERY_S
+        self._worked: JSON = None
+        self._asked: list[hosted.Asked] = []
 
     @cached_property
     def first(self) -> dict[str, JSON]:
@@ -61,17 +64,18 @@ class Watched:
     def now(self) -> dict[str, JSON]:
         """Where it stands."""
         job = self.handle.job
-        badge = state(job)
+        asleep = self._asleep(job)
+        badge = Badge(text="sleeping", tone=Tone.MILD) if asleep else state(job)
         serving = self.handle.outcome.get("endpoints") if job.ready and not job.state.ended else None
         view = card(job, results=[], outcome={}, log=[])
         return {
             "state": [text(badge.text, NAME), str(badge.tone)],
-            "over": job.state.ended,
-            "ready": job.ready,
+            "over": job.state.ended and not asleep,
+            "ready": job.ready or asleep,
             "asked": job.cancel_requested and not job.state.ended,
             "links": [[text(words), url] for words, url in links([job])],
             "marks": content.marks([_shorter(mark) for mark in view.marks]),
-            "parts": content.sections([endpoints.view(serving)]) if serving else [],
+            "parts": content.sections([endpoints.view(serving, self._hosted(serving))]) if serving else [],
             "log": plain("\n".join(self.handle.folder.tail(LOG_LINES, limit_bytes=LOG_CHARS)), LOG_CHARS),
             "beat": int(time.monotonic() / BEAT_S),
         }
@@ -95,6 +99,20 @@ class Watched:
         job = self.handle.cancel().job
         said = f"It is {job.state}." if job.state.ended else "It was asked to stop; it keeps what is worth keeping."
         return {"kind": "told", "said": said}
+
+    def _asleep(self, job: Job) -> bool:
+        """Whether the front stopped it since nobody asked, and the next request starts it again."""
+        if job.state is not JobState.CANCELLED or not self.handle.folder.models.exists():
+            return False
+        return Kept(self.handle.manager.settings).sleepers().get(job.id) == job.attempt
+
+    def _hosted(self, serving: list[dict[str, JSON]]) -> list[hosted.Asked]:
+        """What others would ask for what the server did; looked up anew when that has changed."""
+        said = next((one["work"] for one in serving if one.get("work")), None)
+        if said != self._worked:
+            self._worked, manager = said, self.handle.manager
+            self._asked = hosted.asked(manager.store, manager.settings, Work(**said)) if said else []
+        return self._asked
 
     def _files(self) -> tuple[Any, ...]:
         folder = self.handle.folder

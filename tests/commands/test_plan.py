@@ -144,7 +144,9 @@ def test_a_vendors_limit_holds_requests_back(lab, measured):
     )
     assert free["waited"] is None
     assert 0 < limited["waited"] < 1
-    assert limited["p99_s"] > free["p99_s"] + 1
+    assert limited["p50_s"] >= free["p50_s"]
+    assert free["n_measured"] == 40
+    assert (limited["p99_s"], free["p99_s"], free["worst_day_p99_s"]) == (None, None, None), "40 answers bound no p99"
     assert limited["usd"] == free["usd"]
     assert "times its limit: the backlog grows to the end" in drowned["reasons"][0]
 

@@ -30,6 +30,16 @@ def server(lab):
     lab.store.move("s1", JobState.CANCELLED, attempt=1)
 
 
+@pytest.fixture
+def toy_models(tmp_path):
+    """A folder that looks like a model."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"0" * 8)
+    return folder
+
+
 def serving(folder: JobFolder, act) -> threading.Thread:
     """An entry that hears one wish."""
 
@@ -90,6 +100,34 @@ def test_a_wish_that_is_refused_says_why(lab, server):
     with pytest.raises(UsageError, match=r"^no place\. Make some\.$"):
         run(lab, "--add", "legal", "--to", "base")
     thread.join()
+
+
+def test_a_name_that_another_job_has_is_refused_before_anything_starts(lab, server, toy_models):
+    lab.store.add(made("s2", task="serve", claims=("tiny", "legal"), handle={"launcher": identity(os.getpid())}))
+    for words in (["tiny"], [str(toy_models), "--name", "legal"]):
+        with pytest.raises(UsageError, match=r"job s2 serves an endpoint '(tiny|legal)' already"):
+            run(lab, *words)
+    assert {job.id for job in lab.store.jobs()} == {"s1", "s2"}
+    assert {path.name for path in lab.settings.jobs_dir.iterdir()} == {"s1"}, "nothing of it is left"
+    with pytest.raises(UsageError, match="job s2 serves an endpoint 'legal' already"):
+        run(lab, "--add", "legal", "--to", "base")
+    assert not server.changes.exists()
+
+
+def test_a_name_is_taken_by_who_joins_and_given_back_by_who_may_not(lab, server):
+    thread = serving(server, lambda _change: None)
+    run(lab, "--add", "legal", "--to", "base")
+    thread.join()
+    assert lab.store.job("s1").claims == ("legal",)
+
+    def no(_change):
+        raise UsageError("no place.")
+
+    thread = serving(server, no)
+    with pytest.raises(UsageError, match="no place"):
+        run(lab, "--add", "other", "--to", "base")
+    thread.join()
+    assert lab.store.job("s1").claims == ("legal",)
 
 
 @pytest.mark.parametrize(

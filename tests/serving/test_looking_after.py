@@ -4,6 +4,7 @@ import json
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,7 @@ def test_a_look_at_the_health_route_would_see_nothing(toys, context, moods, monk
 
     def green(base_url, _model, *, timeout_s, key):
         exchange(base_url.removesuffix("/v1") + "/health", None, timeout_s=timeout_s, headers={})
+        return 0, 0
 
     def story():
         (moods / "hung").touch()
@@ -145,6 +147,28 @@ def test_slow_and_telling_nothing_of_its_work_is_sick(toys, context, moods, monk
         (moods / "working").unlink()
 
     during(monkeypatch, context, engine_of(moods, activity=None), story, models=[toys / "base"])
+
+
+def test_what_it_does_is_told_at_each_look(toys, context, moods, monkeypatch):
+    """As far as the engine says it, and in the end in words."""
+    told = replace(ACTIVITY, read=("stub:steps_total",), written=("stub:steps_total",), cache=("stub:nothing",))
+
+    def works():
+        return [line["work"] for _, line in context.folder.events_from(0) if line["event"] == "work"]
+
+    def story():
+        (moods / "crowded").touch()
+        deadline = time.monotonic() + 60
+        while len(works()) < 2 or works()[-1]["running"] != 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    during(monkeypatch, context, engine_of(moods, activity=told), story, models=[toys / "base"])
+    first, *_, last = works()
+    assert first["input_tokens"] == 0, "before the first look nobody asked"
+    assert last["over_s"] > first["over_s"] > 0
+    assert last["tokens_per_s"] >= 0
+    assert (last["running"], last["waiting"], last["cache"]) == (1, None, None)
 
 
 def test_hung_for_long_it_is_started_anew(toys, context, moods, monkeypatch):

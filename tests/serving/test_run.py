@@ -11,7 +11,7 @@ from mlaas_lab.errors import DataError, JobError, UsageError
 from mlaas_lab.serving import _plan, _run, _service
 from mlaas_lab.spec import read
 from mlaas_lab.store.folder import JobFolder
-from mlaas_lab.tasks.serve import Serve, task
+from mlaas_lab.tasks.serve import Serve, endpoint_name, task
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_options_that_do_not_fit(words):
     ],
 )
 def test_endpoint_name(word, name):
-    assert _plan.endpoint_name(word) == name
+    assert endpoint_name(word) == name
 
 
 def test_serve_is_a_service():

@@ -114,6 +114,14 @@ def test_it_tells_what_it_does(running):
     after = told()
     assert before["mlaas:requests_running"] == 0
     assert after["mlaas:steps_total"] >= before["mlaas:steps_total"] + 8
+    asked = running.ask("base")["usage"]["prompt_tokens"]
+    assert after["mlaas:generation_tokens_total"] == before["mlaas:generation_tokens_total"] + 8
+    assert after["mlaas:prompt_tokens_total"] == before["mlaas:prompt_tokens_total"] + asked
+    running.stream("base")
+    streamed = told()
+    assert streamed["mlaas:generation_tokens_total"] == after["mlaas:generation_tokens_total"] + 16
+    counted = "mlaas:generation_tokens_total"
+    assert streamed[counted] == told()[counted] == told()[counted], "streams that have ended are counted once"
     assert running.post("/metrics", {}, Host="evil.example")[0] == 400
 
 

@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 from mlaas_lab.errors import StoreError
 from mlaas_lab.resources import Machine, Needs
 from mlaas_lab.schema import Job, JobState
-from mlaas_lab.store import NEXT, Store
+from mlaas_lab.store import NEXT, Store, rows
 from mlaas_lab.store.history import rebuilt
 
 BOX = Machine(threads=2)
@@ -190,7 +190,7 @@ def test_fifty_thousand_steps(tmp_path_factory):
 
 
 def test_control_a_store_without_its_fence_is_noticed(tmp_path_factory, monkeypatch):
-    monkeypatch.setattr(Store, "_fenced", lambda self, db, job_id, attempt: self._found(db, job_id))
+    monkeypatch.setattr(rows, "fenced", lambda db, job_id, attempt: rows.found(db, job_id))
     with pytest.raises(BaseException, match=r"DID NOT RAISE|unhandled|distinct"):
         play(tmp_path_factory, 50, 40)
 

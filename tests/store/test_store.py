@@ -21,13 +21,14 @@ SCHEMA = {
     "jobs": [
         "id", "task", "name", "spec", "spec_hash", "state", "attempt", "executor", "folder", "created_at", "started_at",
         "ended_at", "progress", "ready", "handle", "run_id", "error", "cancel_requested", "beat", "waiting", "requeues",
+        "claims",
     ],
     "events": ["seq", "job_id", "attempt", "at", "state", "why"],
     "leases": ["job_id", "resource", "amount"],
     "queue": ["seq", "job_id", "needs", "priority"],
     "endpoints": [
         "job_id", "name", "base_url", "model", "engine", "source", "ready", "state", "parity", "cold_first_token_s",
-        "warm_first_token_s",
+        "warm_first_token_s", "work",
     ],
 }  # fmt: skip
 

@@ -10,16 +10,18 @@ from hostile import CORPUS
 from made_jobs import made
 
 from mlaas_lab import fronts, widgets
+from mlaas_lab.fronting.kept import Kept
 from mlaas_lab.job import JobHandle
 from mlaas_lab.magics import words_of
 from mlaas_lab.processes import identity
-from mlaas_lab.schema import Endpoint, EndpointState, JobState, Parity, Progress
+from mlaas_lab.schema import Endpoint, EndpointState, JobState, Parity, Progress, Work
 from mlaas_lab.spec import read
 from mlaas_lab.store.folder import JobFolder, write_json
 from mlaas_lab.tasks.finetune import Finetune
 from mlaas_lab.view.markup import HIDDEN
 from mlaas_lab.widgets import flat, twin
 from mlaas_lab.widgets.charts import POINTS
+from mlaas_lab.widgets.job import JobWidget
 from mlaas_lab.widgets.watched import Watched
 
 ALIVE = {"handle": {"launcher": identity(os.getpid())}}
@@ -244,6 +246,11 @@ def test_server_that_runs_is_followed_and_what_nobody_measured_is_unknown(lab, r
     live = widgets.of(running)
     assert (live.steady, live.over, live.told) == (True, False, ("ready", "good"))
     (part,) = live.now["parts"]
+    now = dict(part["marks"][0]["rows"])
+    assert now["Tokens now"] == now["Cache in use"] == now["Per million tokens"] == "unknown"
+    assert now["Requests"] == "unknown under way, unknown in its queue"
+    assert now["Price now"].startswith("unknown; ")
+    assert now["The same tokens elsewhere"].startswith("unknown; ")
     rows = {row["cells"][0][0]: row["cells"][1:6] for row in part["table"]["rows"]}
     assert rows["support"] == [
         ["sick", "bad"],
@@ -253,3 +260,40 @@ def test_server_that_runs_is_followed_and_what_nobody_measured_is_unknown(lab, r
         ["the same, 64 tokens", "good"],
     ]
     assert rows["tiny"] == [["ready", "good"], ["support on vllm"], ["unknown"], ["unknown"], ["unknown"]]
+
+
+def test_what_a_server_does_costs_and_would_cost_elsewhere(lab, running, monkeypatch):
+    lab.store.move(running.id, JobState.RUNNING, attempt=1)
+    place = {"base_url": "http://127.0.0.1:1/v1", "model": "m", "engine": "vllm", "source": "m"}
+    lab.store.announce(Endpoint(name="m", job_id=running.id, ready=True, **place), attempt=1)
+    did = {"running": 2.0, "waiting": 1.0, "cache": 0.5, "tokens_per_s": 12.5, "over_s": 1800.0}
+    tokens = {"input_tokens": 800_000.0, "output_tokens": 200_000.0}
+    work = Work(at=1.0, usd_per_hour=2.0, price_source="setting usd_per_hour", **did, **tokens)
+    lab.store.note_work(running.id, work, attempt=1)
+    targets = ["m", "echo/x", "openai/gpt-4o", "openai/gpt-4o", "openai/no-such-model-9"]
+    targets.append("openai/q?base_url=http://127.0.0.1:1/v1")
+    lab.store.add(made("asked", task="eval", spec={"targets": targets}))
+    in_state(lab, running._job, JobState.RUNNING, monkeypatch, ready=True)
+    (part,) = Watched(running).now()["parts"]
+    now = dict(part["marks"][0]["rows"])
+    assert now["Tokens now"] == "12.5 a second"
+    assert now["Requests"] == "2 under way, 1 in its queue"
+    assert now["Cache in use"] == "50\u00a0%"
+    assert now["Price now"] == "$2.00 an hour (setting usd_per_hour)"
+    assert now["Per million tokens"].startswith("$1.00, idle time paid too: $1.00 for 1,000,000 in 30")
+    # 0.8 million at 2.50 and 0.2 million at 10 dollars a million.
+    assert now["The same tokens elsewhere"].startswith("$4.00 at openai/gpt-4o, $4.00 a million (genai-prices")
+    assert now["The same tokens elsewhere"].count(" at ") == 1
+
+
+def test_a_server_that_the_front_stopped_sleeps_and_is_followed_on(lab, running, monkeypatch):
+    in_state(lab, running._job, JobState.CANCELLED, monkeypatch)
+    running.folder.models.write_text("{}")
+    assert (Watched(running).now()["state"], Watched(running).now()["over"]) == (["cancelled", "mild"], True)
+    kept = Kept(lab.settings)
+    kept.make()
+    kept.asleep(running.id, 1)
+    live = JobWidget(running)
+    assert (live.told, live.over, live.steady) == (("sleeping", "mild"), False, True)
+    in_state(lab, replace(running._job, attempt=2), JobState.CANCELLED, monkeypatch)
+    assert Watched(running).now()["state"] == ["cancelled", "mild"], "it was woken, and then cancelled by somebody"
