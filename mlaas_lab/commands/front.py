@@ -31,7 +31,7 @@ FIRST = ("First token, cold", "First token, warm")
 """Where the server slept, and where it ran."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Address(Shown):
     """Where the front is, what opens it, and who answers there."""
 
