@@ -118,10 +118,13 @@ class Session:
         self.took_s = time.perf_counter() - began
 
     def _asked(self, message: object) -> None:
-        """A click: page by name, filters by the places of what was chosen."""
+        """A click: page by name, filters by the places of what was chosen; or the address that one went back to."""
         if not isinstance(message, Mapping):
             return
         choices = self.site.choices
+        if isinstance(search := message.get("search"), str):
+            self.go(Where.read(search, choices))
+            return
         said = {name: _named(message.get(name), choices[name]) for name in FILTERS}
         self.go(Where.chosen({**said, "page": message.get("page")}, choices))
 
@@ -240,7 +243,7 @@ def sessions(site: Site) -> Callable[[], Any]:
 
 def _page(site: Site) -> Any:
     session = Session(site, pn.state.location, pn.state.user or "")
-    page = pn.Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
+    page = pn.Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"), location=True)
     page.add_variable("style", Path(__file__).with_name("page.css").read_text(encoding="utf-8"))
     page.add_panel("bar", session.bar)
     page.add_panel("body", session.body)

@@ -49,6 +49,8 @@ class Bar {
     document.addEventListener("pointerdown", (event) => {
       for (const menu of this.menus) if (!event.composedPath().includes(menu)) menu.removeAttribute("open");
     }, { signal });
+    // The host writes the address and does not hear of going back.
+    window.addEventListener("popstate", () => this.model.send({ search: window.location.search }), { signal });
     const show = () => this.show();
     this.model.on("change:where", show);
     signal.addEventListener("abort", () => { this.model.off("change:where", show); this.root.remove(); }, { once: true });

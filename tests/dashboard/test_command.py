@@ -105,3 +105,13 @@ def test_the_shell_serves_until_it_is_interrupted(home, tmp_path):
     assert "unpkg" not in page
     assert process.returncode == 0
     assert json.loads(out) == {"title": "bad against good", "url": url, "open": False}
+
+
+def test_a_notebook_serves_beside_its_cells_until_it_is_stopped(lab, tmp_path):
+    shown = dashboard(lab, table(tmp_path))
+    assert shown.as_json()["open"]
+    with urllib.request.urlopen(shown.url, timeout=60) as answer:
+        assert "d-main" in answer.read().decode()
+    shown.stop()
+    assert not shown.as_json()["open"]
+    assert "has ended" in str(shown)

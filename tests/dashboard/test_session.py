@@ -59,7 +59,8 @@ def test_an_address_shows_what_it_says(lab, path):
 def test_going_back_goes_back(session):
     asked(session, "cost")
     asked(session, "latency")
-    session.location.search = "?page=cost"
+    session._asked({"search": "?page=cost&target=<b>"})
+    assert session.location.search == "?page=cost"
     assert session.where.page == "cost"
     assert session.bar.where["page"] == "cost"
 
@@ -80,6 +81,11 @@ def test_nonsense_from_a_page_does_no_harm(session, message):
     session._asked(message)
     assert session.where.page in ("overview", "cost")
     assert session.where.target == ()
+
+
+def test_an_address_that_is_written_by_hand_counts(session):
+    session.location.search = "?page=latency"
+    assert session.where.page == "latency"
 
 
 def test_every_page_can_be_opened(session):
