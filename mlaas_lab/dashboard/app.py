@@ -168,7 +168,7 @@ class Session:
 
     def _review(self, page: Page, cut: Cut) -> Made:
         asked = review.form(cut, self.user or self.site.case.somebody, fixed=bool(self.user))
-        markup = page.drawn(cut)
+        markup = page.drawn(cut) if asked is None else drawn(review.begun(cut))
         return lambda: [still(markup)] if asked is None else self._reviewed(asked, markup, cut)
 
     def _reviewed(self, asked: Form, markup: Markup, cut: Cut) -> list[Any]:

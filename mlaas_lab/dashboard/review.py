@@ -1,6 +1,7 @@
 """Two targets' answers side by side, judged by a person; without a server, what was said so far."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from mlaas_lab.dashboard.case import Cut
@@ -9,10 +10,13 @@ from mlaas_lab.dashboard.said import ONE_RUN, Field, Form, checked, words
 from mlaas_lab.errors import LabError
 from mlaas_lab.reviewing import Desk
 from mlaas_lab.reviewing import review as reviews
+from mlaas_lab.reviewing.tally import Tally
 from mlaas_lab.schema import JSON
-from mlaas_lab.view import View
+from mlaas_lab.view import Column, Table, View
+from mlaas_lab.view.formats import count
 from mlaas_lab.widgets.reviewed import Reviewed
 
+NOBODY = "Nobody has begun a review."
 TWO = "A review is between two targets, and these records have one."
 
 
@@ -22,16 +26,37 @@ def _build(cut: Cut) -> list[View]:
         return [View(title="", summary=ONE_RUN)]
     if len(desk.targets) < 2:
         return [View(title="", summary=TWO)]
-    told = [view for one in reviews.found(desk.folder) if (view := _told(desk, one.setup.a, one.setup.b)) is not None]
-    return told or [View(title="", summary="Nobody has begun a review.")]
+    told = [one.view() for one in _tallies(cut, desk)]
+    return told or [View(title="", summary=NOBODY)]
 
 
-def _told(desk: Desk, a: str, b: str) -> View | None:
-    """What all reviewers said in one review; None of what cannot be read any more."""
-    try:
-        return desk.tally(desk.sit(by="somebody", between=(a, b))).view()
-    except LabError:
-        return None
+def begun(cut: Cut) -> list[View]:
+    """Who reviews what, and how far they are; not what they say, since who reads it may review the same, blind."""
+    desk = checked(cut.desk, ONE_RUN)
+    rows = [
+        (one.a, one.b, person.name, sum(person.counts), one.n)
+        for one in _tallies(cut, desk)
+        for person in one.reviewers
+    ]
+    if not rows:
+        return [View(title="", summary=NOBODY)]
+    numbers = [Column(title=title, align="right", format=count) for title in ("Judged", "Of")]
+    table = Table(columns=["Between", "and", "Reviewer", *numbers], rows=rows)
+    note = "A review shows its results to who has judged all of it, or reveals the names; so does an export."
+    return [View(title="Reviews so far", table=table, notes=[note])]
+
+
+def _tallies(cut: Cut, desk: Desk) -> Iterator[Tally]:
+    """What all reviewers said in each review; what cannot be read any more is left out."""
+    for one in reviews.found(desk.folder):
+        with suppress(LabError):
+            yield _tally(cut, desk, (one.setup.a, one.setup.b))
+
+
+def _tally(cut: Cut, desk: Desk, between: tuple[str, str]) -> Tally:
+    # Which samples both answered stays the same, and takes a while to find; what was said is read again.
+    sitting = cut.once(f"review of {between!r}", lambda: desk.sit(by="somebody", between=between))
+    return desk.tally(sitting)
 
 
 def form(cut: Cut, by: str, *, fixed: bool) -> Form | None:

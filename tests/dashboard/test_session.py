@@ -6,6 +6,7 @@ from made_cases import case, site, table
 from made_records import record
 from panel.io.location import Location
 
+from mlaas_lab.dashboard import review
 from mlaas_lab.dashboard.app import ELSEWHERE, Session, Site
 from mlaas_lab.dashboard.live import Asking, Comparing, Reviewing
 
@@ -125,6 +126,14 @@ def test_a_review_is_begun_judged_and_found_again(lab, path):
     (answer,) = said_by(first, {"kind": "judge", "id": 1, "at": 0, "said": "left"})
     assert answer["now"]["done"] == 1
     assert begun().now["done"] == 1
+    again = Session(site(lab, path), Location(search="?page=review"))
+    assert "Reviews so far" in html(again)
+    assert ">ada<" in html(again)
+    assert "prefer" not in html(again), "who reviews blind is told by nobody what others say"
+    said_by(first, {"kind": "judge", "id": 2, "at": 1, "said": "tie"})
+    asked(again, "review")
+    judged = review.begun(again.site.case.cut(again.where))[0].table.rows
+    assert judged == [("bad", "good", "ada", 2, 40)]
 
 
 def test_a_decision_is_signed_with_its_evidence_and_listed(lab, path):
