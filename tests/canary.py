@@ -46,10 +46,10 @@ class Watched:
     """A page, and what of its texts ran, asked or spoke."""
 
     def __init__(self, page, canary: Canary, own: tuple[str, ...] = ("about:", "data:", "blob:")) -> None:
-        self.page, self.canary = page, canary
+        self.page, self.canary, self.own = page, canary, own
         self.ran, self.asked, self.spoke = [], [], []
         page.expose_function("ran", lambda n: self.ran.append(n))  # noqa: PLW0108 - it marks what it is given
-        page.context.on("request", lambda request: request.url.startswith(own) or self.asked.append(request.url))
+        page.context.on("request", lambda request: request.url.startswith(self.own) or self.asked.append(request.url))
         page.on("dialog", lambda dialog: dialog.type == "beforeunload" or self.spoke.append(dialog.message))
         page.context.on("page", lambda other: other is page or self.spoke.append(f"opened {other.url}"))
 

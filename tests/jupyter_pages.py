@@ -26,6 +26,8 @@ def launch(driver):
 class Lab:
     """A JupyterLab with notebooks of one cell."""
 
+    program: Sequence[str] = (sys.executable, "-m", "jupyterlab")
+
     def __init__(self, folder: Path, *, theme: str, flags: Sequence[str] = ()) -> None:
         self.folder = folder
         self.settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
@@ -43,7 +45,7 @@ class Lab:
         ]  # fmt: skip
         self._log = (folder / "lab.log").open("w")
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *words], env={**os.environ, **own}, stdout=self._log, stderr=self._log
+            [*self.program, *words], env={**os.environ, **own}, stdout=self._log, stderr=self._log
         )
 
     def _set(self, name: str, values: dict) -> None:

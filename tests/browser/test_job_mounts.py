@@ -1,60 +1,15 @@
-"""A job's card alone in a bare host: it leaves nothing behind, and what the kernel sends touches only what differs."""
+"""A job's card alone in a bare host: what the kernel sends touches only what differs."""
 
 import mounted_views
 import pytest
-
-from mlaas_lab.widgets import flat
+from mounted_views import CHART, FOUND, TABLE, now
 
 pytestmark = pytest.mark.browser
 CARD = ".mlaas-live.l-job"
-FIRST = {"title": "finetune support · 3f9a01bc", "id": "3f9a01bc", "code": "%mlaas finetune --data x", "silence_s": 15}
-FIRST["back"] = "%mlaas attach 3f9a01bc"
-CURVE = {"name": "training", "hue": 0, "faint": False, "dots": False, "points": [[0, 1], [1, 0]]}
-TABLE = {"caption": "", "left": 0, "columns": [{"title": "Step", "unit": "", "num": True, "wrap": False, "opens": {}}]}
-TABLE["rows"] = [{"cells": [["1"]], "opens": {}}]
-CHART = {"kind": "curves", "title": "Loss", "x_title": "step", "stairs": False, "curves": [CURVE]}
-CHART |= {"x_ticks": [], "y_ticks": []}
-FOUND = {"title": "Training", "summary": "", "marks": [CHART], "table": TABLE, "notes": [], "children": []}
 
 
-def now(n=1, state=("running", "busy"), **more):
-    bar = {"kind": "progress", "title": "steps", "at": n / 100, "tone": "busy", "text": f"{n}/100 steps"}
-    facts = {"kind": "facts", "rows": [["Took", f"{n} s"]]}
-    told = {
-        "state": state,
-        "over": False,
-        "ready": False,
-        "asked": False,
-        "parts": [],
-        "marks": [bar, facts],
-        "links": [],
-        "log": "a line",
-        "beat": n,
-    }
-    return told | more
-
-
-def host(page, change=lambda script: script):
-    script = change(flat.script("asking", "job"))
-    mounted_views.host(page, script, flat.style("job"), content=FIRST, now=now(), found=[FOUND])
-
-
-def test_a_hundred_mounts_leave_nothing(page):
-    host(page)
-    many, nodes, heard = mounted_views.left(page)
-    assert (many, heard) == (0, 0)
-    assert nodes <= 20
-    assert page.wrong == []
-
-
-def test_a_listener_that_stays_would_be_seen(page):
-    def spoilt(script):
-        changed = script.replace("listen() {", 'listen() {\n    addEventListener("keydown", () => this.show());', 1)
-        assert changed != script
-        return changed
-
-    host(page, spoilt)
-    assert mounted_views.left(page)[0] >= 100
+def host(page):
+    mounted_views.view(page, "job", mounted_views.job())
 
 
 def test_what_has_the_focus_keeps_it_while_everything_changes(page):

@@ -5,9 +5,7 @@ import time
 import mounted_views
 import pytest
 
-from mlaas_lab.commands import _dispatch
 from mlaas_lab.lab import Lab
-from mlaas_lab.widgets import flat
 
 pytestmark = pytest.mark.browser
 FORM = ".mlaas-live.l-form"
@@ -20,17 +18,8 @@ def until(true, within_s=60):
         time.sleep(0.05)
 
 
-@pytest.fixture
-def content(lab):
-    return _dispatch.execute(["form", "finetune"], lab).formed().content
-
-
-def host(page, content, change=lambda script: script):
-    mounted_views.host(page, change(flat.script("form")), flat.style("form"), content=content, typed={})
-
-
-def test_what_is_typed_is_asked_and_what_does_not_fit_is_shown_at_its_field(page, content, picture):
-    host(page, content)
+def test_what_is_typed_is_asked_and_what_does_not_fit_is_shown_at_its_field(page, lab, picture):
+    mounted_views.view(page, "form", mounted_views.form(lab))
     page.evaluate("() => { window.mount(); }")
     assert page.locator(f"{FORM} .l-twin").inner_text() == "%mlaas finetune"
     assert page.locator(f"{FORM} .l-wrong").inner_text() == "", "nothing is wrong before somebody begins"
@@ -58,26 +47,6 @@ def test_what_is_typed_is_asked_and_what_does_not_fit_is_shown_at_its_field(page
             picture(f"form-{scheme}-{width}")
             assert page.locator(FORM).evaluate("e => e.scrollWidth - e.clientWidth") <= 0, "nothing sticks out"
     assert page.wrong == []
-
-
-def test_a_hundred_mounts_leave_nothing(page, content):
-    host(page, content)
-    many, nodes, heard = mounted_views.left(page)
-    assert (many, heard) == (0, 0)
-    assert nodes <= 20
-    assert page.wrong == []
-
-
-def test_a_listener_that_stays_would_be_seen(page, content):
-    def spoilt(script):
-        changed = script.replace(
-            "    keptKeys(this.root, signal);", '    addEventListener("keydown", () => this.typed());'
-        )
-        assert changed != script
-        return changed
-
-    host(page, content, spoilt)
-    assert mounted_views.left(page)[0] >= 100
 
 
 def test_filled_in_and_run_by_keyboard(page, jupyterlab, monkeypatch, picture):

@@ -192,5 +192,6 @@ def test_opened_again_without_its_kernel_and_at_its_end(page, lab_with, picture)
     until(lambda: any("cancelled" in html for html in pages()))
     (html,) = pages()
     assert "<script" not in html
+    print(f"a job that ended keeps {len(json.dumps(kept())) / 1000:.0f} kB in the notebook")
     assert len(json.dumps(kept())) < 100_000
     assert page.wrong == []

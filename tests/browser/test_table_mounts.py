@@ -2,29 +2,15 @@
 
 import mounted_views
 import pytest
-
-from mlaas_lab.widgets import flat
+from mounted_views import row
 
 pytestmark = pytest.mark.browser
 TABLE = ".mlaas-live.l-jobs"
 N = 10_000
-STATES = [("succeeded", "good"), ("running", "busy"), ("failed", "bad")]
 
 
-def row(i, state=None):
-    words, tone = state or STATES[i % 3]
-    task = "finetune" if i % 2 else "eval"
-    started = 1_790_000_000 + i
-    why = "<img src=x onerror=document.title='owned'>" if words == "failed" else ""
-    ended = None if words == "running" else started + i % 500
-    return [f"{i:08x}", i, task, f"tune-{i}", words, tone, words == "running", i / N, "", started, started, ended, why]
-
-
-def host(page, n=N, change=lambda script: script):
-    script = change(flat.script("asking", "jobs"))
-    rows = [row(i) for i in range(n)]
-    content = {"title": "Jobs", "code": "%mlaas jobs"}
-    mounted_views.host(page, script, flat.style("jobs"), content=content, rows=rows, changed={})
+def host(page, n=N):
+    mounted_views.view(page, "jobs", mounted_views.jobs(n))
 
 
 def ids(page):
@@ -83,23 +69,3 @@ def test_stopping_asks_the_kernel_where_there_is_no_server(page):
     page.wait_for_selector(f"{TABLE} code:text('mlaas cancel')", timeout=10_000)
     page.evaluate("(message) => window.tell(message)", {"kind": "told", "id": 1, "said": "Done."})
     assert page.locator(f"{TABLE} .l-status").inner_text() == "Done."
-
-
-def test_a_hundred_mounts_leave_nothing(page):
-    host(page, n=30)
-    many, nodes, heard = mounted_views.left(page)
-    assert (many, heard) == (0, 0)
-    assert nodes <= 20
-    assert page.wrong == []
-
-
-def test_a_listener_that_stays_would_be_seen(page):
-    def spoilt(script):
-        changed = script.replace(
-            "    keptKeys(this.root, this.signal);", '    addEventListener("keydown", () => this.draw());'
-        )
-        assert changed != script
-        return changed
-
-    host(page, n=30, change=spoilt)
-    assert mounted_views.left(page)[0] >= 100

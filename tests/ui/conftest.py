@@ -5,14 +5,10 @@ The extension is found where this repository built it, so nothing of the environ
 
 import os
 import time
-from contextlib import closing
-from pathlib import Path
 
-import nbformat
 import pytest
-from jupyter_pages import REPO, Lab, launch
-
-from mlaas_lab.store import Store
+from jupyter_pages import REPO, launch
+from side_lab import SideLab
 
 PICTURES = REPO / "build" / "ui"
 LINES = """
@@ -37,48 +33,6 @@ def chromium():
         browser = launch(driver)
         yield browser
         browser.close()
-
-
-class SideLab(Lab):
-    """A JupyterLab that has the sidebar, with jobs of its own."""
-
-    def __init__(self, folder: Path, *, theme: str = "light", served: bool = True) -> None:
-        built = REPO / "mlaas_lab" / "labextension"
-        assert (built / "package.json").is_file(), "make labextension builds it"
-        found, told = folder / "share" / "labextensions", folder / "etc" / "jupyter_server_config.d"
-        found.mkdir(parents=True)
-        told.mkdir(parents=True)
-        (found / "mlaas_lab").symlink_to(built)
-        shipped = (REPO / "labextension" / "jupyter-config" / "mlaas_lab.json").read_text()
-        (told / "mlaas_lab.json").write_text(shipped.replace("true", str(served).lower()))
-        self.data = folder / "data"
-        own = {
-            "JUPYTER_PATH": str(found.parent), "JUPYTER_CONFIG_PATH": str(told.parent), "MLAAS_DATA_DIR": str(self.data),
-            "MLAAS_MAX_USD_PER_DAY": "2.5", "MLAAS_MLFLOW_UI_URL": "http://127.0.0.1:9/mlflow",
-            "PYTHONPATH": str(REPO / "tests" / "plugins"),
-        }  # fmt: skip
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in own.items():
-                patch.setenv(name, value)
-            super().__init__(folder, theme=theme)
-
-    def show(self, page, place: str = "lab") -> None:
-        """The page, its sidebar open."""
-        self._wait()
-        page.goto(f"{self.origin}/{place}{'&' if '?' in place else '?'}token=t&reset")
-        page.wait_for_selector('[data-id="mlaas-lab"]', timeout=120_000)
-        page.click('[data-id="mlaas-lab"]')
-        page.wait_for_selector("#mlaas-lab:visible")
-
-    def book(self, *codes: str) -> None:
-        """A notebook of these cells."""
-        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-        cells = [nbformat.v4.new_code_cell(code) for code in codes]
-        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), self.folder / "book.ipynb")
-
-    def store(self):
-        """The store of its jobs."""
-        return closing(Store(self.data / "store.sqlite3"))
 
 
 @pytest.fixture(scope="module")
