@@ -28,7 +28,8 @@ def views(case: Case) -> list[View]:
     found = []
     for name in order:
         parts = known[name].views(cut)
-        lead, rest = (parts[0], parts[1:]) if not parts[0].title else (View(title=""), parts)
+        own = parts[0].title in ("", known[name].title)
+        lead, rest = (parts[0], parts[1:]) if own else (View(title=""), parts)
         found.append(replace(lead, title=known[name].title, children=[*lead.children, *rest]))
     # What leads to these numbers is written by the report itself.
     return [*found, View(title=known[LAST].title, children=known[LAST].views(cut)[:-1])]
