@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-c
 MADE_FROM := pyproject.toml .ci/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo compare test test-long test-ray matrix conformance bench-peers test-peers test-browser test-ui labextension vllm test-vllm test-sqlite check lab bench clean
+.PHONY: help demo compare test test-long test-ray matrix conformance bench-peers test-peers test-browser test-ui test-binder notebooks labextension vllm test-vllm test-sqlite check lab bench clean
 
 help:  ## Show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,6 +21,9 @@ demo: $(VENV)/.demo  ## Fine-tune, serve, compare and log, for real, in the quic
 
 compare: $(VENV)/.demo  ## Compare seven candidates, the hosted ones emulated, in the second notebook
 	@$(BIN)/python notebooks/execute.py notebooks/02_compare.ipynb --to build
+
+notebooks: $(VENV)/.demo  ## Run all notebooks, top to bottom
+	@for one in notebooks/*.ipynb; do $(BIN)/python notebooks/execute.py $$one --to build || exit 1; done
 
 test: $(VENV)/.dev  ## Run the tests, a process for each core; ARGS=tests/FILE runs some
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),--numprocesses logical --maxprocesses 4 --dist loadfile --cov --cov-report=term)
@@ -55,6 +58,9 @@ test-ui: $(VENV)/.dev $(VENV)/.labextension  ## Use the sidebar and the widgets 
 	@command -v $${CHROMIUM:-chromium} >/dev/null || apt-get install --yes chromium
 	@test -d .venv-browser/playwright || $(PIP) --target .venv-browser playwright
 	@$(BIN)/python -m pytest -m browser tests/ui tests/browser $(ARGS)
+
+test-binder: $(VENV)/.dev  ## Run Binder's notebooks in Binder's environment, under a limit of memory; needs Node
+	@PIP_ARGS='$(PIP_ARGS)' $(BIN)/python -m pytest -n 0 -m binder tests/binder $(ARGS)
 
 test-sqlite: $(VENV)/.dev  ## Run the store's tests, the long ones too, on a newer SQLite than the system's; needs npm and cc
 	@LD_LIBRARY_PATH=$$($(BIN)/python tests/newer_sqlite.py) $(BIN)/python -m pytest -m '' tests/store --timeout 7200 $(ARGS)
