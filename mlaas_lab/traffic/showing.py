@@ -1,4 +1,4 @@
-"""Where a load stands while it runs: over, failed, the 99th percentile so far. It changes no measurement."""
+"""Where a load stands while it runs: over, failed, the highest percentile known so far. It changes no measurement."""
 
 import asyncio
 from collections import deque
@@ -9,12 +9,14 @@ import numpy as np
 from mlaas_lab.context import Context
 from mlaas_lab.evaluation.budget import Budget
 from mlaas_lab.schema import Record
+from mlaas_lab.stats.intervals import fewest_for
 from mlaas_lab.traffic.plan import Step
 from mlaas_lab.view.formats import count, seconds
 
 EVERY_S = 0.5
 RECENT = 10_000
 """Answers that the percentile so far stands on."""
+QUANTILES = (0.99, 0.95, 0.5)
 
 
 @dataclass(kw_only=True)
@@ -49,5 +51,9 @@ class Showing:
 
     def _phase(self) -> str:
         load = f"{self.step.rate:.4g}/s" if self.step.rate else "closed loop"
-        p99 = seconds(float(np.quantile(list(self._latencies), 0.99))) if self._latencies else "–"
-        return f"{load} · {count(self.failed)} failed · p99 so far {p99}"
+        n = len(self._latencies)
+        known = next((q for q in QUANTILES if n >= fewest_for(q)), None)
+        if known is None:
+            return f"{load} · {count(self.failed)} failed · too few answers for a percentile"
+        so_far = seconds(float(np.quantile(list(self._latencies), known)))
+        return f"{load} · {count(self.failed)} failed · p{100 * known:.0f} so far {so_far}"
