@@ -54,9 +54,9 @@ test-browser: $(VENV)/.dev  ## Use the live comparison in a real browser, by key
 	@test -d .venv-browser/playwright || $(PIP) --target .venv-browser playwright
 	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
 
-test-ui: $(VENV)/.dev $(VENV)/.labextension  ## Use the sidebar and the widgets in a real browser; needs Node, gets chromium
+test-ui: $(VENV)/.dev $(VENV)/.labextension .venv-notebook/.made  ## Use the sidebar and the widgets in a real browser; needs Node, gets chromium
 	@command -v $${CHROMIUM:-chromium} >/dev/null || apt-get install --yes chromium
-	@test -d .venv-browser/playwright || $(PIP) --target .venv-browser playwright
+	@test -d .venv-browser/hatchling || $(PIP) --target .venv-browser playwright hatchling
 	@$(BIN)/python -m pytest -m browser tests/ui tests/browser $(ARGS)
 
 test-binder: $(VENV)/.dev  ## Run Binder's notebooks in Binder's environment, under a limit of memory; needs Node
@@ -88,7 +88,7 @@ bench: $(VENV)/.dev  ## Print the benchmark tables
 	@for name in kernel store inference providers evaluation tracking simulation; do echo; echo "== $$name"; $(BIN)/python tests/benchmarks/$$name.py || exit 1; done
 
 clean:  ## Remove what was made here; jobs and models in your home stay
-	rm -rf node_modules labextension/lib mlaas_lab/labextension $(VENV) $(RAY) .venv-sdks .venv-peers .venv-browser .venv-vllm build dist .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf node_modules labextension/lib mlaas_lab/labextension $(VENV) $(RAY) .venv-sdks .venv-peers .venv-browser .venv-notebook .venv-vllm build dist .coverage .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find mlaas_lab tests -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -113,6 +113,12 @@ $(VENV)/.labextension: package.json package-lock.json $(wildcard labextension/*.
 	@rm -rf $(VENV)/share/jupyter/labextensions/mlaas_lab
 	@ln -s $(CURDIR)/mlaas_lab/labextension $(VENV)/share/jupyter/labextensions/mlaas_lab
 	@cp labextension/jupyter-config/mlaas_lab.json $(VENV)/etc/jupyter/jupyter_server_config.d/
+	@touch $@
+
+.venv-notebook/.made: .ci/constraints.txt
+	@$(PYTHON) -m venv .venv-notebook
+	@.venv-notebook/bin/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint .ci/constraints.txt \
+	  $(PIP_ARGS) 'notebook>=7.6,<8' platformdirs psutil pydantic
 	@touch $@
 
 $(RAY)/.ray: $(MADE_FROM)
