@@ -1,0 +1,123 @@
+"""The figures of serving: what `serve` adds to a server's start, what the front costs, what the load generator offers.
+
+    python tests/benchmarks/serving.py [--engine transformers] [--rounds 5] [--only ready,front,load] [--without-peer]
+
+Ready is when a token was generated. By hand is the same command line, started and asked for a token every 50 ms; both
+take turns, and the cell of a notebook that submits counts too. Front and load are `front.py` and `load.py` beside this
+file; LiteLLM's proxy stands beside the front once `tests/peers_environments.py litellm` has installed it.
+"""
+
+import argparse
+import os
+import runpy
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from mlaas_lab import registry
+from mlaas_lab.environment import keyless, surroundings
+from mlaas_lab.lab import Lab
+from mlaas_lab.serving import Weights, Wishes
+from mlaas_lab.serving._health import NotListening, one_token
+from mlaas_lab.serving._plan import free_port
+from mlaas_lab.spec import build
+from mlaas_lab.tasks.serve import Serve
+
+HERE = Path(__file__).parent
+PARTS = ("ready", "front", "load")
+OVERHEAD_S = 1.0
+LOOK_S = 0.05
+
+
+def by_hand(engine: str, base: Path, folder: Path) -> float:
+    """Seconds from the command to the first token."""
+    wishes = Wishes(port=free_port(0), threads=os.cpu_count() or 1, device="auto", batch=True, key="k", dtype="float32")
+    weights = Weights(name="base", source="base", base=base)
+    launch = registry.load("engine", engine).launch([weights], wishes, folder)
+    env = (keyless if launch.isolated else surroundings)(**launch.environment)
+    began = time.perf_counter()
+    with (folder / "log.txt").open("wb") as log:
+        server = subprocess.Popen(launch.command, cwd=folder, env=env, stdout=log, stderr=log)
+    try:
+        while True:
+            try:
+                place = f"http://127.0.0.1:{wishes.port}/v1"
+                one_token(place, launch.models["base"], timeout_s=600, key=launch.key)
+                return time.perf_counter() - began
+            except NotListening:
+                if server.poll() is not None:
+                    raise RuntimeError((folder / "log.txt").read_text()[-3000:]) from None
+                time.sleep(LOOK_S)
+    finally:
+        family = psutil.Process(server.pid).children(recursive=True)
+        server.terminate()
+        server.wait(30)
+        psutil.wait_procs(family, timeout=15)
+
+
+def by_serve(engine: str, base: Path, lab: Lab) -> float:
+    """Seconds from the cell to the job that is ready."""
+    spec = build(Serve, {"models": (str(base),), "engine": engine, "dtype": "float32"})
+    began = time.perf_counter()
+    job = lab.jobs.submit("serve", spec)
+    while not job.job.ready:
+        if job.state.ended:
+            raise RuntimeError("\n".join(job.logs()))
+        time.sleep(LOOK_S)
+    took_s = time.perf_counter() - began
+    job.cancel().wait_end(30)
+    return took_s
+
+
+def ready(engine: str, rounds: int) -> bool:
+    """Printed; whether the median of the differences holds."""
+    make_model = runpy.run_path(str(HERE.parent / "serving" / "conftest.py"))["make_model"]
+    hands, serves = [], []
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        os.environ |= {"MLAAS_DATA_DIR": str(folder / "data"), "MLAAS_CACHE_DIR": str(folder / "cache")}
+        base, lab = make_model(folder / "base"), Lab()
+        for n in range(rounds + 1):
+            made = folder / f"hand{n}"
+            made.mkdir()
+            hands.append(by_hand(engine, base, made))
+            serves.append(by_serve(engine, base, lab))
+        lab.store.close()
+    # The first round reads every library from the disk.
+    added = [b - a for a, b in zip(hands[1:], serves[1:], strict=True)]
+    print(f"\n{'engine ' + engine:24}{'to the first token':>20}{'fastest':>10}{'slowest':>10}")
+    for name, found in (("by hand", hands[1:]), ("serve", serves[1:])):
+        print(f"{name:24}{statistics.median(found):18.2f} s{min(found):8.2f} s{max(found):8.2f} s")
+    median = statistics.median(added)
+    print(
+        f"serve adds {median:.2f} s ({min(added):.2f} to {max(added):.2f} s in {rounds} rounds); asked: {OVERHEAD_S:g} s."
+    )
+    return median <= OVERHEAD_S
+
+
+def main() -> int:
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("--engine", default="transformers", choices=("transformers", "vllm"))
+    words.add_argument("--rounds", type=int, default=5)
+    words.add_argument("--only", default=",".join(PARTS))
+    words.add_argument("--without-peer", action="store_true")
+    args = words.parse_args()
+    wanted, held = args.only.split(","), True
+    if "ready" in wanted:
+        held &= ready(args.engine, args.rounds)
+    for part, more in (("front", ["--rounds", str(args.rounds)]), ("load", [])):
+        if part in wanted:
+            alone = ["--without-peer"] if part == "front" and args.without_peer else []
+            held &= (
+                subprocess.run([sys.executable, str(HERE / f"{part}.py"), *more, *alone], check=False).returncode == 0
+            )
+    return int(not held)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
