@@ -73,7 +73,10 @@ def test_outputs_of_cells(page, watched, monkeypatch):
     bare(monkeypatch)
     page.set_content(framed(worst(watched.canary.origin)))
     watched.settled(3000)
-    assert len(set(watched.ran)) >= 0.5 * len(FIRING), "the control: as markup most of them run"
+    print(
+        f"as markup {len(set(watched.ran))} of {len(FIRING)} run, {len(watched.canary.leaks())} of {len(HOMEWARD)} call home"
+    )
+    assert len(set(watched.ran)) >= 0.5 * len(FIRING), "the control: as markup at least half of them run"
     assert len(watched.canary.leaks()) >= 0.5 * len(HOMEWARD), "and call home"
 
 
@@ -105,7 +108,7 @@ def test_reports(page, watched, monkeypatch):
         )
     )
     watched.settled(3000)
-    assert len(set(watched.ran)) >= 0.5 * len(FIRING), "the control: without both most of them run"
+    assert len(set(watched.ran)) >= 0.5 * len(FIRING), "the control: without both at least half of them run"
 
 
 def exported(outputs):
