@@ -171,7 +171,9 @@ def test_columns_of_numbers_are_aligned_and_headed():
 def test_classes_are_our_own_and_all_have_a_rule():
     html = to_html(everywhere("x"))
     named = {name for _, a in Page(html).elements for name in (a.get("class") or "").split()}
-    assert all(name in OUTERMOST or name.startswith("m-") for name in named), "a host has rules for `progress` and `row`"
+    assert all(name in OUTERMOST or name.startswith("m-") for name in named), (
+        "a host has rules for `progress` and `row`"
+    )
     unruled = {name for name in named if f".{name}" not in style()}
     assert unruled <= {"mathjax_ignore", "tex2jax_ignore", "m-h0", "m-missing", "m-at", "m-scale", "m-plot"}
 
