@@ -1,6 +1,7 @@
 """`dashboard`: a comparison as pages in a browser, where it is read, reviewed and signed; or as one file."""
 
 import threading
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from mlaas_lab.commands import Command, _compared, _deciding, _sources
-from mlaas_lab.errors import UsageError
+from mlaas_lab.errors import DataError, UsageError
 from mlaas_lab.lab import Lab
 from mlaas_lab.schema import JSON
 from mlaas_lab.spec import Arg, Refers, Spec
@@ -193,19 +194,23 @@ def _beside(title: str, begin: Any) -> Served:
     """The server on a thread and a loop of its own; the kernel is free."""
     from mlaas_lab.dashboard import served
 
-    opened: list[Any] = []
-    ready = threading.Event()
+    opened: Future[Any] = Future()
 
     def work() -> None:
         try:
-            opened.append(served.on_own_loop(begin))
-        finally:
-            ready.set()
-        opened[0].io_loop.start()
+            opened.set_result(served.on_own_loop(begin))
+        except OSError as error:  # somebody took the port since it was looked at
+            opened.set_exception(error)
+            return
+        opened.result().io_loop.start()
 
     threading.Thread(target=work, name="mlaas-dashboard", daemon=True).start()
-    ready.wait()
-    return Served(title=title, url=served.url(opened[0]), server=opened[0])
+    try:
+        server = opened.result()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise DataError(f"the dashboard cannot listen: {reason}.", next="Ask for it again.") from None
+    return Served(title=title, url=served.url(server), server=server)
 
 
 command = Command(

@@ -115,3 +115,12 @@ def test_a_notebook_serves_beside_its_cells_until_it_is_stopped(lab, tmp_path):
     shown.stop()
     assert not shown.as_json()["open"]
     assert "has ended" in str(shown)
+
+
+def test_a_port_that_went_meanwhile_is_one_line(lab, tmp_path, monkeypatch):
+    def taken(begin):
+        raise OSError(98, "Address already in use")
+
+    monkeypatch.setattr(served, "on_own_loop", taken)
+    with pytest.raises(DataError, match="the dashboard cannot listen: address already in use"):
+        dashboard(lab, table(tmp_path))
