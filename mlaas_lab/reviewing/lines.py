@@ -19,7 +19,8 @@ from mlaas_lab.schema import JSON
 def append(path: Path, line: Mapping[str, JSON]) -> None:
     """Add one line to the file at `path`, its folder made if it is not there.
 
-    One write: of two processes that add at once, neither cuts the other's line.
+    One write: of two processes that add at once, neither cuts the other's line. One that the other is still writing
+    looks torn; then an empty line comes after it, which says nothing.
 
     Raises:
         DataError: if that cannot be done; what stood there before still does.

@@ -100,7 +100,8 @@ class AuditLog(Shown):
         last = self.entries[-1]
         n = len(self.entries)
         told = f"{count(n)} decision{'s' if n > 1 else ''}, the last by {last['by']} for {last['target']}"
-        return f"{told}; every entry is as it was written."
+        since = ", ".join(self.changed(last))
+        return f"{told}; every entry is as it was written." + f" Since then changed: {since}." * bool(since)
 
     def as_json(self) -> JSON:
         """`{path, ok, line, why, torn, head, decisions}`."""

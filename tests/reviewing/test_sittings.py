@@ -228,6 +228,6 @@ def test_many_who_write_at_once_cut_no_line(desk):
         one.join()
     path = sittings[0].review.path
     whole = lines.rows(path)
-    assert len(whole) == len(path.read_bytes().splitlines())
+    assert len(whole) == sum(map(bool, path.read_bytes().splitlines())), "an empty line says nothing"
     assert sum(line["event"] == "verdict" for line in whole) == 6 * 12
     assert all(desk.sit(by=f"reviewer {i}").ended for i in range(6))
