@@ -41,7 +41,7 @@ def test_recorded_runs_say_what_they_are(path):
 @pytest.mark.long
 def test_serving_runs_top_to_bottom(tmp_path, home):
     shutil.copytree(NOTEBOOKS, tmp_path / "notebooks")
-    words = ["notebooks/execute.py", "notebooks/03_serve.ipynb", "--to", "build"]
+    words = ["notebooks/execute.py", "notebooks/03_serve_and_load.ipynb", "--to", "build"]
     done = subprocess.run(
         [sys.executable, *words], cwd=tmp_path, env={**os.environ, "HOME": str(home)}, capture_output=True, text=True
     )
