@@ -109,3 +109,15 @@ def eventually() -> Callable[..., None]:
             time.sleep(0.02)
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[object]:
+    """The machine's browser, driven by Playwright; one for a whole run, since Playwright takes no second driver."""
+    from jupyter_pages import launch
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = launch(driver)
+        yield browser
+        browser.close()

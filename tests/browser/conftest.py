@@ -5,20 +5,9 @@
 """
 
 import pytest
-from jupyter_pages import REPO, Lab, launch
+from jupyter_pages import REPO, Lab
 
 PICTURES = REPO / "build" / "browser"
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """The machine's browser, driven by Playwright."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        browser = launch(driver)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

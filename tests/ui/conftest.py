@@ -7,7 +7,7 @@ import os
 import time
 
 import pytest
-from jupyter_pages import REPO, launch
+from jupyter_pages import REPO
 from side_lab import SideLab
 
 PICTURES = REPO / "build" / "ui"
@@ -22,17 +22,6 @@ LINES = """
     };
 """
 """So that a test can cut the line of the sidebar, and of nothing else."""
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """The machine's browser, driven by Playwright."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        browser = launch(driver)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
