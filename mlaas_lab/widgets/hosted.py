@@ -38,9 +38,9 @@ def asked(store: Store, settings: Settings, work: Work | None) -> list[Asked]:
         return []
     n_input = round(CALL * read / (read + written))
     usage = Usage(input_tokens=n_input, output_tokens=CALL - n_input)
-    found = []
+    found, book, now = [], pricing.lists(settings), time.time()
     for target in _targets(store):
-        cost = pricing.cost(target, usage, at=time.time(), book=pricing.lists(settings))
+        cost = pricing.cost(target, usage, at=now, book=book)
         if cost.usd is not None and cost.source != "free":
             each = float(cost.usd) / CALL
             source = f"{cost.source}, {cost.date}"

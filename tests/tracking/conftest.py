@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 from faults.proxy import FaultProxy
+from made_evaluation import fill
+from made_jobs import made
 from mlflow_loopback import MlflowServer, copied
 
 from mlaas_lab import environment
-from mlaas_lab.settings import Settings
+from mlaas_lab.lab import Lab
+from mlaas_lab.schema import JobState
+from mlaas_lab.settings import Preferences, Settings
 from mlaas_lab.store.folder import JobFolder, write_json
+from mlaas_lab.tracking.delivery import Delivery
 
 START = 1_790_000_000.0
 """When the jobs of these tests began, seconds since 1970."""
@@ -140,3 +145,29 @@ def measured() -> Callable[[JobFolder], list[tuple[str, int, float, int]]]:
         ]
 
     return read
+
+
+@pytest.fixture
+def labs(local: Settings) -> Iterator[Callable[..., Lab]]:
+    """`labs(offline=True)` opens another lab over the same folder; all are closed at the end."""
+    opened: list[Lab] = []
+
+    def open_one(**values: object) -> Lab:
+        opened.append(Lab(Preferences().flag(data_dir=str(local.data_dir), **values)))
+        return opened[-1]
+
+    yield open_one
+    for one in opened:
+        one.store.close()
+
+
+@pytest.fixture
+def evaluated(job: Callable[..., JobFolder], local: Settings, labs: Callable[..., Lab]) -> JobFolder:
+    """The folder of an evaluation that MLflow has."""
+    folder = fill(job("mine"))
+    store = labs().store
+    store.add(made("mine", task="eval", folder=str(folder.path)))
+    store.move("mine", JobState.RUNNING, attempt=1)
+    store.move("mine", JobState.SUCCEEDED, attempt=1)
+    assert Delivery(folder, local).finish(JobState.SUCCEEDED).finished
+    return folder

@@ -1,50 +1,18 @@
 """A signed decision is in the run of its evaluation, and waits like all else while MLflow is away."""
 
 import orjson
-import pytest
-from made_evaluation import fill
-from made_jobs import made
 
 from mlaas_lab import tracking
 from mlaas_lab.commands import _dispatch
-from mlaas_lab.lab import Lab
-from mlaas_lab.schema import JobState
-from mlaas_lab.settings import Preferences
 from mlaas_lab.store.beside import decisions_of
-from mlaas_lab.tracking.delivery import Delivery
 from mlaas_lab.tracking.server import connect
 
 AWAY = "http://127.0.0.1:9"
 TARGET = "bad/two"
 
 
-@pytest.fixture
-def lab(local):
-    made = []
-
-    def lab(**values):
-        made.append(Lab(Preferences().flag(data_dir=str(local.data_dir), **values)))
-        return made[-1]
-
-    yield lab
-    for one in made:
-        one.store.close()
-
-
-@pytest.fixture
-def evaluated(job, local, lab):
-    """The folder of an evaluation that MLflow has."""
-    folder = fill(job("mine"))
-    store = lab().store
-    store.add(made("mine", task="eval", folder=str(folder.path)))
-    store.move("mine", JobState.RUNNING, attempt=1)
-    store.move("mine", JobState.SUCCEEDED, attempt=1)
-    assert Delivery(folder, local).finish(JobState.SUCCEEDED).finished
-    return folder
-
-
-def decide(lab, *more):
-    return _dispatch.execute(["decide", "mine", "--target", TARGET, "--by", "ada", *more], lab)
+def decide(labs, *more):
+    return _dispatch.execute(["decide", "mine", "--target", TARGET, "--by", "ada", *more], labs)
 
 
 def kept(folder, settings):
@@ -61,8 +29,8 @@ def kept(folder, settings):
     return tags, text, run.info.status
 
 
-def test_it_is_in_the_run_at_once_and_the_run_stays_closed(evaluated, lab, local):
-    signed = decide(lab(), "--comment", "api_key=CANARY-KEY-1234567890 is cheaper")
+def test_it_is_in_the_run_at_once_and_the_run_stays_closed(evaluated, labs, local):
+    signed = decide(labs(), "--comment", "api_key=CANARY-KEY-1234567890 is cheaper")
     assert (signed.recorded, signed.trouble) == (True, "")
     tags, text, status = kept(evaluated, local)
     assert status == "FINISHED"
@@ -75,22 +43,22 @@ def test_it_is_in_the_run_at_once_and_the_run_stays_closed(evaluated, lab, local
     assert tracking.undelivered(evaluated) == 0
 
 
-def test_it_waits_while_mlflow_is_away_and_sync_sends_it(evaluated, lab, local):
-    away = decide(lab(tracking_uri=AWAY))
+def test_it_waits_while_mlflow_is_away_and_sync_sends_it(evaluated, labs, local):
+    away = decide(labs(tracking_uri=AWAY))
     assert away.recorded is False
     assert "The decision waits; `mlaas sync` sends it." in away.trouble
     assert tracking.undelivered(evaluated) == 1, "whoever looks at the job sees that something waits"
     assert kept(evaluated, local)[:2] == ({}, "")
-    synced = _dispatch.execute(["sync"], lab()).as_json()
+    synced = _dispatch.execute(["sync"], labs()).as_json()
     assert (synced["ok"], synced["waiting"]) == (True, 0)
     tags, text, _ = kept(evaluated, local)
     assert orjson.loads(text)["hash"] == tags["mlaas.decision.hash"] == away.entry["hash"]
-    assert _dispatch.execute(["sync"], lab()).as_json()["jobs"] == [], "and then nothing waits"
+    assert _dispatch.execute(["sync"], labs()).as_json()["jobs"] == [], "and then nothing waits"
 
 
-def test_last_of_several_is_the_tag_and_all_are_in_the_log(evaluated, lab, local):
-    decide(lab(tracking_uri=AWAY))
-    last = decide(lab())
+def test_last_of_several_is_the_tag_and_all_are_in_the_log(evaluated, labs, local):
+    decide(labs(tracking_uri=AWAY))
+    last = decide(labs())
     tags, text, _ = kept(evaluated, local)
     assert (tags["mlaas.decision.n"], tags["mlaas.decision.hash"]) == ("2", last.entry["hash"])
     assert len(text.splitlines()) == 2
