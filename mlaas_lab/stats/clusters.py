@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlaas_lab.stats.intervals import Floats, Limits, is_share
-from mlaas_lab.stats.paired import FEW_KINDS, MANY, RESAMPLES, is_even
+from mlaas_lab.stats.paired import FEW_KINDS, RESAMPLES, is_even
 from mlaas_lab.stats.student import NORMAL, t_quantile
 from mlaas_lab.stats.sums import Sums
 
@@ -80,9 +80,9 @@ def difference_limits(
     """Limits of the mean difference (n,) by a bootstrap of whole groups (Davison & Hinkley 1997, section 3.8).
 
     As in `paired.difference_limits`: where both scores are shares, half an average group is added to each cell of the
-    2 × 2 table. Percentiles are widened for few groups (Hesterberg 2015, section 5.4). For 10,000 groups and more they
-    are those of the normal limit of a ratio (Cochran 1977, section 6.4). None where the weight lies in fewer than six
-    groups, or other numbers do not spread.
+    2 × 2 table. Percentiles are widened for few groups (Hesterberg 2015, section 5.4). Where `influence.EVEN` groups
+    carry the weight they are those of the normal limit of a ratio (Cochran 1977, section 6.4). None where it lies in
+    fewer than six groups, or other numbers do not spread.
     """
     if effective(groups) < FEWEST_GROUPS - 1e-9:
         return None, None
@@ -97,7 +97,7 @@ def difference_limits(
         sums = np.concatenate([sums, sums, [-size, 0.0, 0.0, size]])
         sizes = np.concatenate([sizes, sizes, np.full(4, size)])
     tail = NORMAL.cdf(t_quantile(0.5 - confidence / 2, weighing - 1) * math.sqrt(weighing / (weighing - 1)))
-    if count >= MANY and (error := _limiting_error(sums, sizes, count)) is not None:
+    if (error := _limiting_error(sums, sizes, count)) is not None:
         mean, half = float(sums.sum() / sizes.sum()), NORMAL.inv_cdf(1 - tail) * error
         return mean - half, mean + half
     means = _resampled(sums, sizes, count, np.random.default_rng(seed))
@@ -137,7 +137,8 @@ def _limiting_error(sums: Floats, sizes: Floats, count: int) -> float | None:
     """Of the mean over `count` groups drawn from these; None where few groups carry all the weight."""
     residuals = sums - sums.sum() / sizes.sum() * sizes
     found = Sums.of(residuals)
-    if not is_even(found.square, found.fourth):
+    # There may be more sums than are drawn at a time.
+    if not is_even(found.square, found.fourth * found.n / count):
         return None
     return math.sqrt(found.square / found.n / count) / float(sizes.mean())
 

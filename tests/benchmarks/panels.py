@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ import numpy as np
 import polars as pl
 
 from mlaas_lab import panels, records
-from mlaas_lab.stats.paired import difference_limits, sign_flip
+from mlaas_lab.stats import paired
 from mlaas_lab.view import View, to_html
 
 TARGETS = (
@@ -203,15 +204,12 @@ def _peak_bytes() -> int:
 def paired_tests() -> list[tuple[str, float]]:
     """Seconds of one interval and one test, for numbers that are all different."""
     out = []
-    for n in (PAIRS, 250_000):
+    drawn, limits = ("10,000-fold paired bootstrap", "10,000 sign flips"), ("its limit", "their limit")
+    for n, even, names in ((PAIRS, math.inf, drawn), (PAIRS, paired.EVEN, limits), (250_000, paired.EVEN, limits)):
+        paired.EVEN = even
         differences = np.random.default_rng(n).normal(0.02, 1, n)
-        for name, ask in (
-            (
-                "10,000-fold paired bootstrap" if n == PAIRS else "its limit",
-                lambda d: difference_limits(d, share=False),
-            ),
-            ("10,000 sign flips" if n == PAIRS else "their limit", sign_flip),
-        ):
+        asks = partial(paired.difference_limits, share=False), paired.sign_flip
+        for name, ask in zip(names, asks, strict=True):
             began = time.perf_counter()
             ask(differences)
             out.append((f"{name}, {n:,} pairs", time.perf_counter() - began))

@@ -12,6 +12,7 @@ loop runs on asyncio's own event loop, as a user would write it.
 import argparse
 import asyncio
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -37,7 +38,7 @@ from mlaas_lab.context import Context
 from mlaas_lab.evaluation.plan import prepare
 from mlaas_lab.evaluation.run import answers, run
 from mlaas_lab.settings import Settings
-from mlaas_lab.stats.paired import RESAMPLES, difference_limits
+from mlaas_lab.stats import paired
 from mlaas_lab.store.folder import JobFolder
 from mlaas_lab.tasks.eval import Eval
 
@@ -202,13 +203,16 @@ def show(contestants: list[Contestant], turns: dict[str, list[Turn]]) -> None:
 
 def bootstrap() -> None:
     """A paired bootstrap of ours and scipy's, on scores that are right or wrong and on scores of any size."""
+    paired.EVEN = math.inf  # drawn, however many there are
     generator = np.random.default_rng(0)
     right = {name: (generator.random(PAIRS) < share) * 1.0 for name, share in (("a", 0.80), ("b", 0.82))}
     graded = {name: generator.beta(5, 2, PAIRS) for name in ("a", "b")}
-    print(f"\npaired bootstrap, {RESAMPLES:,} resamples of {PAIRS:,} pairs, best of 3, seconds (asked: ours ≤ 1)\n")
+    print(
+        f"\npaired bootstrap, {paired.RESAMPLES:,} resamples of {PAIRS:,} pairs, best of 3, seconds (asked: ours ≤ 1)\n"
+    )
     print(f"{'':36}{'ours':>9}{'scipy':>9}")
     for name, scores, share in (("scores of 0 and 1", right, True), ("scores of any size", graded, False)):
-        took = best(partial(difference_limits, scores["b"] - scores["a"], share=share))
+        took = best(partial(paired.difference_limits, scores["b"] - scores["a"], share=share))
         print(f"{name:36}{took:>9.2f}{scipys(scores):>9}")
 
 
@@ -224,7 +228,7 @@ def scipys(scores: dict[str, np.ndarray]) -> str:
 
     def once() -> None:
         pair = (scores["a"], scores["b"])
-        theirs(pair, difference, paired=True, n_resamples=RESAMPLES, batch=500, method="percentile")
+        theirs(pair, difference, paired=True, n_resamples=paired.RESAMPLES, batch=500, method="percentile")
 
     return f"{best(once):.2f}"
 

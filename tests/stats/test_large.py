@@ -1,5 +1,7 @@
 """Where n is large, a limit takes the place of draws and of endless sums: it must say what they say."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats as scipy
@@ -21,9 +23,9 @@ def test_limits_are_those_that_draws_tend_to(kind, monkeypatch):
     """Within what the seed moves 10,000 draws: 2.7 % of a standard error for a 2.5 % limit."""
     differences = KINDS[kind](np.random.default_rng(1), 6_000)
     share = kind in ("f1", "steps")
-    drawn, drawn_p = paired.difference_limits(differences, share=share), paired.sign_flip(differences)
-    monkeypatch.setattr(paired, "MANY", 1_000)
     limit, p_value = paired.difference_limits(differences, share=share), paired.sign_flip(differences)
+    monkeypatch.setattr(paired, "EVEN", math.inf)
+    drawn, drawn_p = paired.difference_limits(differences, share=share), paired.sign_flip(differences)
     error = differences.std() / np.sqrt(len(differences))
     assert limit == pytest.approx(drawn, abs=0.12 * error)
     assert limit != drawn
@@ -44,9 +46,27 @@ def test_no_p_is_ever_nothing():
 
 def test_the_limits_are_close_at_the_border():
     """One pair more must not move a verdict: draws on one side, the limit on the other."""
-    differences = np.random.default_rng(3).normal(0.02, 1, paired.MANY)
-    before, after = (paired.difference_limits(one, share=False) for one in (differences[:-1], differences))
-    assert after == pytest.approx(before, abs=0.0015)
+    differences = np.random.default_rng(3).normal(0.02, 1, 2_000)
+    border = next(n for n in range(1_000, 2_000) if paired.is_even(*powers(differences[:n] - differences[:n].mean())))
+    before, after = (paired.difference_limits(differences[:n], share=False) for n in (border - 1, border))
+    assert after == pytest.approx(before, abs=0.12 / math.sqrt(border))
+
+
+def powers(values):
+    """Σx² and Σx⁴."""
+    return (values**2).sum(), (values**4).sum()
+
+
+@pytest.mark.parametrize("kind", ["normal", "skewed"])
+def test_at_the_border_the_limit_errs_less_than_draws_do(kind, monkeypatch):
+    """Against what eight times 10,000 draws say together: further off than the limit lies one of the eight."""
+    values = KINDS[kind](np.random.default_rng(8), 4_000)
+    border = next(n for n in range(1_000, 4_000) if paired.is_even(*powers(values[:n] - values[:n].mean())))
+    values = values[:border]
+    limit = np.array(paired.difference_limits(values, share=False))
+    monkeypatch.setattr(paired, "EVEN", math.inf)
+    drawn = np.array([paired.difference_limits(values, share=False, seed=seed) for seed in range(8)])
+    assert np.abs(limit - drawn.mean(axis=0)).max() < np.abs(drawn - drawn.mean(axis=0)).max()
 
 
 @pytest.mark.parametrize(("a", "b"), [(5_100, 4_950), (400_000, 402_000), (9_000, 9_000), (12_000, 0)])
@@ -73,9 +93,9 @@ def test_many_groups_have_the_limits_of_their_draws(monkeypatch):
     generator = np.random.default_rng(5)
     groups = np.repeat(np.arange(5_000), generator.integers(1, 4, 5_000))
     differences = np.clip(generator.normal(0.02, 0.3, len(groups)) + generator.normal(0, 0.2, 5_000)[groups], -1, 1)
-    drawn = clusters.difference_limits(differences, groups, share=True)
-    monkeypatch.setattr(clusters, "MANY", 1_000)
     found = clusters.difference_limits(differences, groups, share=True)
+    monkeypatch.setattr(paired, "EVEN", math.inf)
+    drawn = clusters.difference_limits(differences, groups, share=True)
     assert found != drawn
     assert found == pytest.approx(drawn, abs=0.1 * (drawn[1] - drawn[0]) / 4)
 
