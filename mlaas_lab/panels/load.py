@@ -28,7 +28,7 @@ NOTE = (
 STAIRS = 200
 """Of a curve; more is not seen."""
 NEEDS = (
-    *("target", "error", "intended_at", "offered_rate", "started_at", "ended_at", "latency_s", "ttft_s", "gaps_s"),
+    *("target", "error", "intended_at", "offered_rate", "started_at", "ended_at", "latency_s", "ttft_s"),
     *("tokens_per_s", "input_tokens", "output_tokens", "cost_usd"),
 )
 TIMES = {"ttft_s": "First token", "itl_s": "Gap", "tpot_s": "Per token", "latency_s": "Latency"}
@@ -87,7 +87,8 @@ def _bounds(frame: pl.DataFrame, slo: Mapping[str, float]) -> dict[str, float]:
 
 def _build(frame: pl.DataFrame | pl.LazyFrame) -> View | None:
     # Most tables have none, and may have ten million rows.
-    loads = frame.lazy().select(NEEDS).filter(pl.col("intended_at").is_not_null()).collect()
+    columns = [*NEEDS, *({"gaps_s"} & set(frame.lazy().collect_schema().names()))]
+    loads = frame.lazy().select(columns).filter(pl.col("intended_at").is_not_null()).collect()
     return None if loads.is_empty() else built(loads, {})
 
 
@@ -139,30 +140,30 @@ def _curves(steps: Sequence[Figures], found: Knee | None) -> list[Mark]:
     x = [step.offered_per_s or 0.0 for step in steps]
     tails = {name: [getattr(step.latency_s, name) for step in steps] for name in QUANTILES}
     slow = [Series(name=name, x=x, y=y, points=True) for name, y in tails.items() if any(v is not None for v in y)]
-    highest = max((v for y in tails.values() for v in y if v is not None), default=0.0)
     good = Series(name="good answers", x=x, y=[step.good_per_s for step in steps], points=True)
     answered = Series(name="answers", x=x, y=[step.requests_per_s for step in steps], points=True)
     drawn = {
-        "Latency over the offered rate": (slow, highest, seconds),
-        "Answers a second over the offered rate": ([good, answered], max(x), number),
+        "Latency over the offered rate": (slow, seconds),
+        "Answers a second over the offered rate": ([good, answered], number),
     }
     return [
         Line(
             title=title,
-            series=[*series, *_upright(found, top)],
+            series=[*series, *_upright(found, series)],
             x_title="requests a second offered",
             x_format=number,
             y_format=form,
         )
-        for title, (series, top, form) in drawn.items()
+        for title, (series, form) in drawn.items()
         if series
     ]
 
 
-def _upright(found: Knee | None, top: float) -> list[Series]:
-    """The knee as a line."""
+def _upright(found: Knee | None, beside: Sequence[Series]) -> list[Series]:
+    """The knee as a line, as high as the highest of the curves."""
     if found is None or found.rate is None:
         return []
+    top = max((v for one in beside for v in one.y if v is not None), default=0.0)
     return [Series(name="knee", x=[found.rate, found.rate], y=[0.0, top])]
 
 

@@ -108,8 +108,9 @@ def figures(frame: pl.DataFrame, slo: Mapping[str, float]) -> Figures:
 
 
 def with_times(frame: pl.DataFrame) -> pl.DataFrame:
-    """`frame` with what an objective may bound as columns, and `late_s`."""
-    gaps = pl.col("gaps_s").str.json_decode(pl.List(pl.Float64))
+    """`frame`, which may lack the long column of gaps, with what an objective may bound as columns, and `late_s`."""
+    kind = pl.List(pl.Float64)
+    gaps = pl.col("gaps_s").str.json_decode(kind) if "gaps_s" in frame.columns else pl.lit(None, kind)
     return frame.with_columns(gaps=gaps).with_columns(
         itl_s=pl.col("gaps").list.mean(),
         tpot_s=1 / pl.col("tokens_per_s"),

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from made_loads import frame, row
 
+from mlaas_lab.panels.load import panel
 from mlaas_lab.stats.woodruff import clustered_quantile_limits
 from mlaas_lab.traffic.figures import figures
 from mlaas_lab.traffic.knee import curve, following, knee, objective
@@ -168,3 +169,19 @@ def test_what_records_of_loads_are_made_of_survives_a_file(tmp_path):
     path = tmp_path / "records.parquet"
     frame(rows(10, gaps_s="[0.1, 0.2]")).write_parquet(path)
     assert figures(pl.read_parquet(path), {}).itl_s.n == 20
+
+
+def test_a_table_without_its_gaps_is_a_load_all_the_same():
+    made = frame([*rows(100, rate=1.0, gaps_s="[0.1]"), *rows(100, rate=2.0, latency_s=5.0, gaps_s="[0.1]")])
+    lacks = made.drop("gaps_s")
+    assert figures(lacks, {}).itl_s is None
+    assert figures(lacks, {}).ttft_s == figures(made, {}).ttft_s
+    assert panel.needs <= set(lacks.columns)
+    assert "Knee: 1 requests a second" in panel.build(lacks).summary
+
+
+def test_the_knee_stands_as_high_as_the_curves_beside_it():
+    view = panel.build(frame([*rows(100, rate=10.0), *rows(100, rate=90.0, latency_s=20.0)]))
+    for mark in view.marks[:2]:
+        *curves, knee_line = mark.series
+        assert max(knee_line.y) == max(y for one in curves for y in one.y if y is not None)
