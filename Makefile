@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-c
 MADE_FROM := pyproject.toml .ci/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo compare test test-long test-ray matrix conformance bench-peers test-peers test-browser test-ui test-binder notebooks labextension vllm test-vllm test-sqlite check lab bench clean
+.PHONY: help demo compare test test-long test-ray matrix conformance bench-peers test-peers test-browser test-ui test-binder notebooks labextension vllm test-vllm test-sqlite check lab pictures bench clean
 
 help:  ## Show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -81,6 +81,10 @@ lab: $(VENV)/.dev  ## Open JupyterLab with jobs, endpoints and spend in its side
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory labextension; \
 	  else echo "No Node here, so the sidebar is not built; everything else works. A wheel brings it without Node."; fi
 	@$(BIN)/jupyter lab notebooks/01_quickstart.ipynb $(ARGS)
+
+pictures: $(VENV)/.dev $(VENV)/.labextension  ## Take the README's pictures anew; ARGS='load --theme dark --to build' takes one elsewhere
+	@test -d .venv-browser/playwright || $(PIP) --target .venv-browser playwright
+	@$(BIN)/python tests/pictures.py $(ARGS)
 
 labextension: $(VENV)/.labextension  ## Build the JupyterLab extension; needs Node, which its users do not
 
