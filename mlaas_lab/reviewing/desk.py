@@ -28,6 +28,8 @@ from mlaas_lab.store.beside import decisions_of, reviews_of
 if TYPE_CHECKING:
     import polars as pl
 
+COMPARE = "Compare it with `decisions.jsonl` of its run in MLflow."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Desk:
@@ -117,13 +119,17 @@ class Desk:
         return evidence.gather(self.table, found, rule=rule, comparison=self.comparison)
 
     def log(self) -> AuditLog:
-        """Every decision so far.
+        """Every decision so far, held against what MLflow has of it.
 
         Raises:
             DataError: if the log cannot be read.
         """
         now = self.evidence() if self.table.exists() else None
-        return signed.history(decisions_of(self.table), now)
+        return signed.history(decisions_of(self.table), now, self._sender.held())
+
+    @property
+    def _sender(self) -> Sender:
+        return Sender(decisions_of(self.table), self.settings, self.job, self.run_id)
 
     def sign(
         self, *, target: str, by: str, rule: Ruled | None = None, comment: str = "", seen: str | None = None
@@ -140,12 +146,14 @@ class Desk:
         Raises:
             UsageError: if the target is unknown, nobody signs, the rule does not hold and nobody says why, or the
                 evidence is not what was looked at.
-            DataError: if the log does not verify, or cannot be written.
+            DataError: if the log does not verify, MLflow knows more of it, or it cannot be written.
         """
         self._check(target, by, rule, comment)
         before, now = self.log(), self.evidence(rule)
         if seen is not None and seen != now.digest:
             raise UsageError("the evidence changed since you looked at it.", next="Look at it again, then sign.")
+        if before.verified.ok and before.broken:
+            raise DataError(f"{before.broken} Nothing is signed on top of it.", next=COMPARE)
         entry = chain.append(
             before.path,
             {
@@ -160,7 +168,7 @@ class Desk:
         )
         changed = now.since(before.entries[-1]["evidence"]) if before.entries else []
         made = Signed(entry=entry, path=before.path, changed=tuple(changed))
-        recorded, trouble = Sender(decisions_of(self.table), self.settings, self.job, self.run_id).send()
+        recorded, trouble = self._sender.send()
         return replace(made, recorded=recorded, trouble=trouble)
 
     def _check(self, target: str, by: str, rule: Ruled | None, comment: str) -> None:

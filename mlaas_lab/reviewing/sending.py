@@ -1,10 +1,14 @@
-"""Decisions on their way to MLflow. The log itself is the outbox: what was not sent is there, and `sync` sends it."""
+"""Decisions on their way to MLflow, and what is there already.
+
+The log itself is the outbox: what was not sent is there, and `sync` sends it.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlaas_lab import registry, tracking
 from mlaas_lab.errors import TrackingError, UsageError
+from mlaas_lab.reviewing.held import Held
 from mlaas_lab.schema import Job
 from mlaas_lab.settings import Settings
 from mlaas_lab.store.folder import JobFolder
@@ -34,6 +38,17 @@ class Sender:
             later = "`mlaas sync` sends it." if self.job is not None else "the next signature sends it too."
             return False, f"MLflow: {error} The decision waits; {later}"
         return None, ""
+
+    def held(self) -> Held | None:
+        """What MLflow has of the log; None for what is no run of MLflow."""
+        run_id = self.run_id if self.job is None else tracking.delivered(JobFolder(self.job.folder)).run_id
+        if run_id is None:
+            return None
+        try:
+            last = tracking.last_decision(run_id, self.settings, timeout_s=PATIENCE_S)
+        except (TrackingError, UsageError) as error:
+            return Held(trouble=str(error))
+        return Held() if last is None else Held(n=last[0], digest=last[1])
 
     def _of_job(self, job: Job) -> tuple[bool | None, str]:
         if not registry.load("task", job.task).tracked:

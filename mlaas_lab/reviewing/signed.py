@@ -8,12 +8,10 @@ from typing import Any
 from mlaas_lab.reviewing import chain
 from mlaas_lab.reviewing.chain import Verified
 from mlaas_lab.reviewing.evidence import Evidence
+from mlaas_lab.reviewing.held import SHORT, Held
 from mlaas_lab.schema import JSON
 from mlaas_lab.view import Badge, Code, Column, Facts, Mark, Shown, Table, Tone, View
 from mlaas_lab.view.formats import count, when
-
-SHORT = 12
-"""Characters of a digest that are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,17 +70,21 @@ class AuditLog(Shown):
     verified: Verified
     now: Evidence | None
     """What there is now, without a rule; None where the records are gone."""
+    held: Held | None = None
+    """What MLflow has of it; None for what is no run of MLflow."""
 
     @property
     def exit_code(self) -> int:
         """1 when the log is not as it was written."""
-        return int(not self.verified.ok)
+        return int(bool(self.broken))
 
     @property
     def broken(self) -> str:
-        """The first line that does not fit, and why; empty when all do."""
+        """The first line that does not fit, and why, or that MLflow knows more; empty when all is as it was written."""
         known = self.verified
-        return "" if known.ok else f"Line {known.line} of {self.path} {known.why}."
+        if not known.ok:
+            return f"Line {known.line} of {self.path} {known.why}."
+        return "" if self.held is None else self.held.against(self.entries, self.path)
 
     def changed(self, entry: Mapping[str, Any]) -> list[str]:
         """What is not as it was when `entry` was signed."""
@@ -93,10 +95,10 @@ class AuditLog(Shown):
     @property
     def summary(self) -> str:
         """How many decisions, and whether the chain holds."""
-        if not self.entries:
-            return "Nothing is signed yet."
         if self.broken:
             return self.broken
+        if not self.entries:
+            return "Nothing is signed yet."
         last = self.entries[-1]
         n = len(self.entries)
         told = f"{count(n)} decision{'s' if n > 1 else ''}, the last by {last['by']} for {last['target']}"
@@ -104,13 +106,14 @@ class AuditLog(Shown):
         return f"{told}; every entry is as it was written." + f" Since then changed: {since}." * bool(since)
 
     def as_json(self) -> JSON:
-        """`{path, ok, line, why, torn, head, decisions}`."""
+        """`{path, ok, line, why, asked, torn, head, decisions}`; `asked`: whether MLflow was, null without a run."""
         known = self.verified
         return {
             "path": str(self.path),
-            "ok": known.ok,
+            "ok": not self.broken,
             "line": known.line,
-            "why": known.why or None,
+            "why": known.why or self.broken or None,
+            "asked": None if self.held is None else not self.held.trouble,
             "torn": known.n_torn,
             "head": known.head,
             "decisions": [{**entry, "changed": self.changed(entry)} for entry in self.entries],
@@ -122,11 +125,15 @@ class AuditLog(Shown):
         columns += [Column(title="Comment", wrap=True), Column(title="Since then", wrap=True), "Hash"]
         rows = [self._row(entry) for entry in reversed(self.entries)]
         torn = [f"{count(self.verified.n_torn)} lines were torn while they were written."] * bool(self.verified.n_torn)
+        said = [] if self.held is None or self.broken else [self.held.note(self.entries)]
         badge = None
-        if self.entries:
-            badge = Badge(text="verified", tone=Tone.GOOD) if self.verified.ok else Badge(text="changed", tone=Tone.BAD)
+        if self.broken:
+            badge = Badge(text="changed", tone=Tone.BAD)
+        elif self.entries:
+            badge = Badge(text="verified", tone=Tone.GOOD)
         table = Table(columns=columns, rows=rows) if rows else None
-        return View(title="Decisions", badge=badge, summary=self.summary, table=table, notes=torn)
+        notes = [*torn, *(one for one in said if one)]
+        return View(title="Decisions", badge=badge, summary=self.summary, table=table, notes=notes)
 
     def _row(self, entry: Mapping[str, Any]) -> tuple[Any, ...]:
         changed = ", ".join(self.changed(entry))
@@ -135,14 +142,14 @@ class AuditLog(Shown):
         return (*told, since, entry["hash"][:SHORT])
 
 
-def history(path: Path, now: Evidence | None) -> AuditLog:
+def history(path: Path, now: Evidence | None, held: Held | None = None) -> AuditLog:
     """The log at `path`; entries that are none of ours count as changed.
 
     Raises:
         DataError: if it cannot be read.
     """
     known = tuple(one for one in chain.entries(path) if {"by", "at", "target", "evidence", "hash", "n"} <= one.keys())
-    return AuditLog(path=path, entries=known, verified=chain.verify(path), now=now)
+    return AuditLog(path=path, entries=known, verified=chain.verify(path), now=now, held=held)
 
 
 def _rule(entry: Mapping[str, Any]) -> Badge | None:

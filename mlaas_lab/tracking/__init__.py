@@ -14,7 +14,7 @@ from mlaas_lab.tracking.outbox import Delivered, add, delivered, forget, undeliv
 from mlaas_lab.tracking.waiting import lacks_traces, waits, warning, words
 
 if TYPE_CHECKING:
-    from mlaas_lab.tracking.decisions import deliver_decisions, send_decisions
+    from mlaas_lab.tracking.decisions import deliver_decisions, last_decision, send_decisions
     from mlaas_lab.tracking.delivery import Delivery
     from mlaas_lab.tracking.fetching import Fetched, fetched, records
     from mlaas_lab.tracking.runs import RunInfo, registered, run_info, trouble, ui_url
@@ -30,6 +30,7 @@ __all__ = [
     "fetched",
     "forget",
     "lacks_traces",
+    "last_decision",
     "records",
     "registered",
     "run_info",
@@ -44,7 +45,7 @@ __all__ = [
 
 LATER = (
     {"Delivery": "delivery"}
-    | dict.fromkeys(("deliver_decisions", "send_decisions"), "decisions")
+    | dict.fromkeys(("deliver_decisions", "last_decision", "send_decisions"), "decisions")
     | dict.fromkeys(("Fetched", "fetched", "records"), "fetching")
     | dict.fromkeys(("RunInfo", "registered", "run_info", "trouble", "ui_url"), "runs")
 )

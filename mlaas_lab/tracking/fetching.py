@@ -8,6 +8,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from mlflow.entities import Run
 from mlaas_lab.errors import TrackingError, UsageError
 from mlaas_lab.schema import JSON
 from mlaas_lab.settings import Settings
+from mlaas_lab.store.beside import decisions_of
 from mlaas_lab.store.folder import read_json, write_json
+from mlaas_lab.tracking.decisions import DECIDED
 from mlaas_lab.tracking.ending import RECORDS_SHA256
 from mlaas_lab.tracking.opening import named, run_of
 from mlaas_lab.tracking.server import Refused, asking, connect
@@ -71,6 +74,9 @@ def fetched(run_id: str, settings: Settings) -> Fetched:
     place = kept / wanted[:16] / RECORDS if wanted else None
     if place is None or not place.exists() or _sha256(place) != wanted:
         place = _downloaded(client, run, kept, settings)
+    if DECIDED in run.data.tags:
+        with suppress(TrackingError):  # whoever looks at the log is told that MLflow knows more
+            _with_decisions(client, run_id, place, settings)
     write_json(kept / "run.json", {**_said(run), "place": str(place.relative_to(kept)), "sha256": wanted})
     return _made(place, _said(run))
 
@@ -98,6 +104,19 @@ def _downloaded(client: MlflowClient, run: Run, kept: Path, settings: Settings) 
         place.parent.mkdir(exist_ok=True)
         own.replace(place)
     return place
+
+
+def _with_decisions(client: MlflowClient, run_id: str, place: Path, settings: Settings) -> None:
+    """What was signed elsewhere, beside the records; a log that is here already stays as it is."""
+    log = decisions_of(place)
+    if log.exists():
+        return
+    log.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=log.parent) as beside:
+        with asking(settings.mlflow_uri, timeout_s=READ_S):
+            found = Path(client.download_artifacts(run_id, log.name, beside))
+        # Whole or not there: a copy of what a local artifact store hands out, too.
+        Path(shutil.copy2(found, Path(beside) / f"whole-{log.name}")).replace(log)
 
 
 def _without(run: Run) -> TrackingError | UsageError:

@@ -149,7 +149,7 @@ def settle(folder: JobFolder) -> None:
 def undelivered(folder: JobFolder, *, most: int | None = None) -> int:
     """Metrics that wait in the outbox, and one more for an end or decisions that wait; past `most` nobody counts on."""
     state = Delivered.read(folder)
-    waiting = int(folder.outcome.exists() and not state.finished) + int(size_of_decisions(folder) > state.decided)
+    waiting = int(folder.outcome.exists() and not state.finished) + int(size_of_decisions(folder) != state.decided)
     for batch in batches(folder, state.offset):
         waiting += len(batch.points)
         if most is not None and waiting > most:
