@@ -32,6 +32,8 @@ OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TRANSFORMERS_OFFL
 
 KEY_FILES = ("GOOGLE_APPLICATION_CREDENTIALS",)
 """Variables that hold the path of a file with keys, not a key."""
+REVIEW_KEY = "MLAAS_REVIEW_TOKEN"
+"""What opens a dashboard, where who starts it must know it before; else each start makes its own."""
 BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")
 
 

@@ -1,16 +1,17 @@
 """MLflow's pages and the review dashboard under the Jupyter server's own address and login, by jupyter-server-proxy.
 
 So they work on a Hub and on Binder, where no other port is reached. The proxy asks for the login, starts a server with
-the first visit, and says the Host that the server knows. This knows no more of both than a command line.
+the first visit, and says the Host that the server knows. This knows no more of both than how they are started.
 """
 
 import os
+import secrets
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from mlaas_lab.environment import SILENT, given
+from mlaas_lab.environment import REVIEW_KEY, SILENT, given
 from mlaas_lab.settings import Preferences
 
 START_S = 90
@@ -19,6 +20,7 @@ NAMED = {"Host": "localhost:{port}"}
 HOMELY = {"Origin": "http://localhost:{port}"}
 """What the server's own pages would send; the proxy fills in the port."""
 HOST = "127.0.0.1"
+TOKEN_BYTES = 32
 
 
 def mlflow() -> dict[str, Any]:
@@ -34,9 +36,14 @@ def mlflow() -> dict[str, Any]:
 
 
 def dashboard() -> dict[str, Any]:
-    """How the review dashboard is started; whose page opens its websocket is what the proxy itself looks at."""
+    """How the review dashboard is started; whose page opens its websocket is what the proxy itself looks at.
+
+    Jupyter's login stands before it; the token is between the two, and keeps out who reaches the port past Jupyter.
+    """
+    token = secrets.token_urlsafe(TOKEN_BYTES)
     entry = _entry("Review dashboard", "mlaas_lab.cli", "dashboard", "--port", "{port}")
-    entry["request_headers_override"] |= HOMELY
+    entry["environment"] |= {REVIEW_KEY: token}
+    entry["request_headers_override"] |= {**HOMELY, "Authorization": f"Bearer {token}"}
     return entry
 
 

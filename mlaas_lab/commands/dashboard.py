@@ -20,6 +20,7 @@ from mlaas_lab.view import Facts, Shown, View
 
 if TYPE_CHECKING:
     from mlaas_lab.dashboard.case import Case
+    from mlaas_lab.dashboard.served import Login
     from mlaas_lab.reviewing import Desk, Ruled
 
 HOST = "127.0.0.1"
@@ -37,7 +38,8 @@ class DashboardArgs(Spec):
     address: str = HOST
     """Where it listens; any but this machine's own needs `--auth`."""
     auth: str | None = None
-    """Who may come in: `basic:FILE` with names and passwords as JSON, or `oauth:PROVIDER` as Panel knows them."""
+    """Who may come in: `basic:FILE` with names and passwords as JSON, or `oauth:PROVIDER` as Panel knows them. Without
+    it, whoever has the printed address, which holds a token."""
     origin: tuple[str, ...] = ()
     """Hosts besides its own under which it is seen, as `hub.example:443`."""
     rule: str | None = None
@@ -110,7 +112,7 @@ def _run(args: DashboardArgs, lab: Lab) -> Shown:
     who = served.login(args.auth)
     served.check(args.address, args.port, who)
     case = _case(named, lab)
-    return _opened(args, case if who.asked else replace(case, somebody=_deciding.somebody("")), lab)
+    return _opened(args, who, case if who.asked else replace(case, somebody=_deciding.somebody("")), lab)
 
 
 def _newest(lab: Lab) -> str:
@@ -161,12 +163,11 @@ def _held(args: DashboardArgs, lab: Lab, desk: "Desk", target: str) -> "Ruled":
     return _deciding.ruled(str(args.rule), desk, lab, target=target, baseline=args.baseline)
 
 
-def _opened(args: DashboardArgs, case: "Case", lab: Lab) -> Served:
+def _opened(args: DashboardArgs, who: "Login", case: "Case", lab: Lab) -> Served:
     """The server: until ctrl-C where jobs are waited for, else beside what goes on."""
     from mlaas_lab.dashboard import served
     from mlaas_lab.dashboard.app import Site, sessions
 
-    who = served.login(args.auth)
     site = Site(case=case, alone=served.is_loopback(args.address))
     begin = partial(
         served.start,
@@ -178,9 +179,9 @@ def _opened(args: DashboardArgs, case: "Case", lab: Lab) -> Served:
         origins=args.origin,
     )
     if not lab.waits:
-        return _beside(case.title, begin)
+        return _beside(case.title, who, begin)
     server = begin()
-    shown = Served(title=case.title, url=served.url(server), server=server)
+    shown = Served(title=case.title, url=served.url(server, who), server=server)
     lab.live(shown)
     try:
         server.run_until_shutdown()
@@ -190,7 +191,7 @@ def _opened(args: DashboardArgs, case: "Case", lab: Lab) -> Served:
     return shown
 
 
-def _beside(title: str, begin: Any) -> Served:
+def _beside(title: str, who: "Login", begin: Any) -> Served:
     """The server on a thread and a loop of its own; the kernel is free."""
     from mlaas_lab.dashboard import served
 
@@ -210,7 +211,7 @@ def _beside(title: str, begin: Any) -> Served:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise DataError(f"the dashboard cannot listen: {reason}.", next="Ask for it again.") from None
-    return Served(title=title, url=served.url(server), server=server)
+    return Served(title=title, url=served.url(server, who), server=server)
 
 
 command = Command(

@@ -1,18 +1,20 @@
-"""The server of a dashboard: loopback unless a login is asked for, its own scripts alone, nothing from elsewhere."""
+"""The server of a dashboard: loopback and a token, or a login; its own scripts alone, nothing from elsewhere."""
 
 import ipaddress
 import json
 import secrets
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mlaas_lab import registry
+from mlaas_lab.environment import REVIEW_KEY, given
 from mlaas_lab.errors import DataError, UsageError
 
 HOST = "127.0.0.1"
+TOKEN_BYTES = 32
 OAUTH = "PANEL_OAUTH_KEY and PANEL_OAUTH_SECRET"
 
 
@@ -24,6 +26,8 @@ class Login:
     """JSON of names and passwords."""
     oauth: str | None = None
     """Name of a provider; its key and secret come from the environment."""
+    token: str = field(default="", repr=False)
+    """What the address must say where nobody signs in."""
 
     @property
     def asked(self) -> bool:
@@ -38,7 +42,7 @@ def login(said: str | None) -> Login:
         UsageError: if it says neither, or the file cannot be used.
     """
     if said is None:
-        return Login()
+        return Login(token=given(REVIEW_KEY) or secrets.token_urlsafe(TOKEN_BYTES))
     kind, _, value = said.partition(":")
     if kind == "basic" and value:
         return Login(basic=_passwords(Path(value).expanduser()))
@@ -110,15 +114,20 @@ def start(made: Callable[[], Any], *, title: str, address: str, port: int, who: 
     """
     import panel as pn
 
+    from mlaas_lab.dashboard.door import Door
+
     port = port or _free(address)
     named = f"[{address}]" if ":" in address else address
     own = [f"{host}:{port}" for host in dict.fromkeys((named, "localhost", HOST))]
-    asked: dict[str, Any] = {"cookie_secret": secrets.token_hex(32)} if who.asked else {}
+    # Without a login no page needs them, and what a page is given is written into it.
+    asked: dict[str, Any] = {"include_headers": [], "include_cookies": []}
+    if who.asked:
+        asked = {"cookie_secret": secrets.token_hex(32)}
     if who.basic is not None:
         asked["basic_auth"] = str(who.basic)
     if who.oauth is not None:
         asked["oauth_provider"] = who.oauth
-    return pn.io.server.get_server(
+    server = pn.io.server.get_server(
         made,
         port=port,
         address=address,
@@ -126,12 +135,16 @@ def start(made: Callable[[], Any], *, title: str, address: str, port: int, who: 
         title=title,
         **asked,
     )
+    if who.token:
+        Door(who.token, port).guard(server._tornado)  # noqa: SLF001 - nothing else stands before its scripts too
+    return server
 
 
-def url(server: Any) -> str:
-    """Where it is."""
+def url(server: Any, who: Login) -> str:
+    """Where it is, with what opens it."""
     host = server.address or HOST
-    return f"http://{f'[{host}]' if ':' in host else host}:{server.port}{server.prefix}/"
+    place = f"http://{f'[{host}]' if ':' in host else host}:{server.port}{server.prefix}/"
+    return f"{place}?token={who.token}" if who.token else place
 
 
 def on_own_loop(begin: Callable[[], Any]) -> Any:

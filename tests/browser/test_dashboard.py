@@ -14,8 +14,8 @@ PAGES = ("overview", "comparison", "slices", "latency", "cost", "review", "prove
 
 
 @pytest.fixture
-def serve(home, tmp_path):
-    """`serve("--rule", …)` starts one over two targets; all are stopped at the end."""
+def serve(home, tmp_path, page):
+    """`serve("--rule", …)` starts one over two targets and comes in; all are stopped at the end."""
     started = []
 
     def start(*words, several=None):
@@ -25,7 +25,8 @@ def serve(home, tmp_path):
         started.append(subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=known))
         told = started[-1].stderr.readline()
         assert "ctrl-C" in told, told + started[-1].stderr.read()
-        return re.search(r"http://\S+", told)[0]
+        page.goto(url := re.search(r"http://\S+", told)[0])
+        return url.partition("?")[0]
 
     yield start
     for process in started:

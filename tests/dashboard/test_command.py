@@ -20,6 +20,13 @@ def dashboard(lab, *words):
     return _dispatch.execute(["dashboard", *map(str, words)], lab)
 
 
+def read(url):
+    """The page, as a browser opens it: the first visit leaves a cookie."""
+    visitor = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with visitor.open(url, timeout=60) as answer:
+        return answer.read().decode()
+
+
 def test_an_unknown_run_is_one_line(lab):
     with pytest.raises(UsageError, match="nothing-of-the-sort"):
         dashboard(lab, "nothing-of-the-sort")
@@ -93,8 +100,7 @@ def test_the_shell_serves_until_it_is_interrupted(home, tmp_path):
         line = process.stderr.readline()
         assert "ctrl-C ends it" in line, line + process.stderr.read()
         url = line.split(": ", 1)[1].split(" ")[0]
-        with urllib.request.urlopen(url, timeout=60) as answer:
-            page = answer.read().decode()
+        page = read(url)
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=60)
     assert "d-main" in page
@@ -110,8 +116,7 @@ def test_the_shell_serves_until_it_is_interrupted(home, tmp_path):
 def test_a_notebook_serves_beside_its_cells_until_it_is_stopped(lab, tmp_path):
     shown = dashboard(lab, table(tmp_path))
     assert shown.as_json()["open"]
-    with urllib.request.urlopen(shown.url, timeout=60) as answer:
-        assert "d-main" in answer.read().decode()
+    assert "d-main" in read(shown.url)
     shown.stop()
     assert not shown.as_json()["open"]
     assert "has ended" in str(shown)
