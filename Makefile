@@ -9,6 +9,9 @@ RAY := .venv-ray
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint .ci/constraints.txt $(PIP_ARGS)
 MADE_FROM := pyproject.toml .ci/constraints.txt
+# Of a start of JupyterLab, half is a grammar of international addresses, which no message of a server has, and Panel's
+# part, which our dashboard does not use.
+QUICK_LAB := import sys; sys.modules["rfc3987_syntax"] = None; from jupyterlab.labapp import main; main()
 
 .DEFAULT_GOAL := help
 .PHONY: help demo compare test test-long test-ray matrix conformance bench-peers test-peers test-browser test-ui test-binder notebooks labextension vllm test-vllm test-sqlite check lab pictures bench clean
@@ -80,7 +83,7 @@ check: $(VENV)/.dev  ## Lint, types, layers
 lab: $(VENV)/.dev  ## Open JupyterLab with jobs, endpoints and spend in its sidebar
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory labextension; \
 	  else echo "No Node here, so the sidebar is not built; everything else works. A wheel brings it without Node."; fi
-	@$(BIN)/jupyter lab notebooks/01_quickstart.ipynb $(ARGS)
+	@$(BIN)/python -c '$(QUICK_LAB)' notebooks/01_quickstart.ipynb --ServerApp.jpserver_extensions=panel.io.jupyter_server_extension=False $(ARGS)
 
 pictures: $(VENV)/.dev $(VENV)/.labextension  ## Take the README's pictures anew; ARGS='load --theme dark --to build' takes one elsewhere
 	@test -d .venv-browser/playwright || $(PIP) --target .venv-browser playwright
