@@ -22,7 +22,7 @@ def stub(*words: str, taken_first: int = 0) -> Engine:
     def launch(models, wishes, _folder):
         tries.append(wishes.port)
         code = "import sys; sys.exit('[Errno 48] Address already in use')"
-        command = [sys.executable, str(STUB), str(wishes.port), *words]
+        command = [sys.executable, str(STUB), wishes.socket or str(wishes.port), *words]
         if len(tries) <= taken_first:
             command = [sys.executable, "-c", code]
         return Launch(command=tuple(command), environment={}, models={m.name: f"served-{m.name}" for m in models})

@@ -16,6 +16,7 @@ from mlaas_lab.schema import Endpoint, Target
 from mlaas_lab.settings import Settings
 from mlaas_lab.store import Store
 from mlaas_lab.store.folder import JobFolder, read_json
+from mlaas_lab.unix_socket import over_http, socket_of
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -43,13 +44,17 @@ def _ours(target: Target, route: Route, settings: Settings) -> str | None:
         folder = None if endpoint is None else JobFolder(store.job(endpoint.job_id).folder)
     finally:
         store.close()
-    if endpoint is None or folder is None or not route.url.startswith(endpoint.base_url):
+    if endpoint is None or folder is None or not _leads_to(route, endpoint.base_url):
         return None
     found = _located(endpoint, settings)
     served = (read_json(folder.models) or {}).get(endpoint.name)
     if found is None or found.fingerprint != served or not _fixed(found):
         return None
     return f"{endpoint.engine} {found.fingerprint}"
+
+
+def _leads_to(route: Route, base_url: str) -> bool:
+    return route.socket == socket_of(base_url) and route.url.startswith(over_http(base_url))
 
 
 def _located(endpoint: Endpoint, settings: Settings) -> Model | None:

@@ -28,6 +28,7 @@ from mlaas_lab.schema import JSON, Target
 from mlaas_lab.settings import Settings
 from mlaas_lab.store import Store
 from mlaas_lab.store.folder import JobFolder, write_json
+from mlaas_lab.unix_socket import socket_of
 
 GRACE_S = 8
 """Between Ray's SIGTERM and its SIGKILL."""
@@ -243,9 +244,13 @@ def _endpoints(job: Mapping[str, JSON], settings: Settings, cluster: Cluster) ->
     for endpoint in found:
         if endpoint is not None and not endpoint.ready:
             raise UsageError(f"endpoint {endpoint.name!r} is still starting.", next=f"wait {endpoint.job_id}")
-        if endpoint is not None and not cluster.local and Cluster(endpoint.base_url).local:
+        if endpoint is not None and not cluster.local and _is_here(endpoint.base_url):
             raise UsageError(f"endpoint {endpoint.name!r} is on this machine, where {cluster.address} cannot reach it.")
     return [asdict(endpoint) for endpoint in found if endpoint is not None]
+
+
+def _is_here(base_url: str) -> bool:
+    return socket_of(base_url) is not None or Cluster(base_url).local
 
 
 def _bring_home(storage: Path, folder: JobFolder) -> None:

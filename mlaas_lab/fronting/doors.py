@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from mlaas_lab.schema import JobState
 from mlaas_lab.store.folder import JobFolder
 from mlaas_lab.store.known import Known
+from mlaas_lab.unix_socket import over_http, socket_of
 
 V1 = b"/v1"
 Address = tuple[str, int] | str
@@ -75,13 +76,11 @@ class Door:
     def address(self) -> Address:
         """Where its server listens."""
         place = urlsplit(self.base_url)
-        if place.scheme == "unix":
-            return place.path
-        return place.hostname or "", place.port or 80
+        return socket_of(self.base_url) or (place.hostname or "", place.port or 80)
 
     @cached_property
     def _below(self) -> bytes:
-        return urlsplit(self.base_url).path.rstrip("/").encode("ascii") if not self.base_url.startswith("unix:") else V1
+        return urlsplit(self.base_url).path.rstrip("/").encode("ascii")
 
     def path(self, asked: bytes) -> bytes:
         """Where its server has what the front has at `asked`."""
@@ -90,8 +89,7 @@ class Door:
     @cached_property
     def lines(self) -> bytes:
         """What every request to its server says: Host, and the server's own key."""
-        place = urlsplit(self.base_url)
-        host = "localhost" if place.scheme == "unix" else place.netloc
+        host = urlsplit(over_http(self.base_url)).netloc
         key = f"authorization: Bearer {self.key}\r\n" if self.key else ""
         return f"host: {host}\r\n{key}".encode("ascii")
 

@@ -137,7 +137,7 @@ class Client:
                 line=Line(
                     speaker=Speaker(route=route),
                     http=self._http(route),
-                    via=Via(between(route.url, private=route.private), trust(route.authority)),
+                    via=Via(between(route.url, private=route.private), trust(route.authority), route.socket),
                 ),
             )
         return lane

@@ -39,6 +39,8 @@ class Via(NamedTuple):
     """Between here and there."""
     trust: ssl.SSLContext | bool = True
     """Whom to trust instead of those that the connections trust."""
+    socket: str | None = None
+    """Path of a Unix socket, which leads to one server whatever the address says."""
 
 
 DIRECTLY = Via()
@@ -49,12 +51,16 @@ class Connections:
 
     def __init__(self, *, trusted: ssl.SSLContext | bool = True, resolver: AbstractResolver | None = None) -> None:
         """None yet; `trusted` says whom to trust, and `resolver` which hosts there are."""
-        self._connector = aiohttp.TCPConnector(limit=0, resolver=resolver, ssl=trusted)
+        self._connectors: dict[str | None, aiohttp.BaseConnector] = {
+            None: aiohttp.TCPConnector(limit=0, resolver=resolver, ssl=trusted)
+        }
+        """By the path of a Unix socket; those of all ports are at None."""
         self._ways: dict[tuple[URL, Via], aiohttp.ClientRequest] = {}
 
     async def close(self) -> None:
         """Close them all."""
-        await self._connector.close()
+        for connector in self._connectors.values():
+            await connector.close()
 
     def request(
         self,
@@ -84,7 +90,12 @@ class Connections:
         if via.proxy is not None and not way.is_ssl():
             path, headers = url, {**headers, **_at_proxy(way)}
         head = _head(method, path, host, headers, len(body) if method == "POST" else None)
-        return Answer(self._connector, way, head + body, again=method == "GET", connected=connected)
+        return Answer(self._connector(via.socket), way, head + body, again=method == "GET", connected=connected)
+
+    def _connector(self, path: str | None) -> aiohttp.BaseConnector:
+        if path not in self._connectors:
+            self._connectors[path] = aiohttp.UnixConnector(str(path), limit=0)
+        return self._connectors[path]
 
     def _way(self, place: URL, via: Via) -> aiohttp.ClientRequest:
         """Where to connect, as the connector wants to be told: made once, since it costs as much as a call."""

@@ -18,6 +18,7 @@ from mlaas_lab.signing import Keys, Sign, bearer, key
 from mlaas_lab.store import Store
 from mlaas_lab.store.folder import JobFolder
 from mlaas_lab.telemetry import Telemetry
+from mlaas_lab.unix_socket import over_http, socket_of
 from mlaas_lab.wires import Params
 
 CONCURRENCY = 8
@@ -58,6 +59,8 @@ class Route:
     """A loopback emulator answers, not the vendor."""
     unchecked: bool = False
     """An endpoint of ours answers that nobody compared with the model that was trained."""
+    socket: str | None = None
+    """Path of the Unix socket that it listens on, if it is none of a port."""
     authority: Path | None = None
     """Certificate that an emulator's own is of, if it speaks TLS."""
     concurrency: int = CONCURRENCY
@@ -196,7 +199,8 @@ def emulator(target: Target, provider: Provider, settings: Settings) -> tuple[Ta
 
 def _ours(target: Target, endpoint: Endpoint, settings: Settings) -> Route:
     provider: Provider = registry.load("provider", "openai")
-    place = replace(target, model=endpoint.model, params=(*target.params, ("base_url", endpoint.base_url)))
+    base_url = over_http(endpoint.base_url)
+    place = replace(target, model=endpoint.model, params=(*target.params, ("base_url", base_url)))
     kept = JobFolder(settings.jobs_dir / endpoint.job_id).key
     own = kept.read_text() if kept.exists() else ""
     return Route(
@@ -210,6 +214,7 @@ def _ours(target: Target, endpoint: Endpoint, settings: Settings) -> Route:
         url=provider.address(place, stream=False),
         stream_url=provider.address(place, stream=True),
         private=True,
+        socket=socket_of(endpoint.base_url),
         unchecked=endpoint.unchecked,
         concurrency=BATCHING_ENGINES.get(endpoint.engine, CONCURRENCY),
         overrides=request_words(target, known=()),

@@ -90,7 +90,7 @@ async def _sent(asked: TokenRequest, speaker: Speaker, http: Connections) -> tup
             asked.url,
             body=asked.body,
             headers=asked.headers,
-            via=Via(between(asked.url, private=speaker.route.private)),
+            via=Via(between(asked.url, private=speaker.route.private), socket=speaker.route.socket),
         ) as response:
             body = b""
             while len(body) < MOST_BYTES and (chunk := await response.content.readany()):

@@ -31,6 +31,7 @@ class Wishes:
     """What a server shall be like; what is None or empty is left to the engine."""
 
     port: int
+    """On the loopback address; 0 where it listens on a socket."""
     threads: int
     """CPU threads for all of its models together."""
     device: str
@@ -56,6 +57,8 @@ class Wishes:
     """Its weights come to lie in this machine's own memory, and not in an accelerator's."""
     beside_bytes: int = 0
     """Memory of this machine that the comparison with what was trained takes, while the server loads."""
+    socket: str = ""
+    """Path of the Unix socket to listen on, instead of a port."""
     python: str = ""
     """Interpreter that has the engine, as the settings say."""
 

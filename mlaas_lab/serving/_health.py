@@ -2,12 +2,14 @@
 
 import http.client
 import json
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from mlaas_lab.serving import Activity
+from mlaas_lab.unix_socket import HOST, socket_of
 
 LIMIT_BYTES = 8_000_000
 """Of an answer; nothing that is asked here is longer."""
@@ -102,9 +104,13 @@ def exchange(url: str, body: Any, *, timeout_s: float, headers: Mapping[str, str
         NotListening: if there is no connection, it broke, or nothing came for `timeout_s`.
         Refused: for any status but 200.
     """
-    place = urlsplit(url)
+    place, path = urlsplit(url), socket_of(url)
     # Not urllib: a proxy from the environment must never stand between us and our own server.
-    connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=timeout_s)
+    connection: http.client.HTTPConnection
+    if path is None:
+        connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=timeout_s)
+    else:
+        connection = _AtSocket(path, timeout_s)
     try:
         if body is None:
             connection.request("GET", place.path, headers=dict(headers))
@@ -119,3 +125,16 @@ def exchange(url: str, body: Any, *, timeout_s: float, headers: Mapping[str, str
     if answer.status != http.HTTPStatus.OK:
         raise Refused(f"HTTP {answer.status}: {' '.join(text.split())[:300]}", status=answer.status)
     return text
+
+
+class _AtSocket(http.client.HTTPConnection):
+    """A connection to a Unix socket."""
+
+    def __init__(self, path: str, timeout_s: float) -> None:
+        super().__init__(HOST, timeout=timeout_s)
+        self._path, self._timeout_s = path, timeout_s
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self._timeout_s)
+        self.sock.connect(self._path)

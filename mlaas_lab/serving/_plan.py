@@ -2,24 +2,30 @@
 
 import socket
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from mlaas_lab.errors import DataError, UsageError
 from mlaas_lab.models import TINY, Model, locate
 from mlaas_lab.settings import Settings
 from mlaas_lab.tasks.serve import Serve, names
+from mlaas_lab.unix_socket import LONGEST
 
 HOST = "127.0.0.1"
+SOCKET = "socket/v1"
+"""In a job's folder."""
 
 
 def named(spec: Serve, settings: Settings) -> dict[str, Model]:
     """Endpoint's name → model.
 
     Raises:
-        UsageError: for an unknown model, or two of one name.
+        UsageError: for an unknown model, or two of one name; for a port beside a socket.
         DataError: for an adapter beside another base.
     """
     if spec.name and len(spec.models) > 1:
         raise UsageError(f"--name {spec.name!r} fits one model, not {len(spec.models)}.")
+    if spec.socket and spec.port:
+        raise UsageError("--port and --socket: a server listens on one of them.")
     models = [locate(word, settings) for word in spec.models]
     _check_bases(models)
     wanted = names(spec)
@@ -83,3 +89,20 @@ def taken(port: int, error: OSError | None = None) -> UsageError:
     """What to say of a port that somebody else has."""
     why = f": {error.strerror.lower()}" if error and error.strerror else ""
     return UsageError(f"port {port} on {HOST} cannot be used{why}.", next="Leave out --port for a free one.")
+
+
+def own_socket(folder: Path) -> Path:
+    """A place for a socket below `folder` that nobody but this user can reach; what a server left there is removed.
+
+    Raises:
+        UsageError: if its path is longer than the system allows.
+    """
+    path = folder / SOCKET
+    if (length := len(str(path).encode())) > LONGEST:
+        raise UsageError(
+            f"--socket: {path} has {length} bytes, and a socket's path at most {LONGEST}.",
+            next="Leave out --socket, or have the data in a folder of a shorter name: MLAAS_DATA_DIR.",
+        )
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.unlink(missing_ok=True)
+    return path

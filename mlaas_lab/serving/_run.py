@@ -53,7 +53,9 @@ def serve(spec: Serve, context: Context) -> Outcome:
 
 
 def _begin(service: Service, wanted_port: int) -> None:
-    """Start the server on the port that is wanted, or on a free one that stays free."""
+    """Start the server on the port that is wanted, or on a free one that stays free; or on its socket."""
+    if service.spec.socket:
+        return service.start(0)
     for attempt in range(TRIES):
         port = free_port(wanted_port)
         try:
@@ -64,7 +66,7 @@ def _begin(service: Service, wanted_port: int) -> None:
                 break
             service.context.note(f"port {port} was taken meanwhile (try {attempt + 1} of {TRIES})")
         else:
-            return
+            return None
     raise taken(port)
 
 
@@ -130,7 +132,9 @@ def _again(service: Service, restarts: list[float], died: JobError | PortTaken) 
 
 
 def _same(service: Service) -> int:
-    """The port it had, as clients know it; 0 if somebody else has it by now."""
+    """The port it had, as clients know it; 0 if somebody else has it by now, or it had none."""
+    if service.spec.socket:
+        return 0
     port = int(service.place.base_url.split(":")[2].split("/")[0])
     try:
         return free_port(port)

@@ -24,10 +24,11 @@ from mlaas_lab.serving._comparing import shown
 from mlaas_lab.serving._health import NotListening, Refused, one_token
 from mlaas_lab.serving._memory import check_room, reference_bytes
 from mlaas_lab.serving._parity import Gate, Kept, party
-from mlaas_lab.serving._plan import HOST
+from mlaas_lab.serving._plan import HOST, SOCKET, own_socket
 from mlaas_lab.serving._process import Server
 from mlaas_lab.store.folder import write_json
 from mlaas_lab.tasks.serve import Serve
+from mlaas_lab.unix_socket import address
 
 POLL_S = 0.2
 TAIL = 50
@@ -84,7 +85,8 @@ class Service:
             JobError: if the server dies, or does not answer in time; with the tail of its output.
             DataError: for a model that cannot be served.
         """
-        base_url = f"http://{HOST}:{port}/v1"
+        socket = str(own_socket(self.context.folder.path)) if self.spec.socket else ""
+        base_url = f"{address(socket)}/v1" if socket else f"http://{HOST}:{port}/v1"
         self.served = {name: name for name in self.models}
         self.announce(base_url, list(self.models))
         self.context.health(EndpointState.STARTING, list(self.models))
@@ -97,7 +99,7 @@ class Service:
         folder = self.context.folder.path / "server" / f"{self.context.attempt}-{self._starts}"
         folder.mkdir(parents=True)
         self.parity |= self._kept.of(self.models)
-        launch = self.engine.launch(list(self.weights.values()), self._wishes(port), folder)
+        launch = self.engine.launch(list(self.weights.values()), self._wishes(port, socket), folder)
         self._keep_key(launch)
         more = keyless(**launch.environment) if launch.isolated else surroundings(**launch.environment)
         self._server = Server(launch.command, folder=folder, log=self.context.folder.log, environment=more)
@@ -111,6 +113,7 @@ class Service:
         """Stop the server and all that it started; returns when nothing is left."""
         if self._server is not None:
             self._server.stop()
+        (self.context.folder.path / SOCKET).unlink(missing_ok=True)
 
     def look(self) -> None:
         """Return when nothing has ended.
@@ -171,13 +174,14 @@ class Service:
     def _printed(self) -> str:
         return self._server.printed() if self._server is not None else ""
 
-    def _wishes(self, port: int) -> Wishes:
+    def _wishes(self, port: int, socket: str) -> Wishes:
         settings = self.context.settings
         same = ("device", "batch", "dtype", "max_length", "tensor_parallel", "quantization", "prefix_cache")
         more = ("cache_gib", "max_adapters", "max_rank", "engine_args")
         asked = {field: getattr(self.spec, field) for field in (*same, *more)}
         return Wishes(
             port=port,
+            socket=socket,
             threads=settings.threads,
             key=self._key,
             python=settings.vllm_python,

@@ -9,6 +9,7 @@ import argparse
 import json
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -226,7 +227,8 @@ def _guarded(build: Callable[..., FastAPI]) -> Callable[..., FastAPI]:
 def main() -> None:
     """Serve until a signal ends it."""
     words = argparse.ArgumentParser()
-    words.add_argument("--port", type=int, required=True)
+    words.add_argument("--port", type=int, default=0)
+    words.add_argument("--socket")
     words.add_argument("--dtype", default="auto")
     words.add_argument("--device", default="auto")
     words.add_argument("--alone", action="store_true")
@@ -236,6 +238,7 @@ def main() -> None:
     chat_completion.ChatCompletionHandler = Chat
     utils.GenerationState = Batches
     server.build_server = _guarded(server.build_server)
+    uvicorn.Config = partial(uvicorn.Config, uds=options.socket)  # type: ignore[assignment, misc]
     # One line for each request would make the log of a long evaluation larger than its results.
     uvicorn.config.LOGGING_CONFIG["handlers"]["access"]["level"] = "WARNING"
     Serve(

@@ -53,7 +53,8 @@ def _launch(models: Sequence[Weights], wishes: Wishes, folder: Path) -> Launch:
     folders = {model.name: _linked(model, folder) for model in models}
     write_json(folder / NAMES, list(folders.values()))
     command = [sys.executable, "-P", "-m", "mlaas_lab.serving._transformers_server", "--dtype", wishes.dtype]
-    command += ["--port", str(wishes.port), "--device", wishes.device, *([] if wishes.batch else ["--alone"])]
+    command += ["--socket", wishes.socket] if wishes.socket else ["--port", str(wishes.port)]
+    command += ["--device", wishes.device, *([] if wishes.batch else ["--alone"])]
     # Each model computes in threads of its own; more than there are cores make all of them slower.
     threads = str(max(1, wishes.threads // len(models)))
     return Launch(

@@ -78,7 +78,8 @@ def _launch(models: Sequence[Weights], wishes: Wishes, folder: Path) -> Launch:
     top = _top_rank(wishes, adapters)
     name = whole.name if whole.adapter is None else UNNAMED
     command = [found.python, "-P", "-m", "vllm.entrypoints.openai.api_server"]
-    command += ["--model", str(served), "--served-model-name", name, "--host", "127.0.0.1", "--port", str(wishes.port)]
+    command += ["--model", str(served), "--served-model-name", name]
+    command += ["--uds", wishes.socket] if wishes.socket else ["--host", "127.0.0.1", "--port", str(wishes.port)]
     command += ["--middleware", f"{MODULE}.Guard", "--allowed-origins", "[]", "--disable-fastapi-docs"]
     command += ["--disable-uvicorn-access-log", "--load-format", "safetensors", *_flags(wishes, found)]
     if places:

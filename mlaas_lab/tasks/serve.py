@@ -21,6 +21,8 @@ class Serve(Spec):
     """Another name for the endpoint of a single model."""
     port: int = Field(0, ge=0, le=65535)
     """Port on 127.0.0.1; 0 takes a free one."""
+    socket: bool = False
+    """Listen on a Unix socket that nobody but this user can open, instead of a port; `front` answers for it."""
     device: str = "auto"
     """`cpu`, `cuda:0` and so on; `auto` takes a GPU if there is one."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from mlaas_lab import unix_socket
 from mlaas_lab.resources import GIB, THREADS, Blocked
 from mlaas_lab.schema import JSON, EndpointState, Job, JobState, Progress
 from mlaas_lab.view.formats import duration, plain
@@ -42,7 +43,7 @@ def card(
     left = [("Not in MLflow yet", f"{_left(waiting)} metrics and results; `sync` sends them")] if waiting else []
     marks.append(Facts(rows=[*_facts(job), *left]))
     if job.ready and outcome.get("endpoints"):
-        marks.append(Facts(rows=[(e["name"], e["base_url"]) for e in outcome["endpoints"]]))
+        marks.append(Facts(rows=[(e["name"], unix_socket.shown(e["base_url"])) for e in outcome["endpoints"]]))
     if job.error and job.state is JobState.FAILED:
         marks.append(Code(text=job.error, label="Error"))
     if log:

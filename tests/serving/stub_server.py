@@ -1,4 +1,4 @@
-"""A server that needs no model: `stub_server.py PORT [--after S] [--refuse] [--die-after S] [--moods DIR]`.
+"""A server that needs no model: `stub_server.py PORT|SOCKET [--after S] [--refuse] [--die-after S] [--moods DIR]`.
 
 While DIR holds a file `hung` nothing is answered; `working` is the same, and work gets done; `refusing` is an error.
 """
@@ -6,13 +6,15 @@ While DIR holds a file `hung` nothing is answered; `working` is the same, and wo
 import argparse
 import json
 import os
+import socket
+import socketserver
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 words = argparse.ArgumentParser()
-words.add_argument("port", type=int)
+words.add_argument("place")
 words.add_argument("--after", type=float, default=0)
 words.add_argument("--die-after", type=float, default=0)
 words.add_argument("--refuse", action="store_true")
@@ -51,6 +53,11 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+class AtSocket(ThreadingHTTPServer):
+    address_family = socket.AF_UNIX
+    server_bind = socketserver.TCPServer.server_bind
+
+
 def die():
     print("CUDA error: boom", flush=True)
     os._exit(7)
@@ -60,4 +67,7 @@ print("loading", flush=True)
 time.sleep(options.after)
 if options.die_after:
     threading.Timer(options.die_after, die).start()
-ThreadingHTTPServer(("127.0.0.1", options.port), Handler).serve_forever()
+if options.place.isdigit():
+    ThreadingHTTPServer(("127.0.0.1", int(options.place)), Handler).serve_forever()
+else:
+    AtSocket(options.place, Handler).serve_forever()
