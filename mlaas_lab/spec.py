@@ -83,8 +83,16 @@ TargetName = Annotated[str, Refers("target")]
 """`provider/model?key=value`, or the name of an endpoint."""
 MetricName = Annotated[str, Refers("metric"), AfterValidator(_absolute_options)]
 """A metric's name, with options as `name?key=value&key=value`."""
+SPAN_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+Span = Annotated[str, Field(pattern=r"^([0-9]+(\.[0-9]+)?[smh])?$")]
+"""How long: `90s`, `10m` or `2h`; empty says nothing."""
 JobId = Annotated[str, Refers("job")]
 """Id or unique prefix of a job, or its name."""
+
+
+def seconds(span: str) -> float | None:
+    """A Span in seconds; None for an empty one."""
+    return float(span[:-1]) * SPAN_UNITS[span[-1]] if span else None
 
 
 def Arg(default: Any = ..., **rules: Any) -> Any:  # noqa: N802 - reads like pydantic's Field

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from mlaas_lab.commands import Command
 from mlaas_lab.errors import UsageError
 from mlaas_lab.fronting.doors import Door, doors, listed
-from mlaas_lab.fronting.guard import HOST
-from mlaas_lab.fronting.kept import Kept
 from mlaas_lab.job import JobHandle
 from mlaas_lab.lab import Lab
 from mlaas_lab.schema import JSON
 from mlaas_lab.store import ALIVE
+from mlaas_lab.store.front import HOST, Kept
 from mlaas_lab.store.known import KnownEndpoints
 from mlaas_lab.tasks.front import Front
 from mlaas_lab.view import Facts, Shown, Table, View
@@ -80,7 +79,7 @@ def _seconds(value: float | None) -> str:
 def _run(args: Fronted, lab: Lab) -> Address:
     spec = Front(**args.model_dump(exclude={"token"}, exclude_unset=True))
     kept = Kept(lab.settings)
-    handle = lab.wait(_running(spec, kept, lab) or lab.jobs.submit(NAME, spec, force=True))
+    handle = lab.wait(running(spec, lab))
     return Address(
         job_id=handle.id,
         base_url=f"http://{HOST}:{kept.port}/v1",
@@ -90,15 +89,15 @@ def _run(args: Fronted, lab: Lab) -> Address:
     )
 
 
-def _running(spec: Front, kept: Kept, lab: Lab) -> JobHandle | None:
-    """The front of this user, if it runs.
+def running(spec: Front, lab: Lab) -> JobHandle:
+    """The front of this user, started if there is none.
 
     Raises:
         UsageError: if it runs with other options than `spec` asks for.
     """
-    alive = lab.jobs.every(task=NAME, states=ALIVE)
+    kept, alive = Kept(lab.settings), lab.jobs.every(task=NAME, states=ALIVE)
     if not alive:
-        return None
+        return lab.jobs.submit(NAME, spec, force=True)
     said = spec.model_dump(exclude_unset=True)
     differs = {name: value for name, value in said.items() if alive[0].spec.get(name) != value}
     if differs.get("port") in (0, kept.port):

@@ -1,15 +1,16 @@
 """`serve`: servers for models and adapters, and adapters that join or leave one that runs."""
 
-from mlaas_lab.commands import Command
+from mlaas_lab.commands import Command, front
 from mlaas_lab.commands._dispatch import Launch, submit
 from mlaas_lab.errors import UsageError
 from mlaas_lab.job import JobHandle
 from mlaas_lab.lab import Lab
 from mlaas_lab.schema import Endpoint
-from mlaas_lab.serving._changes import Change, ask
 from mlaas_lab.spec import Arg, ModelName
 from mlaas_lab.store.folder import JobFolder
+from mlaas_lab.store.wishes import Change, ask
 from mlaas_lab.tasks import serve
+from mlaas_lab.tasks.front import Front
 
 CHANGES_WITHIN_S = 600.0
 """How long an adapter may take to join."""
@@ -34,6 +35,8 @@ def _run(args: Serve, lab: Lab) -> JobHandle:
             raise UsageError(
                 "MODELS... is missing: what shall be served.", next="serve tiny, or serve --add ADAPTER --to NAME"
             )
+        if args.idle:
+            front.running(Front(), lab)  # which stops what is idle, and starts it again
         return submit("serve", serve.task, args, lab)
     if args.models or (args.add and args.remove):
         raise UsageError("one thing at a time: models to serve, --add ADAPTER --to NAME, or --remove NAME.")
@@ -72,5 +75,10 @@ def _server(name: str, lab: Lab) -> JobHandle:
 command = Command(
     args=Serve,
     run=_run,
-    examples=("serve tiny support", "serve --add legal --to tiny", "serve --remove legal"),
+    examples=(
+        "serve tiny support",
+        "serve tiny support --idle 10m",
+        "serve --add legal --to tiny",
+        "serve --remove legal",
+    ),
 )

@@ -14,19 +14,24 @@ from mlaas_lab.fronting.callers import Caller, Desk
 from mlaas_lab.fronting.directory import Directory
 from mlaas_lab.fronting.doors import server_key
 from mlaas_lab.fronting.first_tokens import Noted
-from mlaas_lab.fronting.guard import HOST, Guard
-from mlaas_lab.fronting.kept import Kept
-from mlaas_lab.fronting.sleeping import Sleep, seconds
+from mlaas_lab.fronting.guard import Guard
+from mlaas_lab.fronting.sleeping import Sleep
 from mlaas_lab.inference.loop import on_loop
 from mlaas_lab.job import JobManager
 from mlaas_lab.settings import Settings
+from mlaas_lab.spec import seconds
 from mlaas_lab.store import Store
+from mlaas_lab.store.folder import JobFolder
+from mlaas_lab.store.front import HOST, Kept
 from mlaas_lab.store.known import KnownEndpoints
+from mlaas_lab.store.wishes import Change, ask
 from mlaas_lab.tasks.front import Front
 
 LOOK_S = 0.2
 SWEEP_S = 1.0
 BACKLOG = 512
+WISH_S = 300.0
+"""For a server to sleep, or to wake up: weights that are read anew take a while."""
 LEAVE_S = 3.0
 """For answers that are on their way when the front is stopped."""
 OPEN_FILES = 4_096
@@ -77,11 +82,14 @@ async def _front(listener: socket.socket, kept: Kept, spec: Front, context: Cont
         known,
         key=lambda job_id: server_key(settings.jobs_dir, job_id),
         sleepers=kept.sleepers,
-        wake=partial(_on_jobs, settings, lambda jobs, job_id: jobs.resume(job_id)),
+        wake=partial(_on_jobs, settings, partial(_wake, kept)),
     )
-    idle_s = seconds(spec.idle)
-    stop = partial(_on_jobs, settings, lambda jobs, job_id: jobs.cancel(job_id))
-    sleep = None if idle_s is None else Sleep(kept, idle_s=idle_s, stop=stop)
+    sleep = Sleep(
+        kept,
+        idle_s=seconds(spec.idle),
+        stop=partial(_on_jobs, settings, JobManager.cancel),
+        rest=partial(_on_jobs, settings, partial(_wish, Change(asleep=True))),
+    )
     desk = Desk(guard=Guard(port=port, token=kept.token()), directory=directory, queue_s=spec.queue_s)
     await directory.look()
     server = await asyncio.get_running_loop().create_server(lambda: Caller(desk), sock=listener)
@@ -98,7 +106,7 @@ async def _front(listener: socket.socket, kept: Kept, spec: Front, context: Cont
         server.close()
 
 
-async def _stay(desk: Desk, sleep: Sleep | None, context: Context) -> None:
+async def _stay(desk: Desk, sleep: Sleep, context: Context) -> None:
     loop = asyncio.get_running_loop()
     swept_at = loop.time()
     # Without its supervisor nobody could stop it.
@@ -109,8 +117,7 @@ async def _stay(desk: Desk, sleep: Sleep | None, context: Context) -> None:
             desk.sweep()
             if found := desk.first_tokens.take(swept_at):
                 await asyncio.to_thread(_note, context.settings, found)
-            if sleep is not None:
-                await _rest(desk, sleep, context)
+            await _rest(desk, sleep, context)
 
 
 async def _rest(desk: Desk, sleep: Sleep, context: Context) -> None:
@@ -121,7 +128,7 @@ async def _rest(desk: Desk, sleep: Sleep, context: Context) -> None:
         if loop.time() - desk.wanted.get(door.job_id, 0.0) < SWEEP_S:
             continue  # a request came while others were looked for
         sleep.rest(door, directory)
-        context.note(f"{door.name} sleeps: nobody asked it for {sleep.idle_s:g} s")
+        context.note(f"{door.name} sleeps: nobody asked it for {sleep.idle_s(door):g} s")
         await asyncio.to_thread(sleep.put, door)
 
 
@@ -154,6 +161,21 @@ def _on_jobs(settings: Settings, act: Callable[[JobManager, str], object], job_i
         act(JobManager(settings, store), job_id)
     finally:
         store.close()
+
+
+def _wake(kept: Kept, jobs: JobManager, job_id: str) -> None:
+    """Have a job go on; or its server wake up, if the job never ended."""
+    if jobs.get(job_id).state.ended:
+        jobs.resume(job_id)
+    else:
+        _wish(Change(asleep=False), jobs, job_id)
+        kept.woken(job_id)
+
+
+def _wish(change: Change, jobs: JobManager, job_id: str) -> None:
+    """Have the server of a job that runs do something, and return when it is done."""
+    handle = jobs.get(job_id)
+    ask(JobFolder(handle.job.folder), change, alive=lambda: not handle.state.ended, within_s=WISH_S)
 
 
 def _more_files() -> None:

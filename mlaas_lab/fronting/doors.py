@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mlaas_lab.schema import JobState
+from mlaas_lab.spec import seconds
 from mlaas_lab.store.folder import JobFolder
 from mlaas_lab.store.known import Known
 from mlaas_lab.unix_socket import over_http, socket_of
@@ -55,6 +56,10 @@ class Door:
     attempt: int
     watcher: int | None
     """Process of its job."""
+    idle_s: float | None = None
+    """Nobody asks for it so long, and it may rest; None where its job says nothing of it."""
+    sleep_level: int = 0
+    """How deep; from 1 on its job goes on."""
     unchecked: bool = False
     """Nobody compared it with the model that was trained."""
     cold_first_token_s: float | None = None
@@ -116,6 +121,8 @@ def doors(known: Iterable[Known], key: Callable[[str], str], sleepers: Mapping[s
             key=key(one.job_id) if state.alive else "",
             attempt=one.attempt,
             watcher=one.watcher,
+            idle_s=seconds(one.idle),
+            sleep_level=one.sleep_level,
             unchecked=one.unchecked,
             cold_first_token_s=one.cold_first_token_s,
             warm_first_token_s=one.warm_first_token_s,
@@ -126,6 +133,8 @@ def doors(known: Iterable[Known], key: Callable[[str], str], sleepers: Mapping[s
 
 def _state(known: Known, *, asleep: bool) -> DoorState:
     match known.job_state:
+        case JobState.RUNNING if asleep and known.sleep_level:
+            return DoorState.SLEEPING
         case JobState.RUNNING if asleep:  # not for long
             return DoorState.STARTING
         case JobState.RUNNING if known.health is not None:

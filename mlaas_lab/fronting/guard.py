@@ -8,8 +8,8 @@ import hmac
 
 from mlaas_lab.fronting.heads import Head
 from mlaas_lab.fronting.refusals import Refused
+from mlaas_lab.store.front import HOST
 
-HOST = "127.0.0.1"
 NAMES = (HOST, "localhost")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from mlaas_lab import registry, telemetry
 from mlaas_lab.errors import AuthFailed, TimedOut, UsageError, did_you_mean
+from mlaas_lab.inference.waking import wake
 from mlaas_lab.inference.words import address, chosen, filled, request_words, shown, signature, words
 from mlaas_lab.providers import Api, Provider
 from mlaas_lab.redaction import redacted
@@ -223,21 +224,27 @@ def _ours(target: Target, endpoint: Endpoint, settings: Settings) -> Route:
 
 def _endpoint(name: str, settings: Settings) -> Endpoint:
     store = Store(settings.store_path)
-    patience = time.monotonic() + STARTING_S
+    patience, woken = time.monotonic() + STARTING_S, False
     try:
-        while (found := store.endpoint(name)) is not None and not found.ready:
+        while (found := store.endpoint(name)) is None or not found.ready:
+            if not woken and (found is None or found.state is EndpointState.SLEEPING):
+                woken = wake(name, store, settings, within_s=STARTING_S)
+                if not woken:
+                    raise _no_endpoint(name, [endpoint.name for endpoint in store.endpoints()], asleep=bool(found))
+                continue
             if time.monotonic() > patience:
-                state = found.state or EndpointState.STARTING
-                raise TimedOut(f"endpoint {found.name!r} is still {state}.", next=f"See why: logs {found.job_id}")
+                state = found.state if found else EndpointState.STARTING
+                where = f"logs {found.job_id}" if found else "jobs"
+                raise TimedOut(f"endpoint {name!r} is still {state}.", next=f"See why: {where}")
             time.sleep(0.2)
-        if found is None:
-            raise _no_endpoint(name, [endpoint.name for endpoint in store.endpoints()])
         return found
     finally:
         store.close()
 
 
-def _no_endpoint(name: str, known: list[str]) -> UsageError:
+def _no_endpoint(name: str, known: list[str], *, asleep: bool) -> UsageError:
+    if asleep:
+        return UsageError(f"endpoint {name!r} sleeps, and no front runs that could wake it.", next="Start one: front")
     if name in registry.names("provider"):
         return UsageError(f"target {name!r} names a provider but no model.", next=f"Write {name}/MODEL.")
     near = did_you_mean(name, known)

@@ -92,6 +92,8 @@ class EndpointState(StrEnum):
     READY = "ready"
     BUSY = "busy"
     """It answers others, too."""
+    SLEEPING = "sleeping"
+    """It has let go of its accelerator; `front` wakes it for the next request."""
     SICK = "sick"
     """No token within the limit, and nothing else is being answered either."""
     STOPPED = "stopped"

@@ -59,6 +59,8 @@ class Wishes:
     """Memory of this machine that the comparison with what was trained takes, while the server loads."""
     socket: str = ""
     """Path of the Unix socket to listen on, instead of a port."""
+    sleep_level: int = 0
+    """What it shall be able to let go of while its process stays; 0: nothing."""
     python: str = ""
     """Interpreter that has the engine, as the settings say."""
 
@@ -99,6 +101,8 @@ class Launch:
     """Adapters that it has room for, those of the start included; None: as many as memory holds."""
     max_rank: int | None = None
     """Of an adapter; None: any."""
+    sleep_level: int = 0
+    """How deep it sleeps."""
     isolated: bool = False
     """Its interpreter is another one: nothing of our environment but `environment` and what a process needs."""
 
@@ -142,6 +146,16 @@ class Engine:
     """
     remove: Callable[[str, Place], None] | None = None
     """Have it let go of what requests name so.
+
+    Raises JobError when the server refuses.
+    """
+    sleep: Callable[[Place], None] | None = None
+    """Have it let go of its accelerator, as deep as it was launched for. None: it cannot.
+
+    Raises JobError when the server refuses.
+    """
+    wake: Callable[[Place], None] | None = None
+    """Have it as before, all adapters included.
 
     Raises JobError when the server refuses.
     """

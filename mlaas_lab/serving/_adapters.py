@@ -7,11 +7,11 @@ from mlaas_lab.models import locate
 from mlaas_lab.schema import EndpointState
 from mlaas_lab.serving import Place, Weights
 from mlaas_lab.serving._adapter import rank
-from mlaas_lab.serving._changes import Change
 from mlaas_lab.serving._health import NotListening, Refused, one_token
 from mlaas_lab.serving._parity import Gate
 from mlaas_lab.serving._plan import check_joins
 from mlaas_lab.serving._service import Service
+from mlaas_lab.store.wishes import Change
 from mlaas_lab.tasks.serve import endpoint_name
 
 ANSWERS_S = 300.0

@@ -20,7 +20,7 @@ OURS = frozenset({"/v1/load_lora_adapter", "/v1/unload_lora_adapter"})
 """For the job that started the server."""
 HOSTS = frozenset({b"127.0.0.1", b"localhost"})
 KEYS = "keys.json"
-"""Beside this file: the key of clients and that of the job, as `[key, owner]`; only its user can read it."""
+"""Beside this file, for its user alone: keys of clients and of the job, then more paths for the job."""
 
 
 class Guard:
@@ -29,8 +29,9 @@ class Guard:
     def __init__(self, app: Any) -> None:
         """`app` is called with the requests that may pass."""
         self.app = app
-        key, owner = json.loads(Path(__file__).with_name(KEYS).read_text())
+        key, owner, *paths = json.loads(Path(__file__).with_name(KEYS).read_text())
         self.key, self.owner = key.encode(), owner.encode()
+        self.ours = OURS.union(paths)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
         """Pass a request on, or answer it here; sockets that are no HTTP are closed."""
@@ -55,9 +56,9 @@ class Guard:
         # A page of another site can post here without reading the answer; it cannot hide that it is one.
         if b"origin" in headers and not _is_here(headers[b"origin"]):
             return 403, "pages of other sites may not ask"
-        if path not in OPEN | KEYED | OURS or scope.get("root_path"):
+        if path not in OPEN | KEYED | self.ours or scope.get("root_path"):
             return 404, "there is nothing here"
-        wanted = self.owner if path in OURS else self.key
+        wanted = self.owner if path in self.ours else self.key
         given = headers.get(b"authorization", b"").removeprefix(b"Bearer ")
         if path not in OPEN and not hmac.compare_digest(given, wanted):
             return 401, "the key of this endpoint is missing or wrong"

@@ -105,6 +105,7 @@ def exchange(url: str, body: Any, *, timeout_s: float, headers: Mapping[str, str
         Refused: for any status but 200.
     """
     place, path = urlsplit(url), socket_of(url)
+    asked = place._replace(scheme="", netloc="").geturl()
     # Not urllib: a proxy from the environment must never stand between us and our own server.
     connection: http.client.HTTPConnection
     if path is None:
@@ -113,9 +114,9 @@ def exchange(url: str, body: Any, *, timeout_s: float, headers: Mapping[str, str
         connection = _AtSocket(path, timeout_s)
     try:
         if body is None:
-            connection.request("GET", place.path, headers=dict(headers))
+            connection.request("GET", asked, headers=dict(headers))
         else:
-            connection.request("POST", place.path, json.dumps(body), {"Content-Type": "application/json", **headers})
+            connection.request("POST", asked, json.dumps(body), {"Content-Type": "application/json", **headers})
         answer = connection.getresponse()
         text = answer.read(LIMIT_BYTES).decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:

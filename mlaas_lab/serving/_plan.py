@@ -26,6 +26,11 @@ def named(spec: Serve, settings: Settings) -> dict[str, Model]:
         raise UsageError(f"--name {spec.name!r} fits one model, not {len(spec.models)}.")
     if spec.socket and spec.port:
         raise UsageError("--port and --socket: a server listens on one of them.")
+    if spec.sleep_level and not spec.socket:
+        raise UsageError(
+            "--sleep-level needs --socket: nobody else shall reach what sends a server to sleep.",
+            next="Add --socket.",
+        )
     models = [locate(word, settings) for word in spec.models]
     _check_bases(models)
     wanted = names(spec)

@@ -12,10 +12,11 @@ from mlaas_lab.context import Context, Outcome, Stopped
 from mlaas_lab.errors import JobError, UsageError
 from mlaas_lab.schema import EndpointState
 from mlaas_lab.serving._adapters import Adapters
-from mlaas_lab.serving._changes import answered, wanted
 from mlaas_lab.serving._plan import free_port, named, taken
 from mlaas_lab.serving._pulse import Pulse
+from mlaas_lab.serving._resting import rest, wake
 from mlaas_lab.serving._service import POLL_S, PortTaken, Service
+from mlaas_lab.store.wishes import Change, answered, wanted
 from mlaas_lab.tasks.serve import Serve
 
 TRIES = 3
@@ -94,9 +95,9 @@ def _tend(service: Service) -> None:
         while not service.context.stopping:
             service.look()
             for answer, change in wanted(service.context.folder):
-                answered(answer, lambda change=change: adapters.do(change))  # type: ignore[misc]
+                answered(answer, lambda change=change: _change(service, adapters, change))  # type: ignore[misc]
                 pulse.postpone()
-            found = pulse.found(list(service.served.values()))
+            found = None if service.asleep else pulse.found(list(service.served.values()))
             if found is not None:
                 silent = silent + 1 if found is EndpointState.SICK else 0
                 if found is not state:
@@ -107,6 +108,20 @@ def _tend(service: Service) -> None:
             if silent >= HANGS:
                 raise service.dead(f"the server has given no token for {silent * service.spec.probe_s:g} s.")
             time.sleep(POLL_S)
+
+
+def _change(service: Service, adapters: Adapters, change: Change) -> None:
+    """Do what was wished; adapters come and go while the server is awake.
+
+    Raises:
+        LabError: if that is not possible.
+    """
+    if change.asleep:
+        rest(service)
+        return
+    wake(service)
+    if change.asleep is None:
+        adapters.do(change)
 
 
 def _again(service: Service, restarts: list[float], died: JobError | PortTaken) -> None:

@@ -65,6 +65,8 @@ class Service:
         self._server: Server | None = None
         self._place: Place | None = None
         self._starts = 0
+        self.asleep = False
+        """It has let go of its accelerator, and answers when it is woken."""
 
     @property
     def place(self) -> Place:
@@ -96,6 +98,7 @@ class Service:
         self.note_models()
         self.context.check()
         self._starts += 1
+        self.asleep = False
         folder = self.context.folder.path / "server" / f"{self.context.attempt}-{self._starts}"
         folder.mkdir(parents=True)
         self.parity |= self._kept.of(self.models)
@@ -177,7 +180,7 @@ class Service:
     def _wishes(self, port: int, socket: str) -> Wishes:
         settings = self.context.settings
         same = ("device", "batch", "dtype", "max_length", "tensor_parallel", "quantization", "prefix_cache")
-        more = ("cache_gib", "max_adapters", "max_rank", "engine_args")
+        more = ("cache_gib", "max_adapters", "max_rank", "sleep_level", "engine_args")
         asked = {field: getattr(self.spec, field) for field in (*same, *more)}
         return Wishes(
             port=port,

@@ -26,6 +26,7 @@ LACKS = {
     "cache_gib": None,
     "max_rank": None,
     "engine_args": "",
+    "sleep_level": 0,
 }
 """Wishes that it cannot fulfil, and how they look when nobody has them."""
 OWN_BYTES = 500_000_000

@@ -40,6 +40,9 @@ OWN_BYTES = int(1.5 * GIB)
 """What its three processes need before any weight is loaded (0.32.0, measured on a CPU)."""
 ADAPTER_S = 300.0
 """How long it may take to read an adapter."""
+RESTS = ("/sleep", "/wake_up", "/collective_rpc")
+"""Routes that its development mode adds, and that send it to sleep and wake it."""
+WAKES_NOT = "does not wake up"
 KEPT = ("HOME", "TMPDIR", "XDG_CACHE_HOME", "CUDA_HOME", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "VLLM_CACHE_ROOT")
 """What it takes over from our environment."""
 TELLING = Telling(
@@ -73,7 +76,9 @@ def _launch(models: Sequence[Weights], wishes: Wishes, folder: Path) -> Launch:
     further = passed_on(wishes.engine_args)
     _check_memory(models, wishes, found)
     served = view(folder / "base", name=whole.source, base=whole.base, adapter=None)
-    guard = _guarded(folder, wishes.key)
+    if wishes.sleep_level and found.for_cpu:
+        raise UsageError("vLLM sleeps on GPUs only.", next="Leave out --sleep-level: an idle server is stopped then.")
+    guard = _guarded(folder, wishes.key, RESTS if wishes.sleep_level else ())
     places = _places(wishes, adapters)
     top = _top_rank(wishes, adapters)
     name = whole.name if whole.adapter is None else UNNAMED
@@ -94,18 +99,19 @@ def _launch(models: Sequence[Weights], wishes: Wishes, folder: Path) -> Launch:
         activity=ACTIVITY,
         places=places,
         max_rank=top if places else None,
+        sleep_level=wishes.sleep_level,
         isolated=True,
     )
 
 
-def _guarded(folder: Path, key: str) -> Path:
-    """A folder with our guard and its keys, in which vLLM finds it."""
+def _guarded(folder: Path, key: str, more: Sequence[str]) -> Path:
+    """A folder with our guard, its keys, and `more` paths for the job alone, in which vLLM finds it."""
     guard = folder / GUARD
     guard.mkdir(parents=True, mode=0o700)
     shutil.copyfile(_guard.__file__, guard / f"{MODULE}.py")
     keys = guard / _guard.KEYS
     keys.touch(mode=0o600)
-    keys.write_text(json.dumps([key, secrets.token_urlsafe(32)]))
+    keys.write_text(json.dumps([key, secrets.token_urlsafe(32), *more]))
     return guard
 
 
@@ -165,6 +171,8 @@ def _flags(wishes: Wishes, found: Found) -> list[str]:
         flags += ["--max-model-len", str(wishes.max_length)]
     if wishes.quantization:
         flags += ["--quantization", wishes.quantization]
+    if wishes.sleep_level:
+        flags.append("--enable-sleep-mode")
     if not wishes.batch:
         flags += ["--max-num-seqs", "1"]
     if found.for_cpu:
@@ -185,6 +193,7 @@ def _environment(wishes: Wishes, found: Found, guard: Path) -> dict[str, str]:
         "PATH": os.pathsep.join([str(Path(found.python).parent), given("PATH") or os.defpath]),
         **kept,
         **(for_cpu if found.for_cpu else {}),
+        **({"VLLM_SERVER_DEV_MODE": "1"} if wishes.sleep_level else {}),
         "PYTHONPATH": str(guard),
         "PYTHONUNBUFFERED": "1",
         "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
@@ -210,21 +219,44 @@ def _linked(model: Weights, folder: Path) -> Path:
 
 
 def _add(model: Weights, place: Place) -> str:
-    path = _linked(model, place.folder)
-    _tell(place, "load_lora_adapter", {"lora_name": model.name, "lora_path": str(path)})
+    _load(place, model.name, str(_linked(model, place.folder)))
     return model.name
 
 
+def _load(place: Place, name: str, path: str) -> None:
+    what = f"does not take adapter {name!r}"
+    _tell(place, "/v1/load_lora_adapter", {"lora_name": name, "lora_path": path}, what)
+
+
 def _remove(model: str, place: Place) -> None:
-    _tell(place, "unload_lora_adapter", {"lora_name": model})
+    _tell(place, "/v1/unload_lora_adapter", {"lora_name": model}, f"does not let go of adapter {model!r}")
 
 
-def _tell(place: Place, route: str, body: dict[str, str]) -> None:
+def _sleep(place: Place) -> None:
+    _tell(place, f"/sleep?level={place.launch.sleep_level}&mode=wait", {}, "does not go to sleep")
+
+
+def _wake(place: Place) -> None:
+    """At level 2 neither weights nor adapters are left: https://docs.vllm.ai/en/latest/features/sleep_mode/."""
+    if place.launch.sleep_level == 1:
+        _tell(place, "/wake_up", {}, WAKES_NOT)
+        return
+    _tell(place, "/wake_up?tags=weights", {}, WAKES_NOT)
+    _tell(place, "/collective_rpc", {"method": "reload_weights"}, WAKES_NOT)
+    _tell(place, "/wake_up?tags=kv_cache", {}, WAKES_NOT)
+    headers = bearer(place.launch.key)
+    listed = json.loads(exchange(f"{place.base_url}/models", None, timeout_s=ADAPTER_S, headers=headers))
+    for adapter in [one for one in listed["data"] if one.get("parent")]:
+        _remove(adapter["id"], place)
+        _load(place, adapter["id"], adapter["root"])
+
+
+def _tell(place: Place, route: str, body: dict[str, str], what: str) -> None:
     key = read_json(place.folder / GUARD / _guard.KEYS)[1]
     try:
-        exchange(f"{place.base_url}/{route}", body, timeout_s=ADAPTER_S, headers=bearer(key))
+        exchange(place.base_url.removesuffix("/v1") + route, body, timeout_s=ADAPTER_S, headers=bearer(key))
     except (NotListening, Refused) as error:
-        raise JobError(f"vLLM does not take adapter {body['lora_name']!r}: {error}.") from None
+        raise JobError(f"vLLM {what}: {error}.") from None
 
 
-engine = Engine(launch=_launch, add=_add, remove=_remove, telling=TELLING)
+engine = Engine(launch=_launch, add=_add, remove=_remove, sleep=_sleep, wake=_wake, telling=TELLING)

@@ -15,12 +15,15 @@ from mlaas_lab.store.connection import Database
 MOST = 1_000
 """The newest so many; what ended before them is forgotten here."""
 SQL = (
-    "select e.*, j.state as job_state, j.created_at, j.attempt, json_extract(j.handle, '$.entry.pid') as watcher"
+    "select e.*, j.state as job_state, j.created_at, j.attempt, json_extract(j.handle, '$.entry.pid') as watcher,"
+    " json_extract(j.spec, '$.idle') as idle, coalesce(json_extract(j.spec, '$.sleep_level'), 0) as sleep_level"
     " from endpoints e join jobs j on j.id=e.job_id where j.task=? order by j.rowid desc, e.rowid limit ?"
 )
 
 
 FIRST_TOKENS = ("cold_first_token_s", "warm_first_token_s")
+OF_JOB = ("created_at", "attempt", "watcher", "sleep_level")
+PLAIN = ("name", "job_id", "base_url", "model", "engine", *FIRST_TOKENS, *OF_JOB)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,10 @@ class Known:
     attempt: int
     watcher: int | None
     """Process of its job, which asks it for a token now and then; None while nothing runs."""
+    idle: str = ""
+    """A Span of its own; empty where its job says none."""
+    sleep_level: int = 0
+    """What it lets go of when it is idle, as its job says."""
     unchecked: bool = False
     """Nobody compared it with the model that was trained."""
     cold_first_token_s: float | None = None
@@ -89,14 +96,12 @@ class KnownEndpoints:
 
 
 def _known(row: sqlite3.Row) -> Known:
-    plain = {
-        name: row[name]
-        for name in ("name", "job_id", "base_url", "model", "engine", "created_at", "attempt", "watcher", *FIRST_TOKENS)
-    }
+    plain = {name: row[name] for name in PLAIN}
     health = row["state"] if "state" in row.keys() else None  # noqa: SIM118 - a row is no mapping
     parity = json.loads(row["parity"]) if row["parity"] else {"checked": True}
     return Known(
         **plain,
+        idle=row["idle"] or "",
         unchecked=not parity["checked"],
         ready=bool(row["ready"]),
         health=health,

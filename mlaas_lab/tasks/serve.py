@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mlaas_lab.spec import Arg, DataFile, ModelName, Refers, Spec
+from mlaas_lab.spec import Arg, DataFile, ModelName, Refers, Span, Spec
 from mlaas_lab.tasks import Task
 
 
@@ -51,6 +51,11 @@ class Serve(Spec):
     """Prompts that are compared."""
     parity_data: DataFile | None = None
     """Dataset whose first prompts are compared; by default a few of our own."""
+    idle: Span = ""
+    """Stop when nobody asked for so long, as in `10m`; the next request, through `front`, starts it again."""
+    sleep_level: int = Field(0, ge=0, le=2)
+    """What an idle server lets go of: 0 everything; 1 the accelerator, its weights wait in this machine's memory; 2 the
+    weights too, and they are read anew. With 1 and 2 its process stays; they need a GPU and `--socket` (vllm)."""
     ready_within_s: float = Field(900, gt=0)
     """Give up when no answer came after so many seconds."""
     probe_s: float = Field(10, gt=0)

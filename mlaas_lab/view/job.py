@@ -24,6 +24,7 @@ TONES = {
 HEALTH: Mapping[str, Tone] = {
     EndpointState.READY: Tone.GOOD,
     EndpointState.BUSY: Tone.GOOD,
+    EndpointState.SLEEPING: Tone.MILD,
     EndpointState.SICK: Tone.BAD,
 }
 """How a server is doing, which its job has for a phase."""

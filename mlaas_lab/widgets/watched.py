@@ -10,9 +10,9 @@ from typing import Any
 
 from mlaas_lab import registry
 from mlaas_lab.errors import UsageError
-from mlaas_lab.fronting.kept import Kept
 from mlaas_lab.job import JobHandle
 from mlaas_lab.schema import JSON, Job, JobState, Work
+from mlaas_lab.store.front import Kept
 from mlaas_lab.tasks import Task
 from mlaas_lab.view import Badge, Facts, Mark, Tone, View
 from mlaas_lab.view.job import STOP, card, state, title

@@ -13,8 +13,8 @@ from mlaas_lab.commands import _dispatch
 from mlaas_lab.errors import JobError, UsageError
 from mlaas_lab.processes import identity
 from mlaas_lab.schema import Endpoint, EndpointState, JobState
-from mlaas_lab.serving._changes import answered, wanted
 from mlaas_lab.store.folder import JobFolder
+from mlaas_lab.store.wishes import answered, wanted
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from emulated import emulated
 from made_jobs import made
 
 from mlaas_lab.fronting import _run
-from mlaas_lab.fronting.kept import Kept
 from mlaas_lab.processes import identity
 from mlaas_lab.schema import Endpoint, JobState
 from mlaas_lab.store.folder import JobFolder
+from mlaas_lab.store.front import Kept
 from mlaas_lab.tasks.front import Front
 
 pytestmark = pytest.mark.conformance

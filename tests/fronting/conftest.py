@@ -12,10 +12,10 @@ import pytest
 from made_jobs import made
 
 from mlaas_lab.fronting import _run
-from mlaas_lab.fronting.kept import Kept
 from mlaas_lab.schema import Endpoint, JobState
 from mlaas_lab.settings import Settings
 from mlaas_lab.store import Store
+from mlaas_lab.store.front import Kept
 from mlaas_lab.tasks.front import Front
 
 

@@ -12,7 +12,7 @@ from mlaas_lab.errors import DataError, UsageError
 from mlaas_lab.fronting import _run, callers, heads, routes
 from mlaas_lab.fronting.guard import Guard
 from mlaas_lab.fronting.heads import Head
-from mlaas_lab.fronting.kept import Kept
+from mlaas_lab.store.front import Kept
 
 STRANGERS = {
     "no token": {"authorization": None},

@@ -10,11 +10,11 @@ import pytest
 from scripted_server import LAST, STREAM_HEAD, ScriptedServer, chunk
 
 from mlaas_lab.errors import UsageError
-from mlaas_lab.fronting import _run, sleeping
+from mlaas_lab.fronting import _run
 from mlaas_lab.fronting import first_tokens as first_tokens_module
 from mlaas_lab.job import JobManager
 from mlaas_lab.schema import JobState
-from mlaas_lab.spec import build
+from mlaas_lab.spec import build, seconds
 from mlaas_lab.store.known import KnownEndpoints
 from mlaas_lab.tasks.front import Front
 
@@ -175,7 +175,7 @@ def test_sleepers_are_known_after_a_restart(fronted, jobs, eventually):
 
 @pytest.mark.parametrize(("text", "in_s"), [("90s", 90), ("10m", 600), ("1.5h", 5400), ("", None)])
 def test_how_long_is_written_with_its_unit(text, in_s):
-    assert sleeping.seconds(Front(idle=text).idle) == in_s
+    assert seconds(Front(idle=text).idle) == in_s
 
 
 def test_and_with_nothing_else():

@@ -13,8 +13,8 @@ from mlaas_lab import registry
 from mlaas_lab.context import Context
 from mlaas_lab.errors import JobError, LabError, UsageError
 from mlaas_lab.serving import Activity, Engine, Launch, _run
-from mlaas_lab.serving._changes import Change, ask
 from mlaas_lab.store.folder import JobFolder
+from mlaas_lab.store.wishes import Change, ask
 from mlaas_lab.tasks.serve import Serve
 
 STUB = Path(__file__).parent / "stub_server.py"

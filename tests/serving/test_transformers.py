@@ -14,9 +14,9 @@ from served import QUESTION, Running, kill, start
 
 from mlaas_lab.errors import JobError
 from mlaas_lab.serving import Launch, Place, Weights
-from mlaas_lab.serving._changes import Change, ask
 from mlaas_lab.serving._parity import Gate
 from mlaas_lab.serving.transformers import engine
+from mlaas_lab.store.wishes import Change, ask
 from mlaas_lab.tasks.serve import Serve
 
 

@@ -19,9 +19,9 @@ from served import QUESTION, Running, ended_at_start, kill, start
 
 from mlaas_lab.errors import JobError, LabError
 from mlaas_lab.serving import Launch, Place, Weights
-from mlaas_lab.serving._changes import Change, ask
 from mlaas_lab.serving._parity import Gate
 from mlaas_lab.serving.vllm import engine
+from mlaas_lab.store.wishes import Change, ask
 from mlaas_lab.tasks.serve import Serve
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1200)]

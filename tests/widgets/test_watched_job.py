@@ -10,13 +10,13 @@ from hostile import CORPUS
 from made_jobs import made
 
 from mlaas_lab import fronts, widgets
-from mlaas_lab.fronting.kept import Kept
 from mlaas_lab.job import JobHandle
 from mlaas_lab.magics import words_of
 from mlaas_lab.processes import identity
 from mlaas_lab.schema import Endpoint, EndpointState, JobState, Parity, Progress, Work
 from mlaas_lab.spec import read
 from mlaas_lab.store.folder import JobFolder, write_json
+from mlaas_lab.store.front import Kept
 from mlaas_lab.tasks.finetune import Finetune
 from mlaas_lab.view.markup import HIDDEN
 from mlaas_lab.widgets import flat, twin

@@ -1,4 +1,4 @@
-"""Adapters that come and go while a server runs: wishes as files in the job's folder, each with an answer beside it.
+"""What a server that runs shall do: wishes as files in its job's folder, each with an answer beside it.
 
 Whoever wishes and the job that serves need not know each other, nor live at the same time.
 """
@@ -27,6 +27,8 @@ class Change:
     """Of its endpoint; empty: as the adapter."""
     remove: str = ""
     """An endpoint."""
+    asleep: bool | None = None
+    """Whether the server shall rest; None: as it is."""
 
 
 def wanted(folder: JobFolder) -> Iterator[tuple[Path, Change]]:

@@ -9,6 +9,8 @@ from mlaas_lab.errors import DataError
 from mlaas_lab.settings import Settings
 from mlaas_lab.store.folder import read_json, write_json
 
+HOST = "127.0.0.1"
+"""Where it listens."""
 TOKEN_BYTES = 32
 BEGINS = "mlaas-"
 """So that a token that turned up somewhere is known for what it is."""
