@@ -130,6 +130,7 @@ async def _rest(desk: Desk, sleep: Sleep, context: Context) -> None:
         sleep.rest(door, directory)
         context.note(f"{door.name} sleeps: nobody asked it for {sleep.idle_s(door):g} s")
         await asyncio.to_thread(sleep.put, door)
+        await directory.look(anew=True)
 
 
 def _note(settings: Settings, found: Sequence[Noted]) -> None:
@@ -165,7 +166,7 @@ def _on_jobs(settings: Settings, act: Callable[[JobManager, str], object], job_i
 
 def _wake(kept: Kept, jobs: JobManager, job_id: str) -> None:
     """Have a job go on; or its server wake up, if the job never ended."""
-    if jobs.get(job_id).state.ended:
+    if jobs.store.job(job_id).state.ended:
         jobs.resume(job_id)
     else:
         _wish(Change(asleep=False), jobs, job_id)

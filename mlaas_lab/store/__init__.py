@@ -14,7 +14,7 @@ from typing import Any
 from mlaas_lab.errors import StoreError, UsageError, did_you_mean
 from mlaas_lab.resources import Blocked, Lease, Machine, Needs
 from mlaas_lab.schema import JSON, Job, JobState
-from mlaas_lab.store import claims, forgetting, leases, rows
+from mlaas_lab.store import claims, endpoints, forgetting, leases, rows
 from mlaas_lab.store.connection import Database
 from mlaas_lab.store.history import ALIVE, NEXT, Happened
 from mlaas_lab.store.served import Served
@@ -136,7 +136,7 @@ class Store(Served):
                 db.execute("update jobs set started_at=?, waiting=null where id=?", (now, job_id))
             else:
                 db.execute("update jobs set ready=0, waiting=null where id=?", (job_id,))
-                db.execute("update endpoints set ready=0 where job_id=?", (job_id,))
+                endpoints.leave(db, job_id)
                 leases.release(db, job_id)
             if to.ended:
                 db.execute("update jobs set ended_at=? where id=?", (now, job_id))

@@ -50,6 +50,11 @@ def tell(db: sqlite3.Connection, job_id: str, names: Sequence[str], state: Endpo
         db.execute("update endpoints set state=?, ready=? where job_id=? and name=?", values)
 
 
+def leave(db: sqlite3.Connection, job_id: str) -> None:
+    """Nothing of a job answers any more; what was stopped alone stays stopped, should the job go on."""
+    db.execute("update endpoints set ready=0, state=iif(state='stopped', state, null) where job_id=?", (job_id,))
+
+
 def note_work(db: sqlite3.Connection, job_id: str, work: Work) -> None:
     """Write what the server of a job was last seen to do; all of its endpoints share it."""
     db.execute("update endpoints set work=? where job_id=?", (json.dumps(asdict(work)), job_id))

@@ -163,3 +163,14 @@ def test_a_server_that_ends_meanwhile(lab, server, monkeypatch):
     with pytest.raises(JobError, match=r"the server of job s1 has ended"):
         run(lab, "--add", "a", "--to", "base")
     assert Path(server.changes).is_dir()
+
+
+def test_with_idle_it_starts_the_front_which_stops_it_and_starts_it_again(lab, toy_models, monkeypatch):
+    submitted = []
+    monkeypatch.setattr(
+        type(lab.jobs), "submit", lambda _jobs, task, spec, **_more: submitted.append((task, spec.idle))
+    )
+    run(lab, str(toy_models))
+    assert submitted == [("serve", "")]
+    run(lab, str(toy_models), "--idle", "10m")
+    assert submitted[1:] == [("front", ""), ("serve", "10m")]

@@ -7,11 +7,13 @@ import threading
 import time
 
 import pytest
+from made_jobs import made
 from scripted_server import LAST, STREAM_HEAD, ScriptedServer, chunk
 
 from mlaas_lab.errors import UsageError
 from mlaas_lab.fronting import _run
 from mlaas_lab.fronting import first_tokens as first_tokens_module
+from mlaas_lab.inference import resolve
 from mlaas_lab.job import JobManager
 from mlaas_lab.schema import JobState
 from mlaas_lab.spec import build, seconds
@@ -37,6 +39,7 @@ def jobs(monkeypatch):
     monkeypatch.setattr(JobManager, "cancel", cancel)
     monkeypatch.setattr(JobManager, "resume", resume)
     monkeypatch.setattr(_run, "SWEEP_S", 0.1)
+    monkeypatch.setattr(_run, "_wish", lambda change, _jobs, job_id: told.append((change.asleep, job_id)))
     return told
 
 
@@ -61,6 +64,49 @@ def test_it_sleeps_when_nobody_asks_and_wakes_for_the_next_request(fronted, jobs
             thread.join(20)
         assert found == [200] * 3
         assert jobs.count(("resume", job)) == 1, "however many ask"
+
+
+def test_a_server_says_itself_how_long(fronted, jobs, eventually):
+    with fronted() as front, ScriptedServer() as server:
+        front.serve("a", server.base_url, idle="0.3s")
+        front.serve("b", server.base_url)
+        eventually(lambda: listed(front) == {"a": "sleeping", "b": "ready"})
+        time.sleep(0.5)
+        assert listed(front)["b"] == "ready", "neither it nor the front says that it may sleep"
+
+
+def test_one_whose_process_stays_is_told_to_rest_and_to_wake(fronted, jobs, eventually):
+    with fronted(queue_s=10) as front, ScriptedServer() as server:
+        job = front.serve("a", server.base_url, idle="0.3s", sleep_level=1)
+        eventually(lambda: listed(front) == {"a": "sleeping"})
+        assert jobs == [(True, job)]
+        assert front.ask()[0] == 200
+        assert jobs == [(True, job), (False, job)]
+
+
+def test_a_new_front_wakes_what_the_last_one_put_to_rest(fronted, jobs, eventually):
+    with ScriptedServer() as server:
+        with fronted() as front:
+            job = front.serve("a", server.base_url, idle="0.3s", sleep_level=2)
+            eventually(lambda: listed(front) == {"a": "sleeping"})
+        with fronted(queue_s=10) as front:
+            assert front.ask()[0] == 200
+    assert jobs == [(True, job), (False, job)]
+
+
+def test_whoever_names_it_wakes_it(fronted, jobs, eventually):
+    """An evaluation asks servers directly; it need not know that one sleeps."""
+    with fronted(queue_s=10) as front, ScriptedServer() as server:
+        job = front.serve("a", server.base_url, idle="0.3s")
+        front.store.add(made("f1", task="front"))
+        eventually(lambda: listed(front) == {"a": "sleeping"})
+        found = []
+        asking = threading.Thread(target=lambda: found.append(resolve("a", front.settings)))
+        asking.start()
+        eventually(lambda: ("resume", job) in jobs)
+        front.announce("a", server.base_url, job=job, attempt=2)
+        asking.join(20)
+        assert found[0].url == f"{server.base_url}/chat/completions"
 
 
 def test_without_a_queue_it_says_when_to_come_back(fronted, jobs, eventually):

@@ -87,6 +87,13 @@ def test_no_answer_without_the_key(guarded, key):
     assert guarded.passed == []
 
 
+def test_more_paths_are_for_the_job_alone(guarded, tmp_path):
+    (tmp_path / _guard.KEYS).write_text('["k", "o", "/sleep"]')
+    assert guarded("/sleep") == 401
+    assert guarded("/sleep", {**ASK, "authorization": "Bearer o"}) == 200
+    assert guarded("/wake_up", {**ASK, "authorization": "Bearer o"}) == 404
+
+
 def test_the_key_of_clients_opens_no_adapter_routes(guarded):
     assert guarded("/v1/load_lora_adapter") == 401
     assert guarded("/v1/unload_lora_adapter") == 401

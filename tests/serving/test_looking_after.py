@@ -38,7 +38,7 @@ def moods(tmp_path):
 
 def engine_of(moods, *, activity=ACTIVITY, **more) -> Engine:
     def launch(models, wishes, _folder):
-        command = (sys.executable, str(STUB), str(wishes.port), "--moods", str(moods))
+        command = (sys.executable, str(STUB), wishes.socket or str(wishes.port), "--moods", str(moods))
         return Launch(
             command=command, environment={}, models={m.name: m.name for m in models}, activity=activity, places=None
         )
@@ -58,7 +58,7 @@ def come(context, *wanted: str, within_s: float = 60) -> None:
         time.sleep(0.02)
 
 
-def during(monkeypatch, context, engine, story, *, models, probe_s=0.3):
+def during(monkeypatch, context, engine, story, *, models, probe_s=0.3, **words):
     """Serve, tell `story` once it is ready, and stop; what the entry returned."""
     monkeypatch.setattr(registry, "load", lambda _kind, _name: engine)
     errors = []
@@ -75,7 +75,7 @@ def during(monkeypatch, context, engine, story, *, models, probe_s=0.3):
     teller = threading.Thread(target=tell)
     teller.start()
     try:
-        outcome = _run.serve(Serve(models=tuple(map(str, models)), probe_s=probe_s), context)
+        outcome = _run.serve(Serve(models=tuple(map(str, models)), probe_s=probe_s, **words), context)
     finally:
         context.stopping = True
         teller.join()
@@ -255,3 +255,46 @@ def test_an_engine_without_changes_says_so(toys, context, moods, monkeypatch):
 def test_a_wish_to_a_server_that_has_ended(context):
     with pytest.raises(JobError, match=r"the server of job job has ended"):
         ask(context.folder, Change(add="x"), alive=lambda: False, within_s=60)
+
+
+def test_it_rests_and_wakes_up_and_is_not_asked_meanwhile(toys, context, moods, monkeypatch):
+    """While it rests it would give no token, and nobody takes it for sick."""
+
+    def story():
+        change(context, asleep=True)
+        assert states(context)[-1] == "sleeping"
+        time.sleep(1)
+        assert states(context)[-1] == "sleeping"
+        change(context, asleep=False)
+        assert states(context)[-2:] == ["sleeping", "ready"]
+        change(context, asleep=True)
+        change(context, add=str(toys / "lora"))
+        assert states(context)[-1] == "ready", "who brings an adapter wakes it"
+
+    engine = engine_of(
+        moods,
+        sleep=lambda _place: (moods / "hung").touch(),
+        wake=lambda _place: (moods / "hung").unlink(),
+        add=lambda weights, _place: weights.name,
+    )
+    during(monkeypatch, context, engine, story, models=[toys / "base"], socket=True, sleep_level=1, parity=False)
+
+
+def test_one_that_wakes_up_without_a_token_stays_asleep(toys, context, moods, monkeypatch):
+    def story():
+        (moods / "refusing").touch()
+        change(context, asleep=True)
+        with pytest.raises(JobError, match=r"woke up and gives no token: HTTP 500"):
+            change(context, asleep=False)
+        assert states(context)[-1] == "sleeping"
+
+    engine = engine_of(moods, sleep=lambda _place: None, wake=lambda _place: None)
+    during(monkeypatch, context, engine, story, models=[toys / "base"], socket=True, sleep_level=1)
+
+
+def test_one_that_cannot_rest_says_so(toys, context, moods, monkeypatch):
+    def story():
+        with pytest.raises(UsageError, match=r"does not sleep; it can be stopped\. cancel j1"):
+            change(context, asleep=True)
+
+    during(monkeypatch, context, engine_of(moods), story, models=[toys / "base"])

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from scripted_server import ScriptedServer
 
 from mlaas_lab.errors import DataError, JobError, MissingExtra, UsageError
 from mlaas_lab.resources import GIB
-from mlaas_lab.serving import Weights, Wishes, _guard, _vllm_python, vllm
+from mlaas_lab.serving import Launch, Place, Weights, Wishes, _guard, _vllm_python, vllm
 from mlaas_lab.serving._adapter import check_plain, rank
 
 
@@ -199,3 +200,52 @@ def test_the_embedded_engine_says_what_it_lacks(models, wishes, tmp_path):
 
     with pytest.raises(UsageError, match=r"engine transformers knows no --tensor-parallel"):
         transformers.engine.launch(models, replace(wishes, tensor_parallel=2), tmp_path / "server")
+
+
+def test_what_a_server_that_sleeps_is_started_with(models, wishes, tmp_path):
+    python = interpreter(tmp_path, '{"vllm": "0.33.0"}')
+    asked = replace(wishes, python=python, socket="/run/s", sleep_level=1)
+    launch = vllm.engine.launch(models, asked, tmp_path / "server")
+    assert "--enable-sleep-mode" in launch.command
+    assert value(launch, "--uds") == "/run/s"
+    assert not {"--port", "--host"} & set(launch.command)
+    assert launch.environment["VLLM_SERVER_DEV_MODE"] == "1"
+    assert json.loads((tmp_path / "server" / "guard" / _guard.KEYS).read_text())[2:] == list(vllm.RESTS)
+
+
+def test_it_does_not_sleep_on_a_cpu(models, wishes, tmp_path):
+    with pytest.raises(UsageError, match=r"vLLM sleeps on GPUs only\. Leave out --sleep-level"):
+        vllm.engine.launch(models, replace(wishes, socket="/run/s", sleep_level=1), tmp_path / "server")
+
+
+LISTED = {"data": [{"id": "base"}, {"id": "lora", "parent": "base", "root": "/adapters/lora"}]}
+AWAKE = {
+    1: ["/sleep?level=1&mode=wait", "/wake_up"],
+    2: [
+        *("/sleep?level=2&mode=wait", "/wake_up?tags=weights", "/collective_rpc", "/wake_up?tags=kv_cache"),
+        *("/v1/models", "/v1/unload_lora_adapter", "/v1/load_lora_adapter"),
+    ],
+}
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_how_it_is_sent_to_sleep_and_woken(tmp_path, level):
+    """At level 2 its adapters are gone too."""
+
+    def script(request):
+        said = json.dumps(LISTED if b"/models" in request.start else {}).encode()
+        return [b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(said), said)]
+
+    keys = tmp_path / vllm.GUARD / _guard.KEYS
+    keys.parent.mkdir()
+    keys.write_text('["k", "o"]')
+    with ScriptedServer(script) as server:
+        launch = Launch(command=(), environment={}, models={}, key="k", sleep_level=level)
+        place = Place(base_url=server.base_url, folder=tmp_path, launch=launch)
+        vllm.engine.sleep(place)
+        vllm.engine.wake(place)
+    assert [one.start.split()[1].decode() for one in server.requests] == AWAKE[level]
+    asked = {one.start.split()[1].decode(): one.header("authorization") for one in server.requests}
+    assert {path: key for path, key in asked.items() if key != "Bearer o"} == (
+        {"/v1/models": "Bearer k"} if level == 2 else {}
+    )

@@ -114,6 +114,21 @@ def test_how_an_endpoint_is_doing(store):
         store.tell("a", ["f"], EndpointState.READY, attempt=2)
 
 
+def test_a_job_that_goes_on_says_nothing_of_how_its_endpoints_were(store):
+    store.add(job())
+    store.move("a", JobState.RUNNING, attempt=1)
+    place = {"job_id": "a", "base_url": "http://127.0.0.1:1/v1", "engine": "x", "source": "t", "model": "m"}
+    for name in ("e", "f"):
+        store.announce(Endpoint(name=name, ready=True, **place), attempt=1)
+    store.tell("a", ["e"], EndpointState.READY, attempt=1)
+    store.tell("a", ["f"], EndpointState.STOPPED, attempt=1)
+    store.move("a", JobState.CANCELLED, attempt=1)
+    store.requeue("a", attempt=1, why="resumed", by_hand=True)
+    store.move("a", JobState.RUNNING, attempt=2)
+    (found,) = store.endpoints()
+    assert (found.name, found.state, found.ready) == ("e", None, False)
+
+
 def test_newer_attempt_fences_the_older(store):
     store.add(job(attempt=2))
     with pytest.raises(StoreError, match="attempt 1 of job a was replaced by attempt 2"):
