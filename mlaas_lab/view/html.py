@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from mlaas_lab.view import planes, svg
+from mlaas_lab.view import planes, svg, widths
 from mlaas_lab.view.diff import against
 from mlaas_lab.view.markup import Markup, cut, element, glued, join
 from mlaas_lab.view.model import (
@@ -56,12 +56,6 @@ IN_A_CELL = (
 )
 """Tried in this order until the output is small enough."""
 
-NARROW = 3
-"""Columns that fit on a phone; a row of more is stood on end there."""
-
-WHOLE = 12
-"""Characters that are not worth a second line, such as those of a date."""
-
 SIGNS = {Tone.GOOD: "✓", Tone.BAD: "✗", Tone.BUSY: "●", Tone.MILD: "○"}
 
 
@@ -76,14 +70,14 @@ def to_html(view: View, *, limit_bytes: int = LIMIT_BYTES) -> str:
 
 def _cell_of(drawn: Markup) -> Markup:
     # JupyterLab's rules for tables and headings name two classes; ours must weigh as much, and they come later.
-    firm = style().replace(".mlaas ", ".mlaas.mlaas ")
+    firm = style(tuple(one for one in widths.STEPS if f"m-under-{one}" in drawn)).replace(".mlaas ", ".mlaas.mlaas ")
     return element("div", element("style", Markup(firm)), drawn, class_="mlaas mathjax_ignore tex2jax_ignore")
 
 
 @cache
-def style() -> str:
-    """The style sheet of everything that is drawn, without comments."""
-    return Path(__file__).with_name("style.css").read_text(encoding="utf-8")
+def style(steps: tuple[int, ...] = widths.STEPS) -> str:
+    """The style sheet of everything that is drawn, of tables those of some `steps`; without comments."""
+    return Path(__file__).with_name("style.css").read_text(encoding="utf-8") + widths.style(".mlaas", "m", steps)
 
 
 def body(view: View, *, detail: Detail = EVERYTHING, level: int = 2) -> Markup:
@@ -142,7 +136,7 @@ def _twin(view: View, detail: Detail) -> Markup | None:
 
 
 def _table(table: Table, detail: Detail) -> Markup:
-    heads = table.heads
+    heads, step = table.heads, widths.step(table)
     shown = [_row(row, heads, detail) for row in table.rows[: detail.rows]]
     left = len(table.rows) - len(shown)
     drawn = element(
@@ -150,7 +144,7 @@ def _table(table: Table, detail: Detail) -> Markup:
         element("caption", cut(table.caption)) if table.caption else None,
         element("thead", element("tr", *(_head(head) for head in heads))),
         element("tbody", *shown),
-        class_="wide" if len(heads) > NARROW else None,
+        class_=f"wide under-{step}" if step else None,
     )
     more = element("p", f"… {left:,} more rows", class_="note") if left else None
     return join(element("div", drawn, class_="scroll", tabindex="0"), more)
@@ -162,20 +156,21 @@ def _head(head: Column) -> Markup:
 
 
 def _row(row: Sequence[Cell], heads: Sequence[Column], detail: Detail) -> Markup:
-    labelled = len(heads) > NARROW
+    labelled = len(heads) > widths.NARROW
     return element("tr", *(_cell(v, head, detail, labelled=labelled) for v, head in zip(row, heads, strict=True)))
 
 
 def _cell(value: Cell, head: Column, detail: Detail, *, labelled: bool) -> Markup:
-    text = value.text if isinstance(value, Badge) else cut(head.format(value), detail.chars)
+    text = value.text if isinstance(value, Badge) else glued(cut(head.format(value), detail.chars))
     shown = _badge(value) if isinstance(value, Badge) else text
     label = cut(f"{head.title} {head.unit}".strip()) if labelled else None
     inside = element("span", shown, dir="auto" if isinstance(value, str) else None)
-    return element("td", inside, class_=_class(head, whole=len(text) <= WHOLE), data_label=label)
+    kind = _class(head, whole=len(text) <= widths.WHOLE, none=value is None)
+    return element("td", inside, class_=kind, data_label=label)
 
 
-def _class(head: Column, *, whole: bool = False) -> str | None:
-    named = {"num": head.align == "right", "wrap": head.wrap, "whole": whole and head.align == "left"}
+def _class(head: Column, *, whole: bool = False, none: bool = False) -> str | None:
+    named = {"num": head.align == "right", "wrap": head.wrap, "whole": whole and head.align == "left", "none": none}
     return " ".join(name for name, holds in named.items() if holds) or None
 
 

@@ -162,12 +162,12 @@ class Comparison {
     const rows = table.rows.map((row, y) => h("tr", { role: "row" }, ...row.cells.map(([text, tone], x) => {
       const column = table.columns[x];
       const kinds = [column.num ? "l-num" : column.wrap ? "l-wrap" : "", text.length <= 12 ? "l-whole" : ""].join(" ").trim();
-      const cell = h("td", { role: "gridcell", tabindex: x + y ? -1 : 0, class: kinds || null, "aria-haspopup": "true", dir: "auto" },
+      const cell = h("td", { role: "gridcell", tabindex: x + y ? -1 : 0, class: kinds || null, "data-label": column.title, "aria-haspopup": "true", dir: "auto" },
         h("span", { class: "l-cell" }, tone ? badge(tone, text) : text));
       return this.on(cell, () => this.behind("a" in row.opens ? row.opens : { ...row.opens, ...column.opens }, cell));
     })));
     const name = table.caption || title;
-    const grid = h("table", { role: "grid", "aria-label": `${name}: Enter opens the rows behind a number`, "aria-rowcount": rows.length + 1 },
+    const grid = h("table", { role: "grid", class: `l-under-${table.under}`, "aria-label": `${name}: Enter opens the rows behind a number`, "aria-rowcount": rows.length + 1 },
       h("thead", { role: "rowgroup" }, head), h("tbody", { role: "rowgroup" }, ...rows));
     return h("div", { class: "l-scroll" }, grid, table.left > 0 ? h("p", { class: "l-soft" }, `… ${table.left.toLocaleString("en")} more rows; an export has them`) : null);
   }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mlaas_lab.schema import JSON
-from mlaas_lab.view import Badge, Code, Column, Facts, Mark, ProgressBar, Table, View
+from mlaas_lab.view import Badge, Code, Column, Facts, Mark, ProgressBar, Table, View, widths
 from mlaas_lab.view.model import Cell
 from mlaas_lab.view.words import progress_words
 from mlaas_lab.widgets.charts import chart
@@ -68,7 +68,13 @@ def _table(table: Table, behind: Behind | None) -> dict[str, JSON]:
         }
         for head in heads
     ]
-    return {"caption": text(table.caption), "columns": columns, "rows": rows, "left": len(table.rows) - len(rows)}
+    return {
+        "caption": text(table.caption),
+        "columns": columns,
+        "rows": rows,
+        "left": len(table.rows) - len(rows),
+        "under": widths.step(table),
+    }
 
 
 def _row(row: Sequence[Cell], heads: Sequence[Column], behind: Behind | None) -> dict[str, JSON]:

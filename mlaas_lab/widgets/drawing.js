@@ -12,7 +12,7 @@
  *   text?: string}} Mark
  * @typedef {{x_title: string, unknown: string | null, x_ticks: [number, string][], y_ticks: [number, string][],
  *   spots: {label: string, hollow: boolean, x: (number | null)[] | null, y: (number | null)[]}[]}} Plane
- * @typedef {{caption: string, left: number, columns: {title: string, unit: string, num: boolean, wrap: boolean,
+ * @typedef {{caption: string, left: number, under: number, columns: {title: string, unit: string, num: boolean, wrap: boolean,
  *   opens: Which}[], rows: {cells: string[][], opens: Which}[]}} Table
  * @typedef {{title: string, summary: string, marks: Mark[], table: Table | null, notes: string[],
  *   children: Section[]}} Section
@@ -194,10 +194,10 @@ function plot(mark) {
 function plainTable(table, title) {
   const kind = (/** @type {number} */ x) => (table.columns[x].num ? "l-num" : table.columns[x].wrap ? "l-wrap" : null);
   return h("div", { class: "l-scroll", tabindex: 0, role: "region", "aria-label": table.caption || title },
-    h("table", {}, h("thead", {}, h("tr", {}, ...table.columns.map((column, x) =>
+    h("table", { class: `l-under-${table.under}` }, h("thead", {}, h("tr", {}, ...table.columns.map((column, x) =>
       h("th", { scope: "col", class: kind(x) }, column.title, column.unit ? h("span", { class: "l-soft" }, ` ${column.unit}`) : null)))),
     h("tbody", {}, ...table.rows.map((row) => h("tr", {}, ...row.cells.map(([text, tone], x) =>
-      h("td", { class: kind(x), dir: "auto" }, tone ? badge(tone, text) : text)))))),
+      h("td", { class: kind(x), "data-label": table.columns[x].title, dir: "auto" }, tone ? badge(tone, text) : text)))))),
     table.left > 0 ? h("p", { class: "l-soft" }, `… ${table.left.toLocaleString("en")} more rows`) : null);
 }
 

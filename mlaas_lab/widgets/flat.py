@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from mlaas_lab.view import widths
+
 FOLDER = Path(__file__).parent
 SHARED = "drawing"
 """What every live view draws with."""
@@ -14,7 +16,7 @@ def script(*names: str) -> str:
 
 def style(name: str) -> str:
     """The style of a live view, after the one they share."""
-    return _text(f"{SHARED}.css") + _text(f"{name}.css")
+    return _text(f"{SHARED}.css") + widths.style(".mlaas-live", "l") + _text(f"{name}.css")
 
 
 def _text(name: str) -> str:

@@ -22,6 +22,7 @@ from mlaas_lab.view import (
     Whisker,
     Whiskers,
     to_html,
+    widths,
 )
 from mlaas_lab.view.html import LIMIT_BYTES, style
 from mlaas_lab.view.markup import OUTERMOST
@@ -215,3 +216,18 @@ def test_sabotaged_limit_is_caught():
     rows = [("word " * 40, i) for i in range(3000)]
     html = to_html(View(title="t", table=Table(columns=["a", "b"], rows=rows)), limit_bytes=10**9)
     assert len(html.encode()) > LIMIT_BYTES
+
+
+def test_a_row_stands_on_end_where_its_table_does_not_fit():
+    few = Table(columns=["A", "B", "C", "D"], rows=[["1", "2", "3", "4"]])
+    many = Table(
+        columns=["Target", "p50", "p99", Column(title="Why", wrap=True)], rows=[["a" * 40, "1 s", "2 s", "b " * 40]]
+    )
+    wide = Table(columns=[f"column {i}" for i in range(20)], rows=[[f"some value {i}" for i in range(20)]])
+    assert [widths.step(one) for one in (few, many, wide)] == [480, 480, 960]
+    assert widths.step(Table(columns=["A", "B", "C"], rows=[["x" * 99] * 3])) == 0
+    html = to_html(View(title="t", table=wide))
+    assert 'class="m-wide m-under-960"' in html
+    assert 'data-label="column 3"' in html
+    assert "@container (max-width: 960px)" in html
+    assert "@container (max-width: 720px)" not in html, "of what is not there nothing is said"
