@@ -8,7 +8,7 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,13 +16,13 @@ from mlaas_lab import references, registry, tracking
 from mlaas_lab.errors import JobError, UsageError
 from mlaas_lab.processes import find, identity
 from mlaas_lab.recovery import Recovery
-from mlaas_lab.schema import JSON, Job, JobState
+from mlaas_lab.schema import JSON, Job, JobState, Work
 from mlaas_lab.settings import Settings
 from mlaas_lab.spec import Spec
 from mlaas_lab.store import Store
 from mlaas_lab.store.folder import JobFolder, read_json
 from mlaas_lab.tasks import Task
-from mlaas_lab.view import Shown, View
+from mlaas_lab.view import Shown, View, endpoints
 from mlaas_lab.view.job import COUNTED, card, line
 
 LOG_LINES = 12
@@ -60,10 +60,18 @@ class JobHandle(Shown):
     @property
     def outcome(self) -> dict[str, JSON]:
         """What its entry returned; of a service that runs, what it serves."""
-        kept = read_json(self.folder.outcome) or {}
-        if self._job.ready and not self._job.state.ended:
-            return {"endpoints": self.manager.endpoints_of(self._job.id)}
-        return dict(kept.get("result", {}))
+        if self._serves:
+            return {"endpoints": self.serving}
+        return dict((read_json(self.folder.outcome) or {}).get("result", {}))
+
+    @property
+    def serving(self) -> list[dict[str, JSON]]:
+        """The endpoints of a service that runs; none of any other job."""
+        return self.manager.endpoints_of(self._job.id) if self._serves else []
+
+    @property
+    def _serves(self) -> bool:
+        return self._job.ready and not self._job.state.ended
 
     def wait(self, timeout: float | None = None, *, watch: Callable[["JobHandle"], None] | None = None) -> "JobHandle":
         """Wait until the job has ended, or a service answers; `watch` is called a few times a second.
@@ -168,7 +176,14 @@ class JobHandle(Shown):
         task: Task = registry.load("task", job.task)
         drawn = registry.resolve(task.view)(self.folder) if task.view else []
         log = self.folder.tail(LOG_LINES) if job.state is JobState.FAILED else []
-        return card(job, results=drawn, outcome=self.outcome, log=log, waiting=tracking.waits(job, most=COUNTED))
+        serves = [endpoints.view(serving, self._asked_elsewhere(serving))] if (serving := self.serving) else []
+        return card(job, results=[*serves, *drawn], log=log, waiting=tracking.waits(job, most=COUNTED))
+
+    def _asked_elsewhere(self, serving: Sequence[Mapping[str, JSON]]) -> list[endpoints.Asked]:
+        from mlaas_lab import hosted  # a kernel that comes back reads no price lists
+
+        work = next((Work(**one["work"]) for one in serving if one["work"]), None)
+        return hosted.asked(self.manager.store, self.manager.settings, work)
 
     def line(self) -> str:
         """Where it stands, for a terminal that waits."""

@@ -6,7 +6,7 @@ import { Widget } from '@lumino/widgets';
 
 import { button, make, mark, order, write } from './dom';
 import { Actions, Row } from './row';
-import { Endpoint, Job, clean, title, usd } from './schema';
+import { Endpoint, Job, clean, doing, title, usd } from './schema';
 import { Watch } from './watch';
 
 const SECTIONS = ['Jobs', 'Endpoints', 'Evaluations', 'Spend'] as const;
@@ -148,11 +148,17 @@ export class Sidebar extends Widget {
   private _endpoints(endpoints: Endpoint[]): void {
     const { trans } = this._does;
     const { list, count, empty, more } = this._sections.Endpoints;
-    const key = JSON.stringify(endpoints);
+    // What a server does changes all the time, and would take the focus from the buttons of its rows.
+    const key = JSON.stringify(endpoints.map(one => ({ ...one, work: null })));
     if (list.dataset.key !== key) {
       list.dataset.key = key;
       order(list, endpoints.map(one => this._endpoint(one, trans)));
     }
+    endpoints.forEach((one, i) => {
+      const line = list.children[i].querySelector<HTMLElement>('.mlaas-line')!;
+      write(line, doing(one, endpoints.every(other => other === one || other.job_id !== one.job_id)));
+      mark(line, 'title', line.textContent);
+    });
     write(count, endpoints.length ? String(endpoints.length) : '');
     write(empty, trans.__('None runs. A cell starts one: %mlaas serve'));
     empty.hidden = endpoints.length > 0;
@@ -166,7 +172,7 @@ export class Sidebar extends Widget {
     const top = make('span', { class: 'mlaas-top' }, make('span', { class: 'mlaas-name' }, clean(one.name)));
     top.append(make('span', { class: 'mlaas-what' }, clean(`${one.engine} · ${one.source}`)));
     const shape = make('span', { class: 'mlaas-shape', 'aria-hidden': 'true' }, one.ready ? '●' : '○');
-    const line = make('span', { class: 'mlaas-line' }, clean(`${state} · ${one.base_url}`));
+    const line = make('span', { class: 'mlaas-line' });
     const head = make('div', { class: 'mlaas-head' }, shape, make('span', { class: 'mlaas-both' }, top, line));
     const both = make('div', { class: 'mlaas-both-ends' }, head, make('span', { class: 'mlaas-does' }, stop, copy));
     return make('li', { class: 'mlaas-Row', 'data-state': one.ready ? 'succeeded' : state === 'sick' ? 'failed' : 'running' }, both);

@@ -1,6 +1,6 @@
 """The nouns of background work: what runs, how far it is, and the servers it started."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -145,6 +145,10 @@ class Work:
     """Written since then."""
     over_s: float | None = None
     """Seconds since then."""
+    by_model: Mapping[str, float] = field(default_factory=dict)
+    """Tokens a second likewise, by what requests name as their model; of those that the server counts apart."""
+    asked: Sequence[str] | None = None
+    """Adapters of which a request is under way or waits."""
     usd_per_hour: float | None = None
     """Of its machine."""
     price_source: str | None = None

@@ -83,6 +83,10 @@ class Activity:
     """Tokens of answers, since then."""
     cache: tuple[str, ...] = ()
     """Share of the memory for keys and values that is in use."""
+    model: str = ""
+    """Label of `read` and `written` that says of which model; empty: they are of all together."""
+    asked: str = ""
+    """Metric whose newest series has in its labels the adapters that are asked now, with commas; empty: none has."""
 
 
 @dataclass(frozen=True, kw_only=True)

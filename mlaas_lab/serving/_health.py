@@ -2,15 +2,19 @@
 
 import http.client
 import json
+import re
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from mlaas_lab.serving import Activity
 from mlaas_lab.unix_socket import HOST, socket_of
 
+Sample = tuple[str, Mapping[str, str], float]
+"""Name, labels and value of a metric."""
+LABEL = re.compile(r'(\w+)="([^"]*)"')
 LIMIT_BYTES = 8_000_000
 """Of an answer; nothing that is asked here is longer."""
 
@@ -49,6 +53,10 @@ class Load:
     """Tokens of answers."""
     cache: float | None = None
     """Share of the memory for keys and values that is in use."""
+    by_model: Mapping[str, float] = field(default_factory=dict)
+    """Tokens read and written, of each model that it counts apart."""
+    asked: tuple[str, ...] | None = None
+    """Adapters that are asked now."""
 
 
 def one_token(base_url: str, model: str, *, timeout_s: float, key: str = "") -> tuple[int, int]:
@@ -80,16 +88,36 @@ def load(base_url: str, activity: Activity, *, timeout_s: float, key: str = "") 
     """
     url = urlsplit(base_url)._replace(path=activity.path).geturl()
     kinds = ("running", "done", "waiting", "read", "written", "cache")
-    names = {name for kind in kinds for name in getattr(activity, kind)}
+    names = {activity.asked, *(name for kind in kinds for name in getattr(activity, kind))}
+    told = list(_samples(exchange(url, None, timeout_s=timeout_s, headers=bearer(key)), names))
     sums: dict[str, float] = {}
-    for line in exchange(url, None, timeout_s=timeout_s, headers=bearer(key)).splitlines():
-        words, _, value = line.rpartition(" ")
-        name = words.partition("{")[0]
-        if name in names:
-            sums[name] = sums.get(name, 0.0) + float(value)
+    by_model: dict[str, float] = {}
+    for name, labels, value in told:
+        sums[name] = sums.get(name, 0.0) + value
+        if name in (*activity.read, *activity.written) and (model := labels.get(activity.model)):
+            by_model[model] = by_model.get(model, 0.0) + value
     said = {kind: [sums[name] for name in getattr(activity, kind) if name in sums] for kind in kinds}
     known = {kind: sum(values) for kind, values in said.items() if values}
-    return Load(**{"running": 0.0, "done": 0.0, **known})
+    return Load(**{"running": 0.0, "done": 0.0, **known}, by_model=by_model, asked=_asked(told, activity.asked))
+
+
+def _samples(text: str, names: Container[str]) -> Iterator[Sample]:
+    """Those of `names`, in Prometheus' text format."""
+    for line in text.splitlines():
+        words, _, value = line.rpartition(" ")
+        name, _, labels = words.partition("{")
+        if name and name in names:
+            yield name, dict(LABEL.findall(labels)), float(value)
+
+
+def _asked(told: Sequence[Sample], metric: str) -> tuple[str, ...] | None:
+    """The adapters in the newest of its series, whose value is when it was written."""
+    series = [(value, labels) for name, labels, value in told if name == metric]
+    if not series:
+        return None
+    _, newest = max(series, key=lambda one: one[0])
+    lists = [names for label, names in newest.items() if label.endswith("_adapters")]
+    return tuple(sorted({name for names in lists for name in names.split(",") if name}))
 
 
 def bearer(key: str) -> dict[str, str]:

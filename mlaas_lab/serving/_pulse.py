@@ -63,9 +63,8 @@ class Pulse:
         before = self._load()
         self.work = None if before is None else self._tokens.work(before)
         try:
-            self._tokens.leave_out(
-                one_token(self._place.base_url, model, timeout_s=self._every_s * TOKEN, key=self._place.launch.key)
-            )
+            ours = one_token(self._place.base_url, model, timeout_s=self._every_s * TOKEN, key=self._place.launch.key)
+            self._tokens.leave_out(model, ours)
         except NotListening:
             return self._silent(before)
         except Refused as error:

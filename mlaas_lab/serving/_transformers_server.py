@@ -7,7 +7,7 @@ samples when it is asked to, and it answers only who asks for this machine by na
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
@@ -91,10 +91,10 @@ class Chat(chat_completion.ChatCompletionHandler):  # type: ignore[misc]
             _TELLS.reset(asked)
 
     def _streaming(self, *args: Any, gen_manager: Any, **kwargs: Any) -> Any:
-        return super()._streaming(*args, gen_manager=Heard(gen_manager), **kwargs)
+        return super()._streaming(*args, gen_manager=Heard(gen_manager, _named(args)), **kwargs)
 
     async def _non_streaming(self, *args: Any, gen_manager: Any, **kwargs: Any) -> Any:
-        heard = Heard(gen_manager)
+        heard = Heard(gen_manager, _named(args))
         reply = await super()._non_streaming(*args, gen_manager=heard, **kwargs)
         if not _TELLS.get():
             return reply
@@ -189,6 +189,11 @@ class Batches(utils.GenerationState):  # type: ignore[misc]
 def served() -> list[str]:
     """What is served now; the job writes the file anew when that changes."""
     return list(json.loads(NAMES.read_bytes()))
+
+
+def _named(args: Sequence[Any]) -> str:
+    """The name that requests give the model, from what a handler is given: request, model, processor, model's key."""
+    return str(args[3]).removesuffix(REVISION)
 
 
 def _merge(model: Any) -> None:

@@ -39,6 +39,7 @@ ACTIVITY = Activity(
     done=("mlaas:steps_total",),
     read=("mlaas:prompt_tokens_total",),
     written=("mlaas:generation_tokens_total",),
+    model="model",
 )
 
 

@@ -66,6 +66,7 @@ ACTIVITY = Activity(
     read=("vllm:prompt_tokens_total",),
     written=("vllm:generation_tokens_total",),
     cache=("vllm:kv_cache_usage_perc",),
+    asked="vllm:lora_requests_info",
 )
 
 

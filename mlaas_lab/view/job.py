@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mlaas_lab import unix_socket
 from mlaas_lab.resources import GIB, THREADS, Blocked
-from mlaas_lab.schema import JSON, EndpointState, Job, JobState, Progress
+from mlaas_lab.schema import EndpointState, Job, JobState, Progress
 from mlaas_lab.view.formats import duration, plain
 from mlaas_lab.view.model import Badge, Code, Column, Facts, Mark, ProgressBar, Table, Tone, View
 from mlaas_lab.view.words import progress_words, spent_words
@@ -34,17 +33,13 @@ COUNTED = 1000
 """Of what waits for MLflow, so much is counted each time a card is drawn."""
 
 
-def card(
-    job: Job, *, results: Sequence[View], outcome: Mapping[str, JSON], log: Sequence[str], waiting: int = 0
-) -> View:
+def card(job: Job, *, results: Sequence[View], log: Sequence[str], waiting: int = 0) -> View:
     """State, progress, results and what to do next; `waiting` is what MLflow does not have yet."""
     marks: list[Mark] = []
     if job.progress is not None and not job.state.ended and not job.ready:
         marks.append(bar(job.progress if job.state is JobState.RUNNING else replace(job.progress, rate=None)))
     left = [("Not in MLflow yet", f"{_left(waiting)} metrics and results; `sync` sends them")] if waiting else []
     marks.append(Facts(rows=[*_facts(job), *left]))
-    if job.ready and outcome.get("endpoints"):
-        marks.append(Facts(rows=[(e["name"], unix_socket.shown(e["base_url"])) for e in outcome["endpoints"]]))
     if job.error and job.state is JobState.FAILED:
         marks.append(Code(text=job.error, label="Error"))
     if log:

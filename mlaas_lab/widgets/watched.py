@@ -8,15 +8,15 @@ import time
 from functools import cached_property
 from typing import Any
 
-from mlaas_lab import registry
+from mlaas_lab import hosted, registry
 from mlaas_lab.errors import UsageError
 from mlaas_lab.job import JobHandle
 from mlaas_lab.schema import JSON, Job, JobState, Work
 from mlaas_lab.store.front import Kept
 from mlaas_lab.tasks import Task
-from mlaas_lab.view import Badge, Facts, Mark, Tone, View
+from mlaas_lab.view import Badge, Facts, Mark, Tone, View, endpoints
 from mlaas_lab.view.job import STOP, card, state, title
-from mlaas_lab.widgets import content, endpoints, hosted, twin
+from mlaas_lab.widgets import content, twin
 from mlaas_lab.widgets.links import links
 from mlaas_lab.widgets.messages import Kinds, Message, answered
 from mlaas_lab.widgets.texts import NAME, plain, text
@@ -46,7 +46,7 @@ class Watched:
         self._found: list[JSON] = []
         self._found_at = -FOUND_EVERY_S
         self._worked: JSON = None
-        self._asked: list[hosted.Asked] = []
+        self._asked: list[endpoints.Asked] = []
 
     @cached_property
     def first(self) -> dict[str, JSON]:
@@ -66,8 +66,8 @@ class Watched:
         job = self.handle.job
         asleep = self._asleep(job)
         badge = Badge(text="sleeping", tone=Tone.MILD) if asleep else state(job)
-        serving = self.handle.outcome.get("endpoints") if job.ready and not job.state.ended else None
-        view = card(job, results=[], outcome={}, log=[])
+        serving = self.handle.serving
+        view = card(job, results=[], log=[])
         return {
             "state": [text(badge.text, NAME), str(badge.tone)],
             "over": job.state.ended and not asleep,
@@ -106,7 +106,7 @@ class Watched:
             return False
         return Kept(self.handle.manager.settings).sleepers().get(job.id) == job.attempt
 
-    def _hosted(self, serving: list[dict[str, JSON]]) -> list[hosted.Asked]:
+    def _hosted(self, serving: list[dict[str, JSON]]) -> list[endpoints.Asked]:
         """What others would ask for what the server did; looked up anew when that has changed."""
         said = next((one["work"] for one in serving if one.get("work")), None)
         if said != self._worked:

@@ -34,11 +34,22 @@ def test_what_was_there_and_what_we_asked_for_ourselves_is_left_out(clock):
     first = tokens.work(load(1500.0, 200.0, waiting=1.0, cache=0.25))
     assert (first.input_tokens, first.output_tokens, first.tokens_per_s) == (500, 100, 60)
     assert (first.running, first.waiting, first.cache, first.over_s) == (2, 1, 0.25, 10)
-    tokens.leave_out((20, 1))
+    tokens.leave_out("m", (20, 1))
     clock[0] += 10
     second = tokens.work(load(1520.0, 201.0))
     assert (second.input_tokens, second.output_tokens, second.tokens_per_s) == (500, 100, 0)
     assert (second.running, second.waiting, second.cache) == (3, None, None)
+
+
+def test_each_model_has_its_own_rate_where_they_are_counted_apart(clock):
+    tokens = begun(load(1000.0, 0.0, by_model={"a": 900.0, "b": 100.0}))
+    clock[0] += 10
+    assert tokens.work(load(1200.0, 0.0, by_model={"a": 1100.0, "b": 100.0})).by_model == {"a": 20, "b": 0}
+    tokens.leave_out("a", (20, 1))
+    clock[0] += 10
+    third = tokens.work(load(1270.0, 1.0, by_model={"a": 1121.0, "b": 150.0}))
+    assert (third.by_model, third.tokens_per_s) == ({"a": 0, "b": 5}, 5)
+    assert tokens.work(load(1300.0, 0.0)).by_model == {}
 
 
 @pytest.mark.parametrize(("first", "now"), [(None, load(1.0, 1.0)), (load(None, None), load(1.0, 1.0))])

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,9 +14,9 @@ import pytest
 from served import QUESTION, Running, kill, start
 
 from mlaas_lab.errors import JobError
-from mlaas_lab.serving import Launch, Place, Weights
+from mlaas_lab.serving import Launch, Place, Weights, _health
 from mlaas_lab.serving._parity import Gate
-from mlaas_lab.serving.transformers import engine
+from mlaas_lab.serving.transformers import ACTIVITY, engine
 from mlaas_lab.store.wishes import Change, ask
 from mlaas_lab.tasks.serve import Serve
 
@@ -107,7 +108,10 @@ def test_it_tells_what_it_does(running):
         connection.request("GET", "/metrics")
         lines = connection.getresponse().read().decode().splitlines()
         connection.close()
-        return {name: float(value) for name, value in (line.split() for line in lines)}
+        sums = Counter()
+        for name, value in (line.split() for line in lines):
+            sums[name.partition("{")[0]] += float(value)
+        return sums
 
     before = told()
     running.ask("base")
@@ -123,6 +127,16 @@ def test_it_tells_what_it_does(running):
     counted = "mlaas:generation_tokens_total"
     assert streamed[counted] == told()[counted] == told()[counted], "streams that have ended are counted once"
     assert running.post("/metrics", {}, Host="evil.example")[0] == 400
+
+
+def test_it_counts_each_model_apart(running):
+    def told() -> dict[str, float]:
+        return dict(_health.load(f"http://127.0.0.1:{running.port}/v1", ACTIVITY, timeout_s=10).by_model)
+
+    running.ask("base")
+    before = told()
+    read = running.ask("lora")["usage"]["prompt_tokens"]
+    assert told() == {**before, "lora": before.get("lora", 0) + read + 8}
 
 
 def test_an_adapter_joins_and_leaves(running, toys):

@@ -10,6 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -18,9 +19,9 @@ from made_adapters import swapped, with_template, with_tokenizer, zeroed
 from served import QUESTION, Running, ended_at_start, kill, start
 
 from mlaas_lab.errors import JobError, LabError
-from mlaas_lab.serving import Launch, Place, Weights
+from mlaas_lab.serving import Launch, Place, Weights, _health
 from mlaas_lab.serving._parity import Gate
-from mlaas_lab.serving.vllm import engine
+from mlaas_lab.serving.vllm import ACTIVITY, engine
 from mlaas_lab.store.wishes import Change, ask
 from mlaas_lab.tasks.serve import Serve
 
@@ -107,6 +108,18 @@ def test_streams_count_their_tokens(running):
     assert text.rstrip("\ufffd") == running.text("lora").rstrip("\ufffd") != ""
     assert chunks[-1]["usage"]["completion_tokens"] == 8
     assert chunks[-1]["usage"]["prompt_tokens"] > len(QUESTION)
+
+
+def test_it_tells_which_adapter_is_asked(running):
+    def asked() -> tuple[str, ...]:
+        url, key = f"http://127.0.0.1:{running.port}/v1", running.folder.key.read_text()
+        return _health.load(url, ACTIVITY, timeout_s=10, key=key).asked or ()
+
+    with ThreadPoolExecutor(1) as pool:
+        long = pool.submit(running.ask, "second", max_tokens=400, ignore_eos=True)
+        wait_for(lambda: "second" in asked(), 60)
+        long.result()
+    wait_for(lambda: "second" not in asked(), 5)
 
 
 def test_the_key_is_needed_and_stays_where_it_is(running):

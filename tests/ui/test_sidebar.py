@@ -7,7 +7,7 @@ import pytest
 from hostile import MARKUP
 from made_jobs import made
 
-from mlaas_lab.schema import Endpoint, EndpointState, JobState, Progress
+from mlaas_lab.schema import Endpoint, EndpointState, JobState, Progress, Work
 
 pytestmark = pytest.mark.browser
 SIDE = "#mlaas-lab"
@@ -187,6 +187,27 @@ def test_text_of_jobs_is_text(page, lab, until):
     page.evaluate(f"document.querySelector('{SIDE}').insertAdjacentHTML('beforeend', '<img src=x onerror=alert(1)>')")
     page.wait_for_timeout(1000)
     assert any("dialog" in wrong for wrong in page.wrong), "the control: as markup it runs"
+
+
+def test_an_endpoint_says_what_it_does_and_its_buttons_stay(page, lab, until):
+    lab.show(page)
+    line = page.locator(f"{SIDE} .mlaas-Row:has-text('busy-one') .mlaas-line").first
+    with lab.store() as store:
+        store.add(made("z1", task="serve", name="z"))
+        store.move("z1", JobState.RUNNING, attempt=1)
+        place = {"base_url": "http://127.0.0.1:1/v1", "engine": "x", "ready": True, "source": "m"}
+        for name in ("busy-one", "other"):
+            one = Endpoint(name=name, job_id="z1", model=name, state=EndpointState.BUSY, **place)
+            store.announce(one, attempt=1)
+        until(lambda: line.inner_text() == "busy · http://127.0.0.1:1/v1")
+        line.locator("xpath=ancestor::li").locator("button").first.focus()
+        did = Work(at=time.time(), running=3.0, waiting=1.0, usd_per_hour=0.4, by_model={"busy-one": 137.2})
+        store.note_work("z1", did, attempt=1)
+        until(lambda: "137 tokens/s · server: 3 under way, 1 wait, $0.40/h ·" in line.inner_text())
+        assert page.evaluate("document.activeElement.title").startswith("Stop"), "what has the focus keeps it"
+        store.note_work("z1", Work(at=time.time() - 600), attempt=1)
+        until(lambda: line.inner_text() == "busy · 10 min ago · http://127.0.0.1:1/v1")
+        store.move("z1", JobState.CANCELLED, attempt=1)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -1,12 +1,13 @@
 """A job as a card and as a line: where it stands, how to stop it, what went wrong."""
 
+import time
 from dataclasses import replace
 
 import pytest
 from hostile import ALLOWED, Page
 
 from mlaas_lab.schema import Job, JobState, Progress
-from mlaas_lab.view import View, job, to_html, to_text
+from mlaas_lab.view import View, endpoints, job, to_html, to_text
 
 JOB = Job(
     id="3f9a01bc",
@@ -26,7 +27,7 @@ HALF = Progress(n=120, total=190, unit="steps", phase="training", at=0.0, rate=1
 
 
 def card(one: Job, **rest) -> View:
-    return job.card(one, **{"results": [], "outcome": {}, "log": [], **rest})
+    return job.card(one, **{"results": [], "log": [], **rest})
 
 
 def test_running_shows_how_far_how_fast_and_how_long_yet():
@@ -83,13 +84,25 @@ def test_failure_has_its_reason_and_the_last_lines():
     assert "logs 3f9a01bc" in to_html(card(one, log=["step 1"]))
 
 
-def test_a_service_that_answers_says_where():
+def test_a_service_that_answers_says_where_and_what_it_does():
     one = replace(JOB, task="serve", name="serve", ready=True)
-    outcome = {"endpoints": [{"name": "tiny", "base_url": "http://127.0.0.1:8000/v1"}]}
-    shown = to_text(card(one, outcome=outcome))
-    assert "✓ ready" in shown
+    work = {"at": time.time() - 180, "running": 2.0, "tokens_per_s": 40.0, "by_model": {"support": 30.0}}
+    place = {"base_url": "http://127.0.0.1:8000/v1", "engine": "transformers", "ready": True, "work": work}
+    served = [{"name": name, "model": name, **place} for name in ("tiny", "support")]
+    shown = to_text(card(one, results=[endpoints.view(served)]))
+    assert shown.startswith("serve · 3f9a01bc  ✓ ready")
     assert "http://127.0.0.1:8000/v1" in shown
-    assert shown.startswith("serve · 3f9a01bc")
+    assert "2 under way, unknown in its queue" in shown
+    assert "3 min before this was drawn" in shown
+    assert [line.split()[0] for line in shown.splitlines() if "30 tokens/s" in line] == ["support"]
+    assert max(len(line) for line in shown.splitlines()) <= 100
+
+
+def test_what_a_server_tells_of_none_of_its_endpoints_has_no_column():
+    place = {"base_url": "http://127.0.0.1:8000/v1", "engine": "vllm", "ready": True, "model": "m"}
+    for work, said in ((None, False), ({"at": 0.0}, False), ({"at": 0.0, "asked": ["m"]}, True)):
+        table = endpoints.view([{"name": "m", "work": work, **place}]).table
+        assert ("Now" in [head.title for head in table.heads]) is said
 
 
 def test_results_stand_below():

@@ -251,15 +251,14 @@ def test_server_that_runs_is_followed_and_what_nobody_measured_is_unknown(lab, r
     assert now["Requests"] == "unknown under way, unknown in its queue"
     assert now["Price now"].startswith("unknown; ")
     assert now["The same tokens elsewhere"].startswith("unknown; ")
-    rows = {row["cells"][0][0]: row["cells"][1:6] for row in part["table"]["rows"]}
+    rows = {row["cells"][0][0]: row["cells"][1:5] for row in part["table"]["rows"]}
     assert rows["support"] == [
         ["sick", "bad"],
-        ["support on vllm"],
         ["unknown"],
         ["250\u00a0ms"],
         ["the same, 64 tokens", "good"],
     ]
-    assert rows["tiny"] == [["ready", "good"], ["support on vllm"], ["unknown"], ["unknown"], ["unknown"]]
+    assert rows["tiny"] == [["ready", "good"], ["unknown"], ["unknown"], ["unknown"]]
 
 
 def test_what_a_server_does_costs_and_would_cost_elsewhere(lab, running, monkeypatch):

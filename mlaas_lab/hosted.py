@@ -5,12 +5,12 @@ no list prices is left out.
 """
 
 import time
-from dataclasses import dataclass
 
 from mlaas_lab import pricing
 from mlaas_lab.schema import Target, Usage, Work
 from mlaas_lab.settings import Settings
 from mlaas_lab.store import Store
+from mlaas_lab.view.endpoints import Asked
 
 JOBS = 30
 """The newest so many are looked at."""
@@ -18,17 +18,6 @@ MOST = 3
 CALL = 10_000
 """Tokens of one call, at which no list asks more for length; what it costs is taken in proportion."""
 TASKS = ("eval", "load")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """One of them."""
-
-    target: str
-    usd: float
-    """For the same tokens."""
-    usd_per_million: float
-    source: str
 
 
 def asked(store: Store, settings: Settings, work: Work | None) -> list[Asked]:
