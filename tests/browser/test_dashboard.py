@@ -8,8 +8,15 @@ import sys
 import pytest
 from jupyter_pages import REPO
 from made_cases import table
+from made_records import record
 
 pytestmark = pytest.mark.browser
+SCROLLS = """() => {
+  const within = (root) => [...root.querySelectorAll("*")].flatMap((e) => [e, ...(e.shadowRoot ? within(e.shadowRoot) : [])]);
+  const scrolls = (e) => e.querySelector("table") && e.scrollWidth > e.clientWidth + 1;
+  return within(document).filter(scrolls).map((e) => e.className);
+}"""
+"""What around a table has more than it shows."""
 PAGES = ("overview", "comparison", "slices", "latency", "cost", "review", "provenance", "decision")
 
 
@@ -103,7 +110,7 @@ def test_a_number_leads_to_its_answers_a_review_is_judged_and_a_decision_signed(
     assert (page.wrong, errors) == ([], [])
 
 
-@pytest.mark.parametrize("width", [1280, 700])
+@pytest.mark.parametrize("width", [1280, 700, 390])
 def test_every_page_in_both_themes(page, serve, errors, picture, width):
     page.set_viewport_size({"width": width, "height": 900})
     url = serve()
@@ -116,12 +123,29 @@ def test_every_page_in_both_themes(page, serve, errors, picture, width):
             picture(f"dashboard-{name}-{theme}-{width}")
             seen = page.evaluate("document.documentElement.scrollWidth")
             assert seen <= width, f"{name} is wider than the page"
+            assert page.evaluate(SCROLLS) == [], f"a table of {name} scrolls sideways"
         dark = page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 24, 28)"
         assert dark == (theme == "dark")
     page.click("text=Theme: system")
     page.click("text=Theme: light")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     assert (page.wrong, errors) == ([], [])
+
+
+def test_on_paper_no_table_is_cut(page, home, tmp_path, picture):
+    """At the width of a page of A4 within its margins, with names and figures as long as they come."""
+    names = "bedrock/anthropic.claude-haiku?region=eu-west-1", "openai/gpt-mini?temperature=0"
+    right = [record(t, i, "yes" if i % 3 else t[:1], "yes", usd="0.0021") for i in range(60) for t in names]
+    made = tmp_path / "review.html"
+    words = [sys.executable, "-m", "mlaas_lab.cli", "dashboard", table(tmp_path, right), "--export", made]
+    subprocess.run([*map(str, words)], check=True, capture_output=True)
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 688, "height": 1000})
+    page.goto(made.as_uri())
+    picture("dashboard-paper")
+    wide = "[...document.querySelectorAll('main, table, pre')].filter((e) => e.getBoundingClientRect().right > 689)"
+    assert page.evaluate(f"{wide}.map((e) => e.textContent.slice(0, 80))") == []
+    assert page.evaluate("[...document.querySelectorAll('thead')].every((e) => e.getClientRects().length > 0)")
 
 
 def test_a_login_is_asked_for_and_signs(page, serve, tmp_path):
