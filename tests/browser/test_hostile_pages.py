@@ -8,7 +8,7 @@ from html import escape
 
 import nbformat
 import pytest
-from canary import QUIET, STRANGE, TOUCHED, Canary, Watched
+from canary import STRANGE, TOUCHED, Canary, Watched
 from hostile import ALLOWED, everywhere
 from nbconvert import HTMLExporter
 from payloads import FIRING, HOMEWARD, beacons, everything, payloads
@@ -69,7 +69,7 @@ def test_outputs_of_cells(page, watched, monkeypatch):
         page.set_content(f"<!doctype html><body>{shown(some)}")
         page.evaluate(TOUCHED, "body")
         assert page.evaluate(STRANGE, [".mlaas", KNOWN]) == []
-    assert watched.settled() == QUIET
+    assert watched.settled() == []
     bare(monkeypatch)
     page.set_content(framed(worst(watched.canary.origin)))
     watched.settled(3000)
@@ -96,7 +96,7 @@ def test_reports(page, watched, monkeypatch):
         page.set_content(open_to_all)
         page.evaluate(TOUCHED, "body")
         assert page.evaluate(STRANGE, ["body", KNOWN]) == []
-    assert watched.settled() == QUIET
+    assert watched.settled() == []
     bare(monkeypatch)
     words = [*payloads()[: len(FIRING)], *beacons(watched.canary.origin)]
     page.set_content(framed(report.page([View(title="x", notes=[word])], provenance("x")) for word in words))
@@ -154,7 +154,7 @@ def test_exported_notebooks(page, watched):
         assert page.evaluate(STRANGE, [".mlaas", KNOWN]) == []
     watched.settled()
     watched.asked[:] = [url for url in watched.asked if url not in by_itself]
-    assert watched.settled() == QUIET
+    assert watched.settled() == []
     html = nbformat.v4.new_output("display_data", {"text/html": "".join(payloads()[:5])})
     page.set_content(exported([html]))
     watched.settled(2000)
