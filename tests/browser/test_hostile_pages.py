@@ -19,7 +19,7 @@ from mlaas_lab.report import Origin, Provenance
 from mlaas_lab.view import Code, Facts, Table, View, markup, to_html, to_text
 
 pytestmark = pytest.mark.browser
-A_PAGE = 120
+A_PAGE = 240
 """Texts in one page."""
 KNOWN = sorted(ALLOWED | {"html", "head", "meta", "body", "main", "header", "h1"})
 
