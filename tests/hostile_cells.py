@@ -49,9 +49,9 @@ def comparison(origin: str) -> int:
     live = ComparisonWidget(
         Compared(title=several[4], frame=frame, views=views, words=["compare", several[4]], show="only=all")
     )
-    # A reader's page has ten.
-    assert (ten := "const PAGE = 10;") in live._esm
-    live._esm = live._esm.replace(ten, "const PAGE = 50;")
+    ten, fifty = "const PAGE = 10;", "const PAGE = 50;"
+    assert ten in live._esm
+    live._esm = live._esm.replace(ten, fifty)
     display(live)
     live.settle()
     return len(set(several))
