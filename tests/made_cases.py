@@ -27,4 +27,4 @@ def case(lab: Lab, *paths, **options):
 
 
 def site(lab: Lab, *paths, **options) -> Site:
-    return Site(case=case(lab, *paths, **options))
+    return Site(case=case(lab, *paths, **options), again=lambda: case(lab, *paths, **options))

@@ -19,6 +19,8 @@ from mlaas_lab.tasks.eval import GROUPED, MARGIN, Grouped, Margin
 from mlaas_lab.view import Facts, Shown, View
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mlaas_lab.dashboard.case import Case
     from mlaas_lab.dashboard.served import Login
     from mlaas_lab.reviewing import Desk, Ruled
@@ -111,8 +113,13 @@ def _run(args: DashboardArgs, lab: Lab) -> Shown:
         return Exported(title=case.title, path=export.write(case, path))
     who = served.login(args.auth)
     served.check(args.address, args.port, who)
-    case = _case(named, lab)
-    return _opened(args, who, case if who.asked else replace(case, somebody=_deciding.somebody("")), lab)
+    return _opened(args, who, partial(_read, named, who, lab), lab)
+
+
+def _read(args: DashboardArgs, who: "Login", lab: Lab) -> "Case":
+    """What is decided on, as it is now; where nobody signs in, by whoever sits here."""
+    case = _case(args, lab)
+    return case if who.asked else replace(case, somebody=_deciding.somebody(""))
 
 
 def _newest(lab: Lab) -> str:
@@ -163,12 +170,13 @@ def _held(args: DashboardArgs, lab: Lab, desk: "Desk", target: str) -> "Ruled":
     return _deciding.ruled(str(args.rule), desk, lab, target=target, baseline=args.baseline)
 
 
-def _opened(args: DashboardArgs, who: "Login", case: "Case", lab: Lab) -> Served:
+def _opened(args: DashboardArgs, who: "Login", again: "Callable[[], Case]", lab: Lab) -> Served:
     """The server: until ctrl-C where jobs are waited for, else beside what goes on."""
     from mlaas_lab.dashboard import served
     from mlaas_lab.dashboard.app import Site, sessions
 
-    site = Site(case=case, alone=served.is_loopback(args.address))
+    case = again()
+    site = Site(case=case, again=again, alone=served.is_loopback(args.address))
     begin = partial(
         served.start,
         sessions(site),

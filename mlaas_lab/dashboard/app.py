@@ -6,6 +6,7 @@ What is worked out belongs to the case and is shared; what a reader types is the
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import panel as pn
 from mlaas_lab.dashboard import comparison, decision, review
 from mlaas_lab.dashboard.case import Case, Cut
 from mlaas_lab.dashboard.live import Asking, Bar, Comparing, Reviewing, still
+from mlaas_lab.dashboard.news import News
 from mlaas_lab.dashboard.pages import Page, drawn, pages
 from mlaas_lab.dashboard.said import Form
 from mlaas_lab.dashboard.where import FILTERS, Choices, Where
@@ -30,26 +32,40 @@ Made = Callable[[], list[Any]]
 """What a page is made of; called on the server's own thread."""
 PATIENCE_S = 0.15
 """So long a click is waited for; what takes longer comes when it is there, and the reader sees that it will."""
+LOOK_MS = 3_000
+"""Between two looks at what is new."""
 WORKING = "Working it out …"
 ELSEWHERE = (
     "Files would be written on the machine that serves this page; there, `dashboard RUN --export FILE` makes one."
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Site:
-    """What all sessions share."""
+    """What all sessions share; who opens a page sees the case that was read last."""
 
     case: Case
+    again: Callable[[], Case] | None = None
+    """Reads it anew; None: it stays as it is."""
     alone: bool = True
     """Served on loopback, to whoever sits at this machine."""
     pages: Mapping[str, Page] = field(default_factory=pages)
     threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "mlaas-dashboard"))
 
-    @property
-    def choices(self) -> Choices:
-        """What an address can say."""
-        return {**self.case.choices, "page": [*self.pages]}
+    def __post_init__(self) -> None:
+        """What came between the reading and now counts as new."""
+        self.news = News(desk.table for desk in self.case.desks.values())
+        self.known = self.news.now()
+
+    def refresh(self) -> None:
+        """Read the case anew; who is here keeps what they see.
+
+        Raises:
+            LabError: if that cannot be done; then all stays as it is.
+        """
+        if self.again is not None:
+            known = self.news.now()
+            self.case, self.known = self.again(), known
 
     def content(self) -> dict[str, Any]:
         """What the head of the page is made of."""
@@ -85,9 +101,13 @@ class Session:
             user: who signed in; empty where nobody has to.
         """
         self.site = site
+        self.case = site.case
+        self.known = site.known
         self.user = user
+        self.own = {user or site.case.somebody}
+        """Names under which this reader speaks: their own words are no news to them."""
         self.location = location
-        self.where = Where.read(location.search if location is not None else "", site.choices)
+        self.where = Where.read(location.search if location is not None else "", self.choices)
         self.document = pn.state.curdoc
         """Of a browser; without one, pages are waited for."""
         self.took_s = 0.0
@@ -98,11 +118,23 @@ class Session:
             location.param.watch(self._moved, "search")
         self.go(self.where)
 
+    @property
+    def choices(self) -> Choices:
+        """What an address can say."""
+        return {**self.case.choices, "page": [*self.site.pages]}
+
+    def look(self) -> None:
+        """Say what came since, beside the filters; nothing that is read or typed moves."""
+        with suppress(LabError):
+            said = self.site.news.now().since(self.known, self.own)
+            if said != self.bar.news.get("said", ""):
+                self.bar.news = {"said": said}
+
     def go(self, where: Where) -> None:
         """Show a page: at once, or that it is being worked out, and then itself."""
         began = time.perf_counter()
         self.where = where
-        cut = self.site.case.cut(where)
+        cut = self.case.cut(where)
         work = self.site.threads.submit(self._worked, self.site.pages[where.page], cut)
         try:
             made = work.result(PATIENCE_S if self.document is not None else None)
@@ -118,10 +150,16 @@ class Session:
         self.took_s = time.perf_counter() - began
 
     def _asked(self, message: object) -> None:
-        """A click: page by name, filters by the places of what was chosen; or the address that one went back to."""
+        """A click: page by name, filters by the places of what was chosen; or the address that one went back to.
+
+        Or what came since is asked for: it is read, and the page loads itself anew where it is.
+        """
         if not isinstance(message, Mapping):
             return
-        choices = self.site.choices
+        if message.get("fresh") is True:
+            self.site.threads.submit(self.site.refresh).add_done_callback(self._read)
+            return
+        choices = self.choices
         if isinstance(search := message.get("search"), str):
             self.go(Where.read(search, choices))
             return
@@ -131,13 +169,21 @@ class Session:
     def _moved(self, event: Any) -> None:
         """The reader went back, or wrote an address."""
         if event.new != self.where.query:
-            self.go(Where.read(event.new, self.site.choices))
+            self.go(Where.read(event.new, self.choices))
+
+    def _read(self, done: "Future[None]") -> None:
+        error = done.exception()
+        news = {"reload": True} if error is None else {"said": visible(str(error))}
+        if self.document is None:
+            self.bar.news = news
+        else:
+            self.document.add_next_tick_callback(lambda: setattr(self.bar, "news", news))
 
     def _told(self, cut: Cut) -> dict[str, Any]:
         """Where the reader is, as the head of the page has it."""
-        known = self.site.choices
+        known = self.choices
         places = {name: [known[name].index(one) for one in getattr(self.where, name)] for name in FILTERS}
-        n, of = len(cut.frame), len(self.site.case.frame)
+        n, of = len(cut.frame), len(self.case.frame)
         said = "" if n == of else f"{count(n)} of {count(of)} records"
         return {**places, "page": self.where.page, "query": self.where.query, "said": said}
 
@@ -167,7 +213,7 @@ class Session:
         return lambda: [Comparing(answer, content=first, opening=opening)]
 
     def _review(self, page: Page, cut: Cut) -> Made:
-        asked = review.form(cut, self.user or self.site.case.somebody, fixed=bool(self.user))
+        asked = review.form(cut, self.user or self.case.somebody, fixed=bool(self.user))
         markup = page.drawn(cut) if asked is None else drawn(review.begun(cut))
         return lambda: [still(markup)] if asked is None else self._reviewed(asked, markup, cut)
 
@@ -176,13 +222,14 @@ class Session:
 
         def begin(said: Mapping[str, Any]) -> str:
             reviewed = review.begin(cut, said)
+            self.own.add(reviewed.sitting.by)
             place.objects = [Reviewing(reviewed.answer, **review.state(reviewed))]
             return ""
 
         return [_form(asked, begin), place]
 
     def _decision(self, page: Page, cut: Cut) -> Made:
-        asked = decision.form(cut, self.user or self.site.case.somebody, fixed=bool(self.user))
+        asked = decision.form(cut, self.user or self.case.somebody, fixed=bool(self.user))
         markup = page.drawn(cut)
         return lambda: [still(markup)] if asked is None else self._decided(asked, markup, page, cut)
 
@@ -191,6 +238,7 @@ class Session:
 
         def sign(said: Mapping[str, Any]) -> str:
             signed = decision.sign(cut, said)
+            self.own.add(str(signed.entry["by"]))
             place.objects = [still(page.drawn(cut))]
             return " ".join([signed.summary, *signed.notes])
 
@@ -245,6 +293,8 @@ def _page(site: Site) -> Any:
     session = Session(site, pn.state.location, pn.state.user or "")
     page = pn.Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"), location=True)
     page.add_variable("style", Path(__file__).with_name("page.css").read_text(encoding="utf-8"))
+    if site.again is not None:
+        pn.state.add_periodic_callback(session.look, period=LOOK_MS)
     page.add_panel("bar", session.bar)
     page.add_panel("body", session.body)
     return page

@@ -15,11 +15,12 @@ class Bar {
     this.menus = filters.map((/** @type {any} */ filter) => this.filter(filter));
     this.clear = h("button", { type: "button", class: "d-clear", hidden: true }, "Clear");
     this.said = h("span", { class: "d-said", role: "status", "aria-live": "polite" });
+    this.news = h("button", { type: "button", class: "d-news", hidden: true });
     this.theme = h("button", { type: "button", class: "d-theme" });
     this.root = h("div", { class: "mlaas-live d-bar" },
       h("header", {}, h("div", { class: "l-title" }, h("h1", {}, title), h("span", { class: "l-soft" }, facts.join(" · "))), this.theme),
       h("nav", { "aria-label": "Pages" }, ...this.links.values()),
-      h("div", { class: "d-filters", role: "group", "aria-label": "Filters" }, ...this.menus, this.clear, this.said));
+      h("div", { class: "d-filters", role: "group", "aria-label": "Filters" }, ...this.menus, this.clear, this.said, h("span", { class: "d-fresh", role: "status", "aria-live": "polite" }, this.news)));
     el.replaceChildren(this.root);
     this.listen(signal);
     this.paint();
@@ -52,14 +53,24 @@ class Bar {
     // The host writes the address and does not hear of going back.
     window.addEventListener("popstate", () => this.model.send({ search: window.location.search }), { signal });
     const show = () => this.show();
+    const hear = () => this.hear();
     this.model.on("change:where", show);
-    signal.addEventListener("abort", () => { this.model.off("change:where", show); this.root.remove(); }, { once: true });
+    this.model.on("change:news", hear);
+    signal.addEventListener("abort", () => {
+      this.model.off("change:where", show);
+      this.model.off("change:news", hear);
+      this.root.remove();
+    }, { once: true });
   }
 
   /** @param {MouseEvent} event */
   click(event) {
     const at = /** @type {HTMLElement} */ (event.target);
     if (at === this.theme) return this.turn();
+    if (at === this.news) {
+      this.news.setAttribute("disabled", "");
+      return this.model.send({ fresh: true });
+    }
     if (at === this.clear) {
       for (const { boxes } of this.filters.values()) for (const box of boxes) box.checked = false;
       return this.ask(this.model.get("where").page);
@@ -95,6 +106,15 @@ class Bar {
     }
     this.clear.hidden = !some;
     this.said.textContent = said;
+  }
+
+  /** What came since; only who asks for it is shown it. */
+  hear() {
+    const { said = "", reload = false } = this.model.get("news");
+    if (reload) return window.location.reload();
+    this.news.hidden = !said;
+    this.news.removeAttribute("disabled");
+    return this.news.replaceChildren(said, h("strong", {}, " Show"));
   }
 
   turn() {

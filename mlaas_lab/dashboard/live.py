@@ -80,6 +80,8 @@ class Bar(Mounted):
 
     where = param.Dict(default={})
     """Where the reader is."""
+    news = param.Dict(default={})
+    """What came since, and whether to load the page anew."""
     _esm = _own("bar")
     _stylesheets = (flat.style("comparison"), _text("live.css"))
 

@@ -21,6 +21,8 @@ __all__ = [
     "JUDGE_COLUMNS",
     "METRIC_COLUMNS",
     "Writer",
+    "counted",
+    "journal_of",
     "left_behind",
     "metrics_of",
     "read",
@@ -47,6 +49,17 @@ def read(path: Path) -> pl.DataFrame:
     if lacking := {"target", "sample_id", "repeat", "error"} - set(frame.columns):
         raise DataError(f"{path} has no column {', '.join(sorted(lacking))}; expected the records of an evaluation.")
     return frame
+
+
+def counted(path: Path) -> int:
+    """About how many records lie at `path`, or in its journal so far: lines that a crash tore count too."""
+    try:
+        if path.exists():
+            return int(pl.scan_parquet(path).select(pl.len()).collect().item())
+        with journal_of(path).open("rb") as file:
+            return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+    except (OSError, pl.exceptions.PolarsError):
+        return 0
 
 
 def _from_journal(path: Path) -> pl.DataFrame:

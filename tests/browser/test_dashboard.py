@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import polars as pl
 import pytest
 from jupyter_pages import REPO
 from made_cases import table
@@ -129,6 +130,21 @@ def test_every_page_in_both_themes(page, serve, errors, picture, width):
     page.click("text=Theme: system")
     page.click("text=Theme: light")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert (page.wrong, errors) == ([], [])
+
+
+def test_what_came_since_waits_until_it_is_asked_for(page, serve, tmp_path, errors, picture):
+    page.goto(f"{serve()}?page=review")
+    page.fill("input[type=text]", "a name that is being typed")
+    path = tmp_path / "records.parquet"
+    pl.concat([pl.read_parquet(path), pl.read_parquet(path).with_columns(repeat=1)]).write_parquet(path)
+    at(page, "80 new answers")
+    picture("dashboard-news")
+    assert page.input_value("input[type=text]") == "a name that is being typed"
+    page.click("button:has-text('80 new answers')")
+    at(page, "160 records")
+    page.wait_for_selector("nav a[data-page=review][aria-current]")
+    assert page.locator("button:has-text('new answers')").count() == 0
     assert (page.wrong, errors) == ([], [])
 
 

@@ -1,6 +1,9 @@
 """One reader's session, without a browser: clicks in, figures and an address out."""
 
+import threading
+
 import panel as pn
+import polars as pl
 import pytest
 from made_cases import case, site, table
 from made_records import record
@@ -132,7 +135,7 @@ def test_a_review_is_begun_judged_and_found_again(lab, path):
     assert "prefer" not in html(again), "who reviews blind is told by nobody what others say"
     said_by(first, {"kind": "judge", "id": 2, "at": 1, "said": "tie"})
     asked(again, "review")
-    judged = review.begun(again.site.case.cut(again.where))[0].table.rows
+    judged = review.begun(again.case.cut(again.where))[0].table.rows
     assert judged == [("bad", "good", "ada", 2, 40)]
 
 
@@ -183,3 +186,55 @@ def test_sessions_share_figures_and_not_places(lab, path):
     asked(one, "cost")
     assert other.where.page == "overview"
     assert shared.case.cut(one.where) is shared.case.cut(other.where)
+
+
+def news(session):
+    session.look()
+    return session.bar.news.get("said", "")
+
+
+def fresh(session):
+    """Asks for what came since, and waits until it is read."""
+    asked = threading.Event()
+    session.bar.param.watch(lambda _: asked.set(), "news")
+    session._asked({"fresh": True})
+    assert asked.wait(30)
+
+
+def test_answers_that_came_since_are_said_and_shown_to_who_asks(lab, path):
+    shared = site(lab, path)
+    reader, other = Session(shared, Location(search="?page=cost&target=good")), Session(shared, Location())
+    seen = html(reader)
+    assert news(reader) == ""
+    pl.concat([pl.read_parquet(path), pl.read_parquet(path).with_columns(repeat=1)]).write_parquet(path)
+    assert news(reader) == "80 new answers"
+    assert html(reader) == seen, "nothing moves that somebody reads"
+    fresh(reader)
+    assert reader.bar.news == {"reload": True}
+    again = Session(shared, Location(search="?page=cost&target=good"))
+    assert again.bar.where["said"] == "80 of 160 records"
+    assert news(again) == ""
+    assert other.bar.content["facts"] == ["80 records"]
+    assert news(other) == "80 new answers"
+
+
+def test_what_others_say_and_sign_is_news_and_ones_own_words_are_not(lab, path):
+    reader = Session(site(lab, path), Location(search="?page=review"), "ada")
+    said_by(found(reader, Asking), {"said": {"a": 0, "b": 1, "blind": True}})
+    said_by(found(reader, Reviewing), {"kind": "judge", "id": 1, "at": 0, "said": "left"})
+    assert news(reader) == ""
+    desk = reader.case.desks["records"]
+    sitting = desk.sit(by="bob")
+    sitting.judge(0, "tie")
+    sitting.comment(0, "both say no")
+    desk.sign(target="good", by="carol")
+    assert news(reader) == "1 new verdict, 1 new comment, 1 new signature"
+
+
+def test_where_records_are_gone_one_line_says_so_and_all_stays(lab, path):
+    reader = Session(site(lab, path), Location(search="?page=cost"))
+    path.unlink()
+    fresh(reader)
+    assert "records.parquet does not exist" in reader.bar.news["said"]
+    asked(reader, "latency")
+    assert "p50" in html(reader)
