@@ -23,21 +23,30 @@ def view(pairs: Sequence[Rivals], *, utilisation: float) -> View | None:
     """Who is cheaper than whom from where on; None where there is nobody to compare."""
     if not pairs:
         return None
+    known = [pair for pair in pairs if pair.found.state is not State.UNKNOWN]
     return View(
         title="Break-even",
-        summary=" ".join(said(pair) for pair in pairs),
+        summary=" ".join(said(pair) for pair in known) or "Nobody knows yet.",
         marks=_charts(pairs),
-        table=_table(pairs),
-        notes=[NOTE, f"A machine is used to {utilisation:.0%} of what was measured; the rest is room for peaks."],
+        table=_table(known) if known else None,
+        notes=[
+            *_unknown(pairs),
+            NOTE,
+            f"A machine is used to {utilisation:.0%} of what was measured; the rest is room for peaks.",
+        ],
     )
+
+
+def _unknown(pairs: Sequence[Rivals]) -> list[str]:
+    """What keeps break-evens from being known, each once."""
+    reasons = dict.fromkeys(pair.found.reason for pair in pairs if pair.found.state is State.UNKNOWN)
+    return [f"Unknown where it takes part: {reason}." for reason in reasons]
 
 
 def said(pair: Rivals) -> str:
     """One pair in a sentence."""
     found, what = pair.found, "" if pair.metric is None else f" for right answers by {pair.metric}"
     both = f"{pair.own} against {pair.hosted}{what}"
-    if found.state is State.UNKNOWN:
-        return f"{both}: unknown, {found.reason}."
     if found.state is State.NEVER:
         maybe = "" if found.low is None else f"; the intervals leave {_number(found.low)} a day open"
         return f"{both}: never, a full machine costs more per request{maybe}."
@@ -127,7 +136,6 @@ def _table(pairs: Sequence[Rivals]) -> Table:
         Column(title="Band", align="right"),
         Column(title="One machine bears", align="right"),
         Column(title="Per 1,000 hosted", align="right"),
-        Column(title="Why", wrap=True),
     ]
     return Table(columns=columns, rows=[_row(pair) for pair in pairs])
 
@@ -147,7 +155,6 @@ def _row(pair: Rivals) -> tuple[Any, ...]:
         band or None,
         None if pair.most_per_day is None else f"{_number(pair.most_per_day.value)} a day",
         usd(None) if pair.call_usd is None else usd(1000 * pair.call_usd.value),
-        found.reason or None,
     )
 
 

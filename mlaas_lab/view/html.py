@@ -164,13 +164,23 @@ def _cell(value: Cell, head: Column, detail: Detail, *, labelled: bool) -> Marku
     text = value.text if isinstance(value, Badge) else glued(cut(head.format(value), detail.chars))
     shown = _badge(value) if isinstance(value, Badge) else text
     label = cut(f"{head.title} {head.unit}".strip()) if labelled else None
-    inside = element("span", shown, dir="auto" if isinstance(value, str) else None)
-    kind = _class(head, whole=len(text) <= widths.WHOLE, none=value is None)
+    ranged = head.align == "right" and widths.RANGE in text
+    inside = element("span", _ranged(text) if ranged else shown, dir="auto" if isinstance(value, str) else None)
+    kind = _class(head, whole=len(text) <= widths.WHOLE, none=value is None, ranged=ranged)
     return element("td", inside, class_=kind, data_label=label)
 
 
-def _class(head: Column, *, whole: bool = False, none: bool = False) -> str | None:
-    named = {"num": head.align == "right", "wrap": head.wrap, "whole": whole and head.align == "left", "none": none}
+def _ranged(text: str) -> Markup:
+    """An estimate and its interval, each in one piece."""
+    estimate, _, interval = text.partition(widths.RANGE)
+    return join(element("span", estimate, class_="whole"), " ", element("span", f"({interval}", class_="whole"))
+
+
+def _class(head: Column, *, whole: bool | None = None, none: bool = False, ranged: bool = False) -> str | None:
+    """Classes of a cell; `whole` None: it is a title."""
+    left = head.align == "left"
+    text = {"whole": left and whole, "long": left and whole is False and not head.wrap}
+    named = {"num": not left, "wrap": head.wrap, **text, "none": none, "ranged": ranged}
     return " ".join(name for name, holds in named.items() if holds) or None
 
 

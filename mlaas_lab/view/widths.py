@@ -12,12 +12,14 @@ STEPS = (480, 600, 720, 840, 960)
 """Widths, in pixels, below which tables stand on end; what needs more than the last scrolls in a wider place."""
 NARROW = 3
 """Columns that fit on a phone."""
-WHOLE = 12
-"""Characters that are not worth a second line, such as those of a date."""
+WHOLE = 22
+"""Characters that are not worth a second line, such as those of a date or a target; longer text may be so narrow."""
+RANGE = " ("
+"""What begins the interval behind an estimate; where room is scarce the interval stands below it."""
 LETTER, BETWEEN = 7.6, 18.0
 """Pixels of a letter, and between two columns."""
-TEXT, WRAPPED = 22, 20
-"""Letters in which text is still read; the style has the same widths."""
+WRAPPED = 20
+"""Letters in which long text is still read; the style has these widths too."""
 ENOUGH_ROWS = 60
 """Rows that are looked at."""
 
@@ -38,12 +40,16 @@ def _letters(head: Column, cells: list[object]) -> int:
     longest = max((_length(head, one) for one in cells), default=0)
     badged = any(isinstance(one, Badge) for one in cells)
     if head.align != "right" and not badged and longest > WHOLE:
-        longest = min(longest, WRAPPED if head.wrap else TEXT)
+        longest = min(longest, WRAPPED if head.wrap else WHOLE)
     return max(named, longest)
 
 
 def _length(head: Column, value: object) -> int:
-    return len(value.text) + 2 if isinstance(value, Badge) else len(head.format(value))
+    if isinstance(value, Badge):
+        return len(value.text) + 2
+    estimate, found, interval = head.format(value).partition(RANGE)
+    below = len(interval) + 1 if found else 0
+    return max(len(estimate), below) if head.align == "right" else len(estimate) + len(found) + len(interval)
 
 
 @cache

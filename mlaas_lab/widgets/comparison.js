@@ -161,9 +161,8 @@ class Comparison {
       h("th", { role: "columnheader", scope: "col", class: column.num ? "l-num" : null }, column.title, column.unit ? h("span", { class: "l-soft" }, ` ${column.unit}`) : null)));
     const rows = table.rows.map((row, y) => h("tr", { role: "row" }, ...row.cells.map(([text, tone], x) => {
       const column = table.columns[x];
-      const kinds = [column.num ? "l-num" : column.wrap ? "l-wrap" : "", text.length <= 12 ? "l-whole" : ""].join(" ").trim();
-      const cell = h("td", { role: "gridcell", tabindex: x + y ? -1 : 0, class: kinds || null, "data-label": column.title, "aria-haspopup": "true", dir: "auto" },
-        h("span", { class: "l-cell" }, tone ? badge(tone, text) : text));
+      const cell = h("td", { role: "gridcell", tabindex: x + y ? -1 : 0, class: kindOf(column, text), "data-label": column.title, "aria-haspopup": "true", dir: "auto" },
+        h("span", { class: "l-cell" }, tone ? badge(tone, text) : column.num ? ranged(text) : text));
       return this.on(cell, () => this.behind("a" in row.opens ? row.opens : { ...row.opens, ...column.opens }, cell));
     })));
     const name = table.caption || title;

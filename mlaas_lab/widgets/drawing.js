@@ -190,14 +190,21 @@ function plot(mark) {
   return h("div", { class: "l-frame" }, picture);
 }
 
+/** An estimate and its interval, each in one piece: where room is scarce the interval stands below. @param {string} text */
+const ranged = (text) => text.split(/ (?=\()/).flatMap((piece, i) => [i ? " " : null, h("span", { class: "l-whole" }, piece)]);
+
+/** The classes of a cell. @param {{num: boolean, wrap: boolean}} column @param {string} text */
+const kindOf = (column, text) =>
+  [column.num ? "l-num" : column.wrap ? "l-wrap" : "", column.num ? (text.includes(" (") ? "l-ranged" : "") : text.length <= 22 ? "l-whole" : ""].join(" ").trim() || null;
+
 /** A table that says what it says and opens nothing. @param {Table} table @param {string} title */
 function plainTable(table, title) {
-  const kind = (/** @type {number} */ x) => (table.columns[x].num ? "l-num" : table.columns[x].wrap ? "l-wrap" : null);
   return h("div", { class: "l-scroll", tabindex: 0, role: "region", "aria-label": table.caption || title },
-    h("table", { class: `l-under-${table.under}` }, h("thead", {}, h("tr", {}, ...table.columns.map((column, x) =>
-      h("th", { scope: "col", class: kind(x) }, column.title, column.unit ? h("span", { class: "l-soft" }, ` ${column.unit}`) : null)))),
+    h("table", { class: `l-under-${table.under}` }, h("thead", {}, h("tr", {}, ...table.columns.map((column) =>
+      h("th", { scope: "col", class: column.num ? "l-num" : null }, column.title, column.unit ? h("span", { class: "l-soft" }, ` ${column.unit}`) : null)))),
     h("tbody", {}, ...table.rows.map((row) => h("tr", {}, ...row.cells.map(([text, tone], x) =>
-      h("td", { class: kind(x), "data-label": table.columns[x].title, dir: "auto" }, tone ? badge(tone, text) : text)))))),
+      h("td", { class: kindOf(table.columns[x], text), "data-label": table.columns[x].title, dir: "auto" },
+        tone ? badge(tone, text) : table.columns[x].num ? ranged(text) : text)))))),
     table.left > 0 ? h("p", { class: "l-soft" }, `… ${table.left.toLocaleString("en")} more rows`) : null);
 }
 

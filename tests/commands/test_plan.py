@@ -120,7 +120,9 @@ def test_never_is_said(lab, measured):
 
 def test_unknown_is_never_nothing(lab, measured):
     """No price of a machine, no load test, nothing of a target but its name."""
-    found = plan(lab, *measured, "--own", "own", "--requests-per-day", "100", "--days", "1").as_json()
+    shown = plan(lab, *measured, "--own", "own", "--requests-per-day", "100", "--days", "1")
+    assert str(shown).count("Unknown where it takes part: nobody says what the machine of own costs") == 1
+    found = shown.as_json()
     own = next(one for one in found["targets"] if one["target"] == "own")
     assert (own["usd"], own["servers"]) == (None, 1)
     assert "nobody says what its machine costs" in own["reasons"][0]

@@ -218,6 +218,15 @@ def test_sabotaged_limit_is_caught():
     assert len(html.encode()) > LIMIT_BYTES
 
 
+def test_an_interval_stays_in_one_piece_and_may_stand_below_its_estimate():
+    heads = ["Target", *(Column(title=name, align="right") for name in ("p50", "p95", "p99"))]
+    table = Table(columns=heads, rows=[["support", *["521 ms (436 ms to 579 ms)"] * 3]])
+    html = to_html(View(title="t", table=table))
+    assert html.count('<span class="m-whole">(436\u00a0ms to 579\u00a0ms)</span></span></td>') == 3
+    beside = Table(columns=heads, rows=[["support", *["521 ms, 436 ms to 579 ms "] * 3]])
+    assert widths.step(table) < widths.step(beside)
+
+
 def test_a_row_stands_on_end_where_its_table_does_not_fit():
     few = Table(columns=["A", "B", "C", "D"], rows=[["1", "2", "3", "4"]])
     many = Table(
