@@ -1,16 +1,18 @@
 """Text is text: whatever a model says, it changes no element, no attribute, no line of a terminal."""
 
 import re
+from itertools import combinations
 
 import pytest
 from hostile import ALLOWED, ATTRIBUTES, CONTROLS, CORPUS, MARKUP, Page, everywhere
 from payloads import beacons, payloads
 
-from mlaas_lab.view import markup, text, to_html, to_text
+from mlaas_lab.view import markup, text, to_html, to_text, widths
 from mlaas_lab.view.html import style
 from mlaas_lab.view.markup import HIDDEN, visible
 
-OURS = style().replace(".mlaas ", ".mlaas.mlaas ")
+STEPS = (steps for n in range(len(widths.STEPS) + 1) for steps in combinations(widths.STEPS, n))
+OURS = {f"<style>{style(steps).replace('.mlaas ', '.mlaas.mlaas ')}</style>" for steps in STEPS}
 PLAIN = Page(to_html(everywhere("words that are plain, and not too few"))).shape()
 
 
@@ -25,7 +27,7 @@ def faults(html: str, word: str) -> list[str]:
     found += ["the word is not there as text"] if visible(word) not in page.text else []
     styles = [attributes["style"] or "" for _, attributes in page.elements if "style" in attributes]
     found += [f"style {each}" for each in styles if not re.fullmatch(r"width:[\d.]+%", each)]
-    found += ["the style sheet is not ours"] if f"<style>{OURS}</style>" not in html else []
+    found += ["the style sheet is not ours"] if set(re.findall(r"<style>.*?</style>", html, re.DOTALL)) - OURS else []
     return found
 
 
