@@ -14,7 +14,7 @@ MADE_FROM := pyproject.toml .ci/constraints.txt
 QUICK_LAB := import sys; sys.modules["rfc3987_syntax"] = None; from jupyterlab.labapp import main; main()
 
 .DEFAULT_GOAL := help
-.PHONY: help demo compare test test-long test-ray matrix conformance bench-peers test-peers test-browser test-ui test-binder notebooks labextension vllm test-vllm test-sqlite check lab pictures bench clean
+.PHONY: help demo compare test test-long test-ray matrix conformance bench-peers bench-serving bench-load test-peers test-browser test-ui test-binder notebooks labextension vllm test-vllm test-sqlite check lab pictures bench clean
 
 help:  ## Show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,15 @@ conformance: $(VENV)/.dev  ## Compare every adapter with its vendor's official S
 bench-peers: $(VENV)/.dev  ## Compare the speed of an evaluation with Inspect AI and MLflow, side by side
 	@PIP_ARGS='$(PIP_ARGS)' $(BIN)/python tests/peers_environments.py inspect_ai mlflow
 	@$(BIN)/python tests/benchmarks/peers.py $(ARGS)
+
+bench-serving: $(VENV)/.dev  ## Print the tables of serving, load and the ledger, and whether their bounds hold
+	@PIP_ARGS='$(PIP_ARGS)' $(BIN)/python tests/peers_environments.py litellm
+	@held=0; for name in serving front load load_intervals ledger; do \
+	  echo; echo "== $$name"; $(BIN)/python tests/benchmarks/$$name.py || held=1; done; exit $$held
+
+bench-load: vllm  ## Compare the load generator with GuideLLM and vLLM's own, on one server, turn by turn
+	@PIP_ARGS='$(PIP_ARGS)' $(BIN)/python tests/peers_environments.py guidellm
+	@$(BIN)/python tests/benchmarks/load_peers.py $(ARGS)
 
 test-peers: $(VENV)/.dev  ## Compare the bridges with the tools they lead to
 	@PIP_ARGS='$(PIP_ARGS)' $(BIN)/python tests/peers_environments.py

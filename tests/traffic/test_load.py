@@ -3,14 +3,14 @@
 import asyncio
 import json
 import threading
-import time
 
 import numpy as np
 import polars as pl
 import pytest
 from aiohttp import web
 from emulated import emulated, target
-from made_loads import MEDIAN_S, SIGMA, STALL_S, truth
+from known_server import Known
+from made_loads import truth
 
 from mlaas_lab.cli import main
 from mlaas_lab.context import Context, Stopped
@@ -36,76 +36,6 @@ def context(tmp_path, settings):
 
 def spec(targets, **values):
     return build(Load, {"targets": targets, "input_tokens": 8, "output_tokens": 4, "warmup": 0.0, **values})
-
-
-METRICS = """# HELP vllm:num_requests_running Number of requests in model execution batches.
-# TYPE vllm:num_requests_running gauge
-vllm:num_requests_running{engine="0",model_name="m"} 3.0
-vllm:num_requests_running{engine="1",model_name="m"} 1.0
-vllm:num_requests_waiting{engine="0",model_name="m"} 7.0
-vllm:kv_cache_usage_perc{engine="0",model_name="m"} 0.25
-vllm:prefix_cache_queries_total{engine="0",model_name="m"} 1.2e+03
-process_open_fds 12
-"""
-
-
-class Known:
-    """A server on a thread of its own that streams after known delays, and stands still once."""
-
-    def __init__(self, *, stalls_after_s=None, dies_after=None, speaks=False):
-        self.stalls_after_s, self.dies_after, self.speaks = stalls_after_s, dies_after, speaks
-        self.random = np.random.default_rng(5)
-        self.loop = asyncio.new_event_loop()
-        self.first_at, self.n = None, 0
-
-    def __enter__(self):
-        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
-        self.thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self.loop).result()
-        return self
-
-    def __exit__(self, *_error):
-        asyncio.run_coroutine_threadsafe(self.runner.cleanup(), self.loop).result()
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join()
-        self.loop.close()
-
-    async def _start(self):
-        app = web.Application()
-        app.router.add_post("/v1/chat/completions", self._answer)
-        app.router.add_get("/metrics", self._metrics)
-        self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self.runner.setup()
-        await web.TCPSite(self.runner, "127.0.0.1", 0).start()
-        self.base_url = f"http://127.0.0.1:{self.runner.addresses[0][1]}/v1"
-
-    async def _metrics(self, _request):
-        return web.Response(text=METRICS if self.speaks else "", status=200 if self.speaks else 404)
-
-    async def _answer(self, request):
-        came = time.monotonic()
-        await request.read()
-        self.n += 1
-        if self.dies_after is not None and self.n > self.dies_after:
-            request.transport.abort()
-            return web.Response()
-        if self.first_at is None:
-            self.first_at = came
-        else:
-            into = came - self.first_at - (self.stalls_after_s or 0)
-            if self.stalls_after_s is not None and 0 <= into < STALL_S:
-                await asyncio.sleep(STALL_S - into)
-            await asyncio.sleep(MEDIAN_S * float(np.exp(SIGMA * self.random.standard_normal())))
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        await response.prepare(request)
-        await response.write(b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n')
-        await asyncio.sleep(0.1)
-        end = {
-            "choices": [{"delta": {"content": "b"}, "finish_reason": "stop"}],
-            "usage": {"prompt_tokens": 8, "completion_tokens": 2},
-        }
-        await response.write(b"data: " + json.dumps(end).encode() + b"\n\ndata: [DONE]\n\n")
-        return response
 
 
 def holds(times, name, known, slack_s):

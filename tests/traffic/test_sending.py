@@ -5,54 +5,18 @@ left, and to ask a target that stands still less.
 """
 
 import asyncio
-from functools import cache
 
 import pytest
-from made_loads import STALL_S, Target, frame, in_virtual_time, row, truth
+from made_loads import DURATION_S, STALL_S, in_virtual_time, load, truth
 
-from mlaas_lab.traffic.arrivals import arrivals
 from mlaas_lab.traffic.figures import figures
-from mlaas_lab.traffic.sending import at_their_times, so_many_at_once
-
-RATE, DURATION_S = 40.0, 12.0
-LIMIT = 10
-"""In flight at once, where something holds requests back."""
+from mlaas_lab.traffic.sending import at_their_times
 
 
 def never():
     return False
 
 
-def load(seed, *, way="open", stalls=True, duration_s=DURATION_S):
-    """The figures of one run in virtual time."""
-
-    async def main(loop):
-        start = loop.time()
-        target = Target(loop, seed=seed, stalls_at=start + 4.0 if stalls else None)
-        rows, turns = [], asyncio.Semaphore(LIMIT)
-
-        async def honest(_n, wanted):
-            sent = loop.time()
-            rows.append(row(wanted, *await target.answer(), sent=sent))
-
-        async def from_its_leaving(_n, _wanted):
-            async with turns:
-                sent = loop.time()
-                rows.append(row(sent, *await target.answer(), sent=sent))
-
-        if way == "closed":
-            over = lambda _n: loop.time() >= start + duration_s  # noqa: E731
-            await so_many_at_once(LIMIT, honest, clock=loop.time, over=over, stopping=never)
-        else:
-            times = (start + arrivals("poisson", RATE, duration_s, seed=seed)).tolist()
-            send = honest if way == "open" else from_its_leaving
-            await at_their_times(times, send, clock=loop.time, stopping=never)
-        return rows
-
-    return figures(frame(in_virtual_time(main)), {})
-
-
-@cache
 def known(name, q, *, stalls, duration_s=DURATION_S):
     return truth(q, duration_s=duration_s, stalls=stalls, rest_s=0.0 if name == "ttft_s" else 0.1)
 
@@ -65,7 +29,7 @@ def held(found, name, q, *, stalls):
 
 def check_coverage(runs, fewest, *, stalls):
     """So many of the runs must hold, for each percentile of each time."""
-    found = [load(seed, stalls=stalls) for seed in range(runs)]
+    found = [figures(load(seed, stalls=stalls), {}) for seed in range(runs)]
     for name in ("ttft_s", "latency_s"):
         for q in (0.5, 0.99):
             assert sum(held(one, name, q, stalls=stalls) for one in found) >= fewest, (name, q)
@@ -88,7 +52,7 @@ def test_intervals_hold_in_95_of_100_runs(stalls):
 
 @pytest.mark.parametrize("way", ["open", "from its leaving", "closed"])
 def test_what_fools_itself_is_caught(way):
-    low, high = load(3, way=way, duration_s=90.0).latency_s.intervals["p99"]
+    low, high = figures(load(3, way=way, duration_s=90.0), {}).latency_s.intervals["p99"]
     there = low <= known("latency_s", 0.99, stalls=True, duration_s=90.0) <= high
     assert there == (way == "open")
 
