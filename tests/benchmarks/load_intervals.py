@@ -160,7 +160,7 @@ def main() -> int:
     there.set_forkserver_preload(["load_intervals"])
     for part, runs, at_once in ((in_virtual_time, args.runs, None), (on_sockets, args.whole, args.at_once)):
         with ProcessPoolExecutor(at_once, mp_context=there) as pool:
-            for row in part(runs, pool):
+            for row in part(runs, pool) if runs else []:
                 fine &= row.shown()
     print("\nAll hold." if fine else "\nNot all hold.")
     return int(not fine)
