@@ -34,7 +34,7 @@ class SideLab(Lab):
         self.data = folder / "data"
         own = {
             "JUPYTER_PATH": os.pathsep.join([str(found.parent), *self.shares(found.parent)]), "JUPYTER_CONFIG_PATH": str(told.parent), "MLAAS_DATA_DIR": str(self.data),
-            "MLAAS_MAX_USD_PER_DAY": "2.5", "MLAAS_MLFLOW_UI_URL": "http://127.0.0.1:9/mlflow",
+            "MLAAS_MAX_USD_PER_DAY": "2.5", "MLAAS_MLFLOW_UI_URL": "http://mlflow.test/mlflow",
             "PYTHONPATH": str(REPO / "tests" / "plugins"),
         }  # fmt: skip
         with pytest.MonkeyPatch.context() as patch:
