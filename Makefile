@@ -14,7 +14,7 @@ MADE_FROM := pyproject.toml .ci/constraints.txt
 QUICK_LAB := import sys; sys.modules["rfc3987_syntax"] = None; from jupyterlab.labapp import main; main()
 
 .DEFAULT_GOAL := help
-.PHONY: help demo compare test test-long test-ray matrix conformance bench-peers bench-serving bench-load test-peers test-browser test-ui test-binder notebooks labextension vllm test-vllm test-sqlite check lab pictures bench clean
+.PHONY: help demo compare test test-long test-ray matrix conformance bench-peers bench-serving bench-load test-peers test-browser test-ui test-binder test-pythons notebooks labextension vllm test-vllm test-sqlite check lab pictures bench clean
 
 help:  ## Show this
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -73,6 +73,9 @@ test-ui: $(VENV)/.dev $(VENV)/.labextension .venv-notebook/.made  ## Use the sid
 
 test-binder: $(VENV)/.dev  ## Run Binder's notebooks in Binder's environment, under a limit of memory; needs Node
 	@PIP_ARGS='$(PIP_ARGS)' $(BIN)/python -m pytest -n 0 -m binder tests/binder $(ARGS)
+
+test-pythons: $(VENV)/.dev  ## Install into Python 3.11, 3.12 and 3.13, those that are here; PYTHONS says which
+	@PIP_ARGS='$(PIP_ARGS)' $(BIN)/python -m pytest -n 0 -m pythons tests/test_pythons.py $(ARGS)
 
 test-sqlite: $(VENV)/.dev  ## Run the store's tests, the long ones too, on a newer SQLite than the system's; needs npm and cc
 	@LD_LIBRARY_PATH=$$($(BIN)/python tests/newer_sqlite.py) $(BIN)/python -m pytest -m '' tests/store --timeout 7200 $(ARGS)

@@ -20,6 +20,7 @@ import urllib.request
 from contextlib import closing
 from pathlib import Path
 
+import psutil
 import websocket
 
 REPO = Path(__file__).parents[1]
@@ -65,6 +66,10 @@ class JupyterServer:
             except OSError:
                 time.sleep(0.05)
         assert self._process.poll() is None, self.log.read_text()
+
+    def children(self) -> list[psutil.Process]:
+        """What it has started."""
+        return psutil.Process(self._process.pid).children()
 
     def close(self) -> dict:
         """End it; what it wrote down."""

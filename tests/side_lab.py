@@ -6,6 +6,7 @@ The extension is found where it was built, so nothing of the environment changes
 import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -13,8 +14,28 @@ from pathlib import Path
 import nbformat
 import pytest
 from jupyter_pages import REPO, Lab
+from made_jobs import made
 
 from mlaas_lab.store import Store
+
+APPEARED = """
+    window.appeared = {};
+    new MutationObserver(() => document.querySelectorAll('#mlaas-lab li[data-job]').forEach(row => {
+        window.appeared[row.dataset.job] ??= Date.now() / 1000;
+    })).observe(document.querySelector('#mlaas-lab'), { childList: true, subtree: true });
+"""
+
+
+def lags(page, store, times: int = 11) -> list[float]:
+    """Seconds from a job in the store to its row in the sidebar, which is shown."""
+    page.evaluate(APPEARED)
+    at = {}
+    for n in range(times):
+        store.add(made(f"t{n}"))
+        at[f"t{n}"] = time.time()
+        page.locator(f"#mlaas-lab li[data-job='t{n}']").first.wait_for()
+    seen = page.evaluate("window.appeared")
+    return [seen[job_id] - then for job_id, then in at.items()]
 
 
 class SideLab(Lab):

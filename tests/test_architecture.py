@@ -155,6 +155,16 @@ def test_default_install_is_light():
     assert names.isdisjoint({"torch", "transformers", "ragas", "litellm", "panel", "ray", "vllm", "peft"})
 
 
+def test_the_extension_of_jupyterlab_is_small_and_strict():
+    import json
+
+    extension = REPO / "labextension"
+    assert sum(len(path.read_text().splitlines()) for path in (extension / "src").glob("*.ts")) <= 900
+    assert json.loads((extension / "tsconfig.json").read_text())["compilerOptions"]["strict"]
+    needs = json.loads((REPO / "package.json").read_text())["dependencies"]
+    assert [name for name in needs if not name.startswith(("@jupyterlab/", "@lumino/"))] == [], "no framework"
+
+
 def test_top_level_holds_what_the_design_says():
     tracked = subprocess.run(["git", "ls-files"], cwd=REPO, capture_output=True, text=True).stdout.split("\n")
     allowed = {

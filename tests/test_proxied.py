@@ -44,12 +44,21 @@ def asked(server, path, *, method="GET", body=None, **headers):
     return answer.status, dict(answer.getheaders()), text
 
 
+def weight(server):
+    """Bytes of MLflow's server with its workers."""
+    (first,) = [one for one in server.children() if "mlflow" in " ".join(one.cmdline())]
+    weight = sum(one.memory_full_info().pss for one in (first, *first.children(recursive=True)))
+    print(f"MLflow's server: {weight / 1e6:.0f} MB")
+    return weight
+
+
 def test_jupyter_finds_both():
     found = {one.name: one.value for one in entry_points(group="jupyter_serverproxy_servers")}
     assert found.items() >= {"mlflow": "mlaas_lab.proxied:mlflow", "review": "mlaas_lab.proxied:dashboard"}.items()
     for entry in (proxied.mlflow(), proxied.dashboard()):
         assert entry["command"][0] == sys.executable
         assert "{port}" in entry["command"]
+        assert entry["environment"]["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
 
 
 @pytest.mark.long
@@ -88,3 +97,4 @@ def test_mlflow_at_home_lets_other_pages_change_nothing(servers):
         for origin in (server.origin, "http://elsewhere.example", "null")
     ]
     assert made == [200, 403, 403]
+    assert weight(server) < 600e6, "shared pages counted once"

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,6 +93,22 @@ def test_what_is_wrong_is_told_as_data(live, message):
 )
 def test_what_is_no_message_of_ours_has_no_answer(live, message):
     assert live.answer(message) is None
+
+
+def test_messages_on_eight_threads_at_once_have_the_answers_of_one(shown, tmp_path):
+    asked = [
+        {"kind": "rows", "id": at, "which": {"only": only}, "offset": offset}
+        for at, (only, offset) in enumerate(
+            (only, offset) for only in ("all", "errors", "slowest") for offset in (0, 10, 40)
+        )
+    ]
+    alone = Kernel(replace(shown.compared, folder=tmp_path))
+    expected = [alone.answer(message) for message in asked]
+    assert {answer["kind"] for answer in expected} == {"rows"}
+    for _ in range(5):
+        live = Kernel(replace(shown.compared, folder=tmp_path))  # nothing is computed yet
+        with ThreadPoolExecutor(8) as threads:
+            assert list(threads.map(live.answer, asked * 4)) == expected * 4
 
 
 def test_every_cell_of_a_table_opens_rows_that_are_there(live):
