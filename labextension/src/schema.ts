@@ -25,19 +25,11 @@ export interface Job {
   silent: boolean;
 }
 
-/** What a server was last seen to do, all of its endpoints together. */
-export type Work = { [name in 'running' | 'waiting' | 'tokens_per_s' | 'usd_per_hour']: number | null } & {
-  at: number;
-  /** Tokens a second of those models that it counts apart. */
-  by_model: Record<string, number>;
-  /** Adapters that are asked, where it says which. */
-  asked: string[] | null;
-};
-
 export type Endpoint = { [name in 'name' | 'job_id' | 'base_url' | 'model' | 'engine' | 'source']: string } & {
   ready: boolean;
   state: string | null;
-  work: Work | null;
+  /** What it and its server do now, in words. */
+  doing: string;
 };
 
 /** Of today, which is a day of UTC. */
@@ -49,8 +41,6 @@ type Score = { [name in 'mean' | 'ci_low' | 'ci_high']: number | null } & { targ
 type Verdict = { [name in 'a' | 'b' | 'metric' | 'verdict']: string } & { n: number; reason: string | null };
 export type Details = { code: string; summary: Score[]; verdicts: Verdict[] };
 
-/** A look at a server is said to be old from then on. */
-const OLD_S = 90;
 const ESCAPES = /\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)?|\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])/g;
 const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff\u{e0000}-\u{e007f}]/gu;
 
@@ -84,36 +74,6 @@ function ago(at: number): string {
   if (s < 90) return 'just now';
   if (s < 5400) return `${Math.round(s / 60)} min ago`;
   return s < 129600 ? `${Math.round(s / 3600)} h ago` : `${Math.round(s / 86400)} days ago`;
-}
-
-/** An address as people read it: a server may listen on a Unix socket. */
-function place(url: string): string {
-  const socket = /^http\+unix:\/\/([^/]*)/.exec(url);
-  return socket === null ? url : `unix:${decodeURIComponent(socket[1])}`;
-}
-
-function rate(value: number): string {
-  return `${value.toLocaleString('en', { maximumSignificantDigits: 3 })} tokens/s`;
-}
-
-/** What an endpoint does, and its server where `alone` is false; what nobody knows is not said, and an old look is. */
-export function doing(one: Endpoint, alone: boolean): string {
-  const state = one.state ?? (one.ready ? 'ready' : 'starting');
-  const said: (string | false | null)[] = [state];
-  if (one.work !== null && state !== 'sleeping') {
-    const { at, running, waiting, tokens_per_s, usd_per_hour, by_model, asked } = one.work;
-    const own = by_model?.[one.model] ?? (alone ? tokens_per_s : null);
-    const server = [
-      own === null && tokens_per_s !== null && rate(tokens_per_s),
-      running !== null && `${running} under way`,
-      waiting !== null && waiting > 0 && `${waiting} wait`,
-      usd_per_hour !== null && `${usd(usd_per_hour)}/h`
-    ].filter(Boolean);
-    said.push(own !== null && rate(own), asked?.includes(one.model) === true && 'asked');
-    if (server.length) said.push(`${alone ? '' : 'server: '}${server.join(alone ? ' · ' : ', ')}`);
-    said.push(Date.now() / 1000 - at >= OLD_S && ago(at));
-  }
-  return clean([...said, place(one.base_url)].filter(Boolean).join(' · '));
 }
 
 function speed(progress: Progress): string[] {

@@ -6,7 +6,7 @@ import { Widget } from '@lumino/widgets';
 
 import { button, make, mark, order, write } from './dom';
 import { Actions, Row } from './row';
-import { Endpoint, Job, clean, doing, title, usd } from './schema';
+import { Endpoint, Job, clean, title, usd } from './schema';
 import { Watch } from './watch';
 
 const SECTIONS = ['Jobs', 'Endpoints', 'Evaluations', 'Spend'] as const;
@@ -109,6 +109,7 @@ export class Sidebar extends Widget {
       this._sections[name].shown += 4 * this.first;
       this.draw();
     });
+    more.hidden = true;
     const empty = make('p', { class: 'mlaas-empty' });
     this._sections[name] = { toggle, count, list, empty, more, rows: new Map(), shown: 0 };
     toggle.addEventListener('click', () => {
@@ -147,40 +148,37 @@ export class Sidebar extends Widget {
 
   private _endpoints(endpoints: Endpoint[]): void {
     const { trans } = this._does;
-    const { list, count, empty, more } = this._sections.Endpoints;
+    const { list, count, empty } = this._sections.Endpoints;
     // What a server does changes all the time, and would take the focus from the buttons of its rows.
-    const key = JSON.stringify(endpoints.map(one => ({ ...one, work: null })));
+    const key = JSON.stringify(endpoints.map(one => ({ ...one, work: null, doing: '' })));
     if (list.dataset.key !== key) {
       list.dataset.key = key;
       order(list, endpoints.map(one => this._endpoint(one, trans)));
     }
     endpoints.forEach((one, i) => {
       const line = list.children[i].querySelector<HTMLElement>('.mlaas-line')!;
-      write(line, doing(one, endpoints.every(other => other === one || other.job_id !== one.job_id)));
+      write(line, clean(one.doing));
       mark(line, 'title', line.textContent);
     });
     write(count, endpoints.length ? String(endpoints.length) : '');
     write(empty, trans.__('None runs. A cell starts one: %mlaas serve'));
     empty.hidden = endpoints.length > 0;
-    more.hidden = true;
   }
 
   private _endpoint(one: Endpoint, trans: TranslationBundle): HTMLElement {
-    const state = one.state ?? (one.ready ? 'ready' : 'starting');
     const stop = button(trans.__('Stop: %mlaas cancel %1', one.job_id), stopIcon, () => this._does.cancel(one.job_id));
     const copy = button(trans.__('Copy as code'), copyIcon, () => this._does.ask(one));
     const top = make('span', { class: 'mlaas-top' }, make('span', { class: 'mlaas-name' }, clean(one.name)));
     top.append(make('span', { class: 'mlaas-what' }, clean(`${one.engine} · ${one.source}`)));
     const shape = make('span', { class: 'mlaas-shape', 'aria-hidden': 'true' }, one.ready ? '●' : '○');
-    const line = make('span', { class: 'mlaas-line' });
-    const head = make('div', { class: 'mlaas-head' }, shape, make('span', { class: 'mlaas-both' }, top, line));
+    const head = make('div', { class: 'mlaas-head' }, shape, make('span', { class: 'mlaas-both' }, top, make('span', { class: 'mlaas-line' })));
     const both = make('div', { class: 'mlaas-both-ends' }, head, make('span', { class: 'mlaas-does' }, stop, copy));
-    return make('li', { class: 'mlaas-Row', 'data-state': one.ready ? 'succeeded' : state === 'sick' ? 'failed' : 'running' }, both);
+    return make('li', { class: 'mlaas-Row', 'data-state': one.ready ? 'succeeded' : one.state === 'sick' ? 'failed' : 'running' }, both);
   }
 
   private _spend(jobs: Job[]): void {
     const { trans } = this._does;
-    const { list, count, empty, more } = this._sections.Spend;
+    const { list, count, empty } = this._sections.Spend;
     const { today_usd, held_usd, cap_usd, at_least } = this._watch.spend;
     const facts: [string, string][] = [
       [trans.__('Today (UTC)'), (at_least ? trans.__('at least ') : '') + usd(today_usd)],
@@ -193,12 +191,10 @@ export class Sidebar extends Widget {
     const key = JSON.stringify(all);
     if (list.dataset.key !== key) {
       list.dataset.key = key;
-      const facts = all.map(([name, value]) => make('li', { class: 'mlaas-fact' }, make('span', {}, name), make('span', {}, value)));
-      order(list, facts);
+      order(list, all.map(([name, value]) => make('li', { class: 'mlaas-fact' }, make('span', {}, name), make('span', {}, value))));
     }
     write(count, today_usd === null ? '' : usd(today_usd));
     write(empty, trans.__('By vendor and target: %mlaas cost'));
-    more.hidden = true;
   }
 
   /** What is wrong with the line, and what mends it. */

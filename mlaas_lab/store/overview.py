@@ -19,6 +19,7 @@ from mlaas_lab.schema import JSON, JobState
 from mlaas_lab.settings import Settings
 from mlaas_lab.store import ALIVE, endpoints
 from mlaas_lab.store.connection import Database
+from mlaas_lab.store.doing import doing
 from mlaas_lab.store.ledger import spent_today
 
 NEWEST = 1000
@@ -103,7 +104,9 @@ class Overview:
         if version == self._version and now - self._read_at < AGAIN_S:
             return bool(parts) and self._keep(None, parts)
         found = {row["id"]: self._row(row, now) for row in self._db.read(_JOBS)}
-        parts["endpoints"] = [asdict(endpoints.read(row)) for row in self._db.read(endpoints.ALIVE)]
+        alive = [endpoints.read(row) for row in self._db.read(endpoints.ALIVE)]
+        said = doing(alive, time.time())
+        parts["endpoints"] = [{**asdict(one), "doing": does} for one, does in zip(alive, said, strict=True)]
         self._version, self._read_at = version, now
         return self._keep(found, parts)
 
