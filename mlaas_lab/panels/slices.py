@@ -90,12 +90,13 @@ def _scores(metric: str, lines: Sequence[Sliced]) -> Whiskers:
     rows = [
         Whisker(
             label=f"{line.target} · {one.name}",
+            hue=hue,
             mean=one.mean,
             low=one.ci_low,
             high=one.ci_high,
             note=f"{form(one.mean)} (n {count(one.n)})",
         )
-        for line in lines
+        for hue, line in enumerate(lines)
         for one in line.slices
     ]
     domain = (0.0, 1.0) if words.is_share(metric) else None

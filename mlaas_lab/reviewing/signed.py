@@ -13,6 +13,8 @@ from mlaas_lab.schema import JSON
 from mlaas_lab.view import Badge, Code, Column, Facts, Mark, Shown, Table, Tone, View
 from mlaas_lab.view.formats import count, when
 
+ALONE = "These records have no run in MLflow, so nobody else can tell whether the end of the log was cut off."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Signed(Shown):
@@ -125,15 +127,23 @@ class AuditLog(Shown):
         columns += [Column(title="Comment", wrap=True), Column(title="Since then", wrap=True), "Hash"]
         rows = [self._row(entry) for entry in reversed(self.entries)]
         torn = [f"{count(self.verified.n_torn)} lines were torn while they were written."] * bool(self.verified.n_torn)
-        said = [] if self.held is None or self.broken else [self.held.note(self.entries)]
         badge = None
         if self.broken:
             badge = Badge(text="changed", tone=Tone.BAD)
         elif self.entries:
             badge = Badge(text="verified", tone=Tone.GOOD)
         table = Table(columns=columns, rows=rows) if rows else None
-        notes = [*torn, *(one for one in said if one)]
+        notes = [*torn, *([self._end] if self._end else [])]
         return View(title="Decisions", badge=badge, summary=self.summary, table=table, notes=notes)
+
+    @property
+    def _end(self) -> str:
+        """What anybody else can tell of the end of a log that looks whole."""
+        if self.broken:
+            return ""
+        if self.held is not None:
+            return self.held.note(self.entries)
+        return ALONE if self.entries else ""
 
     def _row(self, entry: Mapping[str, Any]) -> tuple[Any, ...]:
         changed = ", ".join(self.changed(entry))

@@ -99,6 +99,8 @@ class Whisker:
     """Said at the right in place of the formatted estimate."""
     tone: Tone | None = None
     """What its colour says; None colours it by its place, as the same target is in other charts."""
+    hue: int | None = None
+    """The place of its target, where a target has several rows; None: its own."""
 
 
 @dataclass(frozen=True, kw_only=True)

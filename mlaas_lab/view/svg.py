@@ -72,7 +72,7 @@ def whiskers(mark: Whiskers) -> Markup:
     known = [v for row in mark.rows for v in (row.mean, row.low, row.high) if v is not None]
     low, high = mark.domain or _ends([*known, *([0.0] if mark.zero else [])])
     place = _place(low, high)
-    rows = [_whisker_row(row, i, mark, place) for i, row in enumerate(mark.rows)]
+    rows = [_whisker_row(row, i if row.hue is None else row.hue, mark, place) for i, row in enumerate(mark.rows)]
     axis = _axis_row(inner_ticks(low, high), place, mark.format)
     return figure(mark.title, None, element("div", *rows, axis, class_="rows"), "")
 
@@ -233,8 +233,8 @@ def _place(low: float, high: float) -> Callable[[float], str]:
     return place
 
 
-def _whisker_row(row: Whisker, index: int, mark: Whiskers, place: Callable[[float], str]) -> Markup:
-    kind = f"h{index % HUES}" if row.tone is None else str(row.tone)
+def _whisker_row(row: Whisker, hue: int, mark: Whiskers, place: Callable[[float], str]) -> Markup:
+    kind = f"h{hue % HUES}" if row.tone is None else str(row.tone)
     parts: list[Markup] = [element("line", x1="0", x2="100%", y1=11, y2=11, class_="grid")]
     if mark.zero:
         parts.append(element("line", x1=place(0), x2=place(0), y1="0", y2="22", class_="zero"))
@@ -246,7 +246,7 @@ def _whisker_row(row: Whisker, index: int, mark: Whiskers, place: Callable[[floa
             element("line", x1=b, x2=b, y1=7, y2=15, class_=f"whisker {kind}"),
         ]
     if row.mean is not None:
-        parts.append(shape(place(row.mean), 11, index, kind))
+        parts.append(shape(place(row.mean), 11, hue, kind))
     return _row(row.label, parts, row.note or mark.format(row.mean))
 
 

@@ -80,8 +80,9 @@ def _whiskers(mark: Whiskers) -> dict[str, JSON]:
             "high": place(row.high),
             "note": text(row.note or mark.format(row.mean)),
             "tone": None if row.tone is None else str(row.tone),
+            "hue": i if row.hue is None else row.hue,
         }
-        for row in mark.rows
+        for i, row in enumerate(mark.rows)
     ]
     marks = [[place(tick), text(mark.format(tick), TICK)] for tick in inner_ticks(low, high)]
     zero = place(0.0) if mark.zero else None

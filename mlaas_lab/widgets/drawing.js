@@ -134,7 +134,8 @@ function plane(one, title) {
 /** Dots with intervals, or bars: one lane for each label. @param {Mark} mark */
 function lanes(mark) {
   const rows = (mark.rows ?? []).map((row, i) => {
-    const kind = row.tone ? `l-${row.tone}` : `l-h${i % 6}`;
+    const hue = row.hue ?? i;
+    const kind = row.tone ? `l-${row.tone}` : `l-h${hue % 6}`;
     const lane = h("svg:svg", { width: "100%", height: 22, overflow: "visible", "aria-hidden": "true" });
     if (mark.kind === "bars") {
       if (row.at !== null) lane.append(h("svg:rect", { x: 0, y: 4, width: percent(row.at), height: 14, rx: 2, class: `l-fill ${kind}` }));
@@ -148,7 +149,7 @@ function lanes(mark) {
         }
       }
       if (row.at !== null) {
-        lane.append(shape(percent(row.at), 11, i, false, kind));
+        lane.append(shape(percent(row.at), 11, hue, false, kind));
       }
     }
     return h("div", { class: "l-row" }, h("div", { class: "l-who" }, row.label), h("div", { class: "l-lane" }, lane),

@@ -59,6 +59,13 @@ def test_an_interval_of_picked_extremes_is_wider_than_of_a_pair(table):
     assert (found.gap_low, found.gap_high) == gap_limits(values[0], values[1], confidence=1 - 0.05 / 3)
 
 
+def test_a_target_has_one_colour_in_all_its_slices(table):
+    view = slices.panel.build(table(*(rows(name, en=(9, 10), de=(5, 10)) for name in "ab")))
+    assert [(row.label, row.hue) for row in view.marks[0].rows] == [
+        ("a · en", 0), ("a · de", 0), ("b · en", 1), ("b · de", 1),
+    ]  # fmt: skip
+
+
 def test_small_gaps_are_called_noise(table):
     view = slices.panel.build(table(rows(en=(15, 20), de=(13, 20), fr=(16, 20))))
     assert view.summary == "No gap between slices is more than chance would make (1 looked at)."

@@ -33,6 +33,7 @@ def test_decision_says_who_when_what_and_on_which_evidence(desk):
     assert signed.path == decisions_of(JobFolder(desk.table.parent).records), "where a job's folder has it"
     log = desk.log()
     assert (log.exit_code, log.broken, len(log.entries)) == (0, "", 1)
+    assert "no run in MLflow, so nobody else can tell" in log.view().notes[0]
     assert "1 decision, the last by ada l. for good" in log.summary
 
 
