@@ -8,6 +8,7 @@ elsewhere with `--theme dark --width 700`.
 import argparse
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -131,7 +132,7 @@ def load(studio: Studio) -> None:
     import mlaas_lab as ml
 
     ml.compare([str(DATA / "load.parquet")], html=studio.folder / "load.html")
-    with studio.page(f"file://{studio.folder}/load.html", height=700) as page:
+    with studio.page(f"file://{studio.folder}/load.html", height=640) as page:
         page.locator("h2:text-is('Load')").evaluate("title => title.scrollIntoView()")
         studio.keep(page, "load")
 
@@ -211,10 +212,13 @@ def main() -> None:
     words.add_argument("--theme", choices=["light", "dark"], default="light")
     words.add_argument("--width", type=int, default=1200)
     options = words.parse_args()
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.default_int_handler)  # whatever ends it, what it started ends too
     options.to.mkdir(parents=True, exist_ok=True)
     with Studio(options.to, theme=options.theme, width=options.width) as studio:
-        for name in options.names or PICTURES:
-            PICTURES[name](studio)
+        for name, take in PICTURES.items():  # in this order: what one has trained, another shows
+            if name in (options.names or PICTURES):
+                take(studio)
 
 
 if __name__ == "__main__":
