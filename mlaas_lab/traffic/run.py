@@ -20,7 +20,7 @@ from mlaas_lab.traffic.beside import SERVER, Beside
 from mlaas_lab.traffic.calls import Calls
 from mlaas_lab.traffic.conclusion import Spent, concluded
 from mlaas_lab.traffic.figures import Figures
-from mlaas_lab.traffic.plan import Plan, Step, at_rate, prepare
+from mlaas_lab.traffic.plan import STEP_S, Plan, Step, at_rate, prepare
 from mlaas_lab.traffic.sending import at_their_times, so_many_at_once
 from mlaas_lab.traffic.showing import Showing
 
@@ -152,7 +152,9 @@ class Loading:
         if self.context.stopping or calls.capped or spent.client_is_full or not self.writer.rows:
             return None
         rate = knee.following(await asyncio.to_thread(self._curve))
-        return None if rate is None else at_rate(self.spec, rate)
+        # Of a load that would send nothing in its time, nothing can be known.
+        nothing = rate is None or round(rate * (self.spec.duration or STEP_S)) < 1
+        return None if rate is None or nothing else at_rate(self.spec, rate)
 
     def _curve(self) -> list[Figures]:
         frame = self.writer.frame()

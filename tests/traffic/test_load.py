@@ -185,6 +185,14 @@ def test_a_sweep_finds_the_knee(context):
     ]
 
 
+def test_a_sweep_of_a_target_that_is_too_slow_for_any_rate_says_so(context):
+    with Known() as server:
+        made = spec(f"openai/m?base_url={server.base_url}", sweep=True, rate=8.0, duration=0.5, slo={"latency_s": 0.01})
+        result = run(made, context).result
+    assert [step["offered_per_s"] for step in result["steps"]] == [2.0, 4.0, 8.0]
+    assert result["knee"]["rate"] is None
+
+
 class Serial(Known):
     """Answers one request after the other, each in the same time."""
 
