@@ -38,13 +38,33 @@ def test_recorded_runs_say_what_they_are(path):
     assert path.stat().st_size < 300_000
 
 
-@pytest.mark.long
-def test_serving_runs_top_to_bottom(tmp_path, home):
-    shutil.copytree(NOTEBOOKS, tmp_path / "notebooks")
+def served(folder: Path, home: Path, **env: str) -> str:
+    """What the third notebook tells, run in a home of its own."""
+    shutil.copytree(NOTEBOOKS, folder / "notebooks")
     words = ["notebooks/execute.py", "notebooks/03_serve_and_load.ipynb", "--to", "build"]
     done = subprocess.run(
-        [sys.executable, *words], cwd=tmp_path, env={**os.environ, "HOME": str(home)}, capture_output=True, text=True
+        [sys.executable, *words],
+        cwd=folder,
+        env={**os.environ, "HOME": str(home), **env},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
     assert "support says return" in done.stdout
     assert "channel says mail" in done.stdout
+    return done.stdout
+
+
+@pytest.mark.long
+def test_serving_without_vllm_says_so_and_takes_the_other_engine(tmp_path, home):
+    said = served(tmp_path, home, MLAAS_VLLM_PYTHON=sys.executable)
+    assert "vLLM is absent" in said
+    assert "So engine transformers serves here." in said
+
+
+@pytest.mark.vllm
+@pytest.mark.timeout(1800)
+def test_serving_with_vllm(tmp_path, home):
+    said = served(tmp_path, home)
+    assert "So engine vllm serves here." in said
