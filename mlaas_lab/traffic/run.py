@@ -14,13 +14,13 @@ from mlaas_lab.inference.attempt import now
 from mlaas_lab.ledger import Account
 from mlaas_lab.records import Writer
 from mlaas_lab.schema import Record
-from mlaas_lab.tasks.load import Load
+from mlaas_lab.tasks.load import STEP_S, Load
 from mlaas_lab.traffic import knee
 from mlaas_lab.traffic.beside import SERVER, Beside
 from mlaas_lab.traffic.calls import Calls
 from mlaas_lab.traffic.conclusion import Spent, concluded
 from mlaas_lab.traffic.figures import Figures
-from mlaas_lab.traffic.plan import STEP_S, Plan, Step, at_rate, prepare
+from mlaas_lab.traffic.plan import Plan, Step, at_rate, prepare
 from mlaas_lab.traffic.sending import at_their_times, so_many_at_once
 from mlaas_lab.traffic.showing import Showing
 
