@@ -84,7 +84,7 @@ vllm: $(VENV)/.dev  ## Install vLLM into an interpreter of its own: for the GPU 
 	@PIP_ARGS='$(PIP_ARGS)' $(BIN)/python tests/vllm_environment.py
 
 test-vllm: vllm  ## Run the tests on a real vLLM server
-	@$(BIN)/python -m pytest -n 0 -m vllm tests/serving/test_vllm.py tests/test_notebooks.py $(ARGS)
+	@$(BIN)/python -m pytest -n 0 -m vllm tests/serving tests/test_notebooks.py $(ARGS)
 
 check: $(VENV)/.dev  ## Lint, types, layers
 	@$(BIN)/ruff check .

@@ -26,6 +26,9 @@ print(job.id, flush=True)
 time.sleep(1e6)
 """
 GONE_S = 10.0
+MIB = 2**20
+SPARE = 256 * MIB
+"""Of the machine's memory; so much comes and goes by itself."""
 NOTICED_S = 20.0
 """For an engine that is dead inside: its API server notices when it is asked for a token, every two seconds here."""
 ANEW_S = 600.0
@@ -50,6 +53,8 @@ class Server:
         supervisor = psutil.Process(self.job.job.handle["pid"])
         self.family = [supervisor, *supervisor.children(recursive=True)]
         self.shared = _process._segments(self.family)
+        self.holds = sum(map(memory, left(self.family)))
+        self.free = psutil.virtual_memory().available
 
     def part(self, name):
         """The process that `name` stands for."""
@@ -77,6 +82,14 @@ class Server:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
+def memory(process):
+    """Bytes that are its own, and its part of what it shares; of one that is gone, none."""
+    try:
+        return process.memory_full_info().pss
+    except psutil.NoSuchProcess:
+        return 0
+
+
 def left(processes):
     return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
@@ -100,9 +113,9 @@ def gone(server, what, then):
     """A line of the table, when nothing of the server is left."""
     took_s = within(lambda: not left(server.family), GONE_S)
     within(lambda: is_free(server.port), GONE_S)
-    held = sum(process.memory_info().rss for process in left(server.family))
     assert not [path for path in server.shared if path.exists()], "shared memory outlives whoever made it"
-    return what, "none", f"{took_s:.1f} s", "free", f"{held} bytes", then
+    within(lambda: psutil.virtual_memory().available > server.free + server.holds - SPARE, GONE_S)
+    return what, "none", f"{took_s:.1f} s", "free", f"{server.holds // MIB} MiB, all back", then
 
 
 def anew(server, part):
@@ -114,9 +127,18 @@ def anew(server, part):
     begun_s = within(lambda: server.starts > n, NOTICED_S)
     time.sleep(1)  # its supervisor has read by then that it is not ready
     ready_s = begun_s + 1 + within(lambda: server.job.job.ready, ANEW_S)
+    held = server.holds
     server.look()
     assert server.answers()
-    return part, "none", f"{took_s:.1f} s", "its own again", "0 bytes", f"ready again after {took_s + ready_s:.0f} s"
+    assert server.holds < held + SPARE
+    return (
+        part,
+        "none",
+        f"{took_s:.1f} s",
+        "its own again",
+        f"{held // MIB} MiB, all back",
+        f"ready again after {took_s + ready_s:.0f} s",
+    )
 
 
 def matrix(lab, words, engine_parts):
@@ -161,3 +183,13 @@ def test_transformers(lab, toys, capsys):
     rows = matrix(lab, words, ["API server"])
     assert [row[1] for row in rows] == ["all, as wanted", *["none"] * 5]
     show(capsys, "transformers", rows)
+
+
+@pytest.mark.vllm
+@pytest.mark.timeout(1200)
+def test_vllm(lab, large_toys, capsys):
+    models = [str(large_toys / name) for name in ("base", "lora")]
+    words = {"models": models, "engine": "vllm", "probe_s": 2, "parity": False}
+    rows = matrix(lab, words, ["API server", "engine core"])
+    assert [row[1] for row in rows] == ["all, as wanted", *["none"] * 6]
+    show(capsys, "vllm", rows)
