@@ -71,8 +71,8 @@ test-ui: $(VENV)/.dev $(VENV)/.labextension .venv-notebook/.made  ## Use the sid
 	@test -d .venv-browser/hatchling || $(PIP) --target .venv-browser playwright hatchling
 	@$(BIN)/python -m pytest -m browser tests/ui tests/browser $(ARGS)
 
-test-binder: $(VENV)/.dev  ## Run Binder's notebooks in Binder's environment, under a limit of memory; needs Node
-	@PIP_ARGS='$(PIP_ARGS)' $(BIN)/python -m pytest -n 0 -m binder tests/binder $(ARGS)
+test-binder: $(VENV)/.dev  ## Run Binder's notebooks in Binder's environment, under a limit of memory; its sidebar needs Node
+	@PIP_ARGS='$(PIP_ARGS)' $(BIN)/python -m pytest -q -n 0 -m binder tests/binder $(ARGS)
 
 test-pythons: $(VENV)/.dev  ## Install into Python 3.11, 3.12 and 3.13, those that are here; PYTHONS says which
 	@PIP_ARGS='$(PIP_ARGS)' $(BIN)/python -m pytest -n 0 -m pythons tests/test_pythons.py $(ARGS)

@@ -82,8 +82,14 @@ def test_the_environment_is_what_it_says(image):
     names = {package["name"].lower() for package in packages}
     assert {"mlaas-lab", "jupyterlab", "jupyter-server-proxy", "panel"} <= {name.replace("_", "-") for name in names}
     assert names & {"torch", "transformers", "peft"} == set()
+
+
+def test_the_sidebar_is_built_and_the_checkout_left_alone(image):
+    if not image.npm:
+        pytest.skip("no npm here: the sidebar was not built; the notebooks need none")
     assert "mlaas_lab" in image.runs("jupyter", "labextension", "list")
-    assert not (image.repo / "node_modules").exists(), "nothing of Node stays"
+    assert [name for name in ("node_modules", "mlaas_lab/labextension") if (image.repo / name).exists()] == []
+    assert image.built_before.exists(), "what somebody built at home stays"
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
