@@ -5,7 +5,8 @@ from functools import cached_property
 from typing import Any
 
 from mlaas_lab.errors import Interrupted, UsageError
-from mlaas_lab.job import JobHandle, JobManager
+from mlaas_lab.job import JobHandle
+from mlaas_lab.job_manager import JobManager
 from mlaas_lab.schema import JSON
 from mlaas_lab.settings import Preferences, Settings
 from mlaas_lab.spec import Spec

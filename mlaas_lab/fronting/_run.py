@@ -17,7 +17,7 @@ from mlaas_lab.fronting.first_tokens import Noted
 from mlaas_lab.fronting.guard import Guard
 from mlaas_lab.fronting.sleeping import Sleep
 from mlaas_lab.inference.loop import on_loop
-from mlaas_lab.job import JobManager
+from mlaas_lab.job_manager import JobManager
 from mlaas_lab.settings import Settings
 from mlaas_lab.spec import seconds
 from mlaas_lab.store import Store

@@ -18,6 +18,8 @@ FULL = 0.9
 LATE_S, LATE_SHARE = 0.02, 0.1
 """Requests leave late if the 99th percentile of their delay is above both: so many seconds, such a share of the median
 latency."""
+SILENT = 5
+"""Requests that failed one after the other at the end: whom they went to is gone."""
 OFF = 0.1
 """Prompts are as long as was asked for within this share."""
 
@@ -73,7 +75,7 @@ def concluded(spec: Load, records: pl.DataFrame, spent: Spent) -> tuple[dict[str
         "server": spent.server,
         "knee": None if found is None else asdict(found),
     }
-    return known, list(notes(spec, whole, spent, found, slo)) + list(_of_prompts(spec, records))
+    return known, [*_gone(records), *notes(spec, whole, spent, found, slo), *_of_prompts(spec, records)]
 
 
 def as_json(found: Figures) -> dict[str, JSON]:
@@ -123,6 +125,16 @@ def notes(spec: Load, whole: Figures, spent: Spent, found: Knee | None, slo: Map
     if few := [name for name in QUANTILES if whole.latency_s.n and getattr(whole.latency_s, name) is None]:
         yield f"{count(whole.latency_s.n)} answers cannot bound {' and '.join(few)}."
     yield from _of_knee(spec, spent, found, slo)
+
+
+def _gone(records: pl.DataFrame) -> Iterator[str]:
+    """Who answered at first, and then no more."""
+    asked = records.filter(~pl.col("error").is_in(["cancelled", "cap_reached"]).fill_null(value=False))
+    for (name,), of in asked.sort("intended_at").group_by("target", maintain_order=True):
+        answered = of["error"].is_null().arg_true()
+        if len(answered) and (n := of.height - 1 - answered[-1]) >= SILENT:
+            into_s = of["intended_at"][answered[-1] + 1] - of["intended_at"][0]
+            yield f"{name} stopped answering {seconds(into_s)} into the load: its last {count(n)} requests failed."
 
 
 def _of_knee(spec: Load, spent: Spent, found: Knee | None, slo: Mapping[str, float]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from mlaas_lab.errors import UsageError
 from mlaas_lab.fronting import _run
 from mlaas_lab.fronting import first_tokens as first_tokens_module
 from mlaas_lab.inference import resolve
-from mlaas_lab.job import JobManager
+from mlaas_lab.job_manager import JobManager
 from mlaas_lab.schema import JobState
 from mlaas_lab.spec import build, seconds
 from mlaas_lab.store.known import KnownEndpoints

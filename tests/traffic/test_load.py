@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import threading
 
 import numpy as np
@@ -72,6 +73,7 @@ def test_one_that_dies_is_counted(context):
     assert (result["n"], result["errors"]) == (60, 30)
     assert result["goodput"]["share"] == 0.5
     assert any("30 of 60 requests failed" in note for note in result["notes"])
+    assert re.search(r"stopped answering 3\d\d ms into the load: its last 30 requests failed", result["notes"][0])
 
 
 def test_one_that_is_dead_is_one_line(context):
