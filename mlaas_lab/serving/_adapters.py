@@ -12,8 +12,9 @@ from mlaas_lab.serving._parity import Gate
 from mlaas_lab.serving._plan import check_joins
 from mlaas_lab.serving._service import Service
 from mlaas_lab.store.wishes import Change
-from mlaas_lab.tasks.serve import endpoint_name
+from mlaas_lab.tasks.serve import LARGEST_RANK, endpoint_name
 
+SMALLER = "Train it with a smaller one: finetune --rank N."
 ANSWERS_S = 300.0
 """How long a new adapter may take to its first token."""
 
@@ -99,7 +100,7 @@ class Adapters:
         if weights.adapter and launch.max_rank is not None and (mine := rank(weights.adapter)) > launch.max_rank:
             raise DataError(
                 f"adapter {weights.source!r} has rank {mine}, and the server takes at most {launch.max_rank}.",
-                next=f"Start it anew with --max-rank {mine}.",
+                next=f"Start it anew with --max-rank {mine}." if mine <= LARGEST_RANK else SMALLER,
             )
 
     def _fresh(self, name: str) -> str:

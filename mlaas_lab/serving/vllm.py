@@ -24,13 +24,14 @@ from mlaas_lab.serving._memory import check_room, weight_bytes
 from mlaas_lab.serving._views import adapter_view, view
 from mlaas_lab.serving._vllm_python import Found, find
 from mlaas_lab.store.folder import read_json
+from mlaas_lab.tasks.serve import LARGEST_RANK
 
 MODULE = "mlaas_guard"
 """What the copy of our guard is called where vLLM runs."""
 GUARD = "guard"
 UNNAMED = ".base"
 """What the base is called when only adapters are served; no endpoint has that name."""
-RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+RANKS = (8, 16, 32, 64, 128, 256, 320, LARGEST_RANK)
 """Largest ranks that vLLM can be told."""
 MORE = 3
 """Places for adapters that may be added later, unless the Spec says how many there are."""
@@ -150,8 +151,9 @@ def _top_rank(wishes: Wishes, adapters: Sequence[Weights]) -> int:
             continue
         mine = rank(model.adapter)
         if mine > (wishes.max_rank or RANKS[-1]):
-            limit = f"--max-rank {wishes.max_rank}" if wishes.max_rank else f"the {RANKS[-1]} that vLLM can serve"
-            raise DataError(f"adapter {model.source!r} has rank {mine}, above {limit}.")
+            limit = f"--max-rank {wishes.max_rank}" if wishes.max_rank else f"the {LARGEST_RANK} that vLLM can serve"
+            more = f"Raise it: --max-rank {mine}." if mine <= LARGEST_RANK else "Train it with a smaller one: --rank N."
+            raise DataError(f"adapter {model.source!r} has rank {mine}, above {limit}.", next=more)
         wanted = max(wanted, mine)
     return next((top for top in RANKS if top >= max(wanted, 2 * RANKS[0])), RANKS[-1])
 

@@ -9,6 +9,9 @@ from pydantic import Field
 from mlaas_lab.spec import Arg, DataFile, ModelName, Refers, Span, Spec
 from mlaas_lab.tasks import Task
 
+LARGEST_RANK = 512
+"""Of an adapter that an engine can serve."""
+
 
 class Serve(Spec):
     """Serve models and adapters on this machine until the job is cancelled."""
@@ -41,7 +44,7 @@ class Serve(Spec):
     """GiB for the keys and values of requests under way; by default 1 on a CPU, and what a GPU has left (vllm)."""
     max_adapters: int | None = Field(None, ge=0)
     """Places for adapters; by default three more than are named, and none if none is (vllm)."""
-    max_rank: int | None = Field(None, ge=1, le=512)
+    max_rank: int | None = Field(None, ge=1, le=LARGEST_RANK)
     """Largest rank of an adapter that may be added later; by default 16, or that of those that are named (vllm)."""
     engine_args: str = ""
     """Further flags in the engine's own words: `--engine-args='--seed 1'` (vllm)."""

@@ -119,8 +119,8 @@ def test_what_cannot_be_served(models, wishes, toys, tmp_path, monkeypatch):
     for given, wanted, error, said in (
         ([models[0], deep], {}, DataError, "base and deep need a server each"),
         ([models[0], misfit], {}, DataError, "was trained on another base"),
-        ([replace(models[1], adapter=large)], {}, DataError, r"rank 1024, above the 512 that vLLM can serve"),
-        (models, {"max_rank": 2}, DataError, r"rank 4, above --max-rank 2"),
+        ([replace(models[1], adapter=large)], {}, DataError, r"rank 1024, above the 512 that vLLM can serve. Train it"),
+        (models, {"max_rank": 2}, DataError, r"rank 4, above --max-rank 2. Raise it: --max-rank 4"),
         (models, {"max_adapters": 0}, UsageError, r"--max-adapters 0 is less than the 1"),
         (models, {"engine_args": "--host 0.0.0.0"}, UsageError, "the job decides where it listens"),
     ):
