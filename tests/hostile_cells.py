@@ -17,8 +17,8 @@ from mlaas_lab.panels.board import board
 from mlaas_lab.schema import JobState
 from mlaas_lab.store.folder import JobFolder
 from mlaas_lab.store.overview import Overview
-from mlaas_lab.view import Table, View, to_html
-from mlaas_lab.widgets import content, endpoints, flat
+from mlaas_lab.view import Table, View, endpoints, to_html
+from mlaas_lab.widgets import content, flat
 from mlaas_lab.widgets.comparison import ComparisonWidget
 from mlaas_lab.widgets.form import FormWidget
 from mlaas_lab.widgets.job import JobWidget

@@ -106,7 +106,9 @@ def test_connections_are_used_again_after_streams(settings):
             async with Client() as http:
                 for _ in range(10):
                     await http.complete(route, ASK, stream=True)
-                return sum(len(pool) for one in http._connections.values() for pool in one._connector._conns.values())
+                return sum(
+                    len(pool) for one in http._connections.values() for pool in one._connectors[None]._conns.values()
+                )
 
         assert on_loop(ten()) == 1
 

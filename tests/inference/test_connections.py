@@ -219,7 +219,7 @@ def test_a_request_that_is_cancelled_hangs_up():
             await script.asked.wait()
             task.cancel()
             await asyncio.wait([task])
-            return task.cancelled(), [len(pool) for pool in connections._connector._conns.values()]
+            return task.cancelled(), [len(pool) for pool in connections._connectors[None]._conns.values()]
 
     gone, pools = on_loop(cancelled())
     assert gone

@@ -19,7 +19,8 @@ CELLS = (
 )
 ENDPOINTS = """
 from mlaas_lab.lab import Lab
-from mlaas_lab.widgets import content, endpoints
+from mlaas_lab.view import endpoints
+from mlaas_lab.widgets import content
 from mlaas_lab.widgets.job import JobWidget
 card = JobWidget(Lab().jobs.get("curve"))
 one = {"name": "support", "model": "support-lora", "engine": "transformers", "base_url": "http://127.0.0.1:1/v1", "ready": True}

@@ -222,7 +222,8 @@ def test_the_layout_comes_back(page, lab, until):
     lab.show(page)
     page.locator(f"{SIDE} h3 button", has_text="Endpoints").click()
     layout = f"fetch('{lab.origin}/lab/api/workspaces/default?token=t').then(answer => answer.text())"
-    until(lambda: '"current":"mlaas-lab"' in page.evaluate(layout).replace(": ", ":"))
+    kept = ('"current":"mlaas-lab"', '"closed":["Endpoints"]')
+    until(lambda: all(one in page.evaluate(layout).replace(": ", ":") for one in kept))
     page.goto(f"{lab.origin}/lab?token=t")
     page.wait_for_selector(f"{SIDE}:visible", timeout=120_000)
     until(lambda: page.locator(f"{SIDE} h3 button", has_text="Endpoints").get_attribute("aria-expanded") == "false")
