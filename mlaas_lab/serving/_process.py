@@ -2,15 +2,18 @@
 
 The watcher leads a session of its own and holds the end of a pipe that nobody writes to. When the owner closes the
 pipe, or dies by whatever signal, the pipe ends, and the watcher stops the server and all that it started. Dies the
-watcher, the owner does it. It knows nothing of models.
+watcher, the owner does it. What the server keeps in files for a while, sockets too, goes to a folder of its own, which
+goes with it. It knows nothing of models.
 """
 
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,8 +21,10 @@ from types import FrameType
 
 import psutil
 
-SEGMENT = re.compile(r"/dev/shm/psm_[0-9a-f]+$", re.MULTILINE)  # noqa: S108 - Python names it so
-"""Memory that Python's processes share, as /proc names it (Linux); it outlives whoever is killed."""
+SEGMENT = re.compile(r"/dev/shm/(?:psm_[0-9a-f]+|sem\.mp-\w+)$", re.MULTILINE)  # noqa: S108 - Python names it so
+"""Memory and semaphores that Python's processes share, as /proc names them (Linux); they outlive whoever is killed."""
+TRACKER = "multiprocessing.resource_tracker"
+"""A process of Python's that ends after those it serves, and frees what they left."""
 GRACE_S = 4.0
 """Between asking a server to stop and killing it; less than what the supervisor gives the entry."""
 POLL_S = 0.2
@@ -31,15 +36,16 @@ class Server:
     def __init__(self, command: Sequence[str], *, folder: Path, log: Path, environment: Mapping[str, str]) -> None:
         """Start `command` in `folder`; what it prints goes to the end of `log`."""
         self._log = log
+        self._files = tempfile.mkdtemp(prefix="mlaas-")  # short: a socket's path may have 100 letters
         with log.open("ab") as output:
             self._log_from = output.tell()
             self._watcher = subprocess.Popen(
-                [sys.executable, "-P", "-m", __name__, *command],
+                [sys.executable, "-P", "-m", __name__, self._files, *command],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
-                env=dict(environment),
+                env={**environment, "TMPDIR": self._files},
                 start_new_session=True,
             )
 
@@ -67,10 +73,15 @@ class Server:
             self._watcher.wait()
         _kill(_session(self._watcher.pid))
         _give_back(shared)
+        shutil.rmtree(self._files, ignore_errors=True)
 
 
-def watch(command: Sequence[str]) -> int:
-    """Run `command` until it ends or its owner is gone; its exit status, or 128 + the signal that ended it."""
+def watch(files: str, command: Sequence[str]) -> int:
+    """Run `command` until it ends or its owner is gone, then remove the folder `files`.
+
+    Returns:
+        Its exit status, or 128 + the signal that ended it.
+    """
     asked = False
 
     def ask(_signal: int, _frame: FrameType | None) -> None:
@@ -93,6 +104,7 @@ def watch(command: Sequence[str]) -> int:
     _kill([*family, *(process for process in _session(os.getpid()) if process.pid != os.getpid())])
     code = server.wait()
     _give_back(shared)
+    shutil.rmtree(files, ignore_errors=True)
     return code if code >= 0 else 128 - code
 
 
@@ -115,13 +127,25 @@ def _session(leader: int) -> list[psutil.Process]:
 
 def _kill(processes: Sequence[psutil.Process]) -> None:
     shared = _segments(processes)
-    for process in processes:
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(processes, timeout=5)
+    trackers = [process for process in processes if _is_tracker(process)]
+    _end([process for process in processes if process not in trackers])
+    psutil.wait_procs(trackers, timeout=1)
+    _end(trackers)
     _give_back(shared)
+
+
+def _end(processes: Sequence[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(processes, timeout=5)
+
+
+def _is_tracker(process: psutil.Process) -> bool:
+    try:
+        return any(TRACKER in word for word in process.cmdline())
+    except psutil.Error:
+        return False
 
 
 def _segments(processes: Sequence[psutil.Process]) -> set[Path]:
@@ -144,4 +168,4 @@ def _give_back(shared: set[Path]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(watch(sys.argv[1:]))
+    sys.exit(watch(sys.argv[1], sys.argv[2:]))

@@ -175,3 +175,42 @@ def test_so_is_it_after_the_watcher_was_killed(tmp_path, mark):
     assert shared.exists()
     server.stop()
     assert not shared.exists()
+
+
+SEMAPHORE = (  # one that is known by its name, as processes that are spawned share it
+    "import multiprocessing, os, time;"
+    "lock = multiprocessing.get_context('spawn').Lock();"
+    "print('shares', 'sem.' + lock._semlock.name.lstrip('/'), flush=True); time.sleep(600)"
+)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="named in /proc")
+def test_a_semaphore_is_given_back(tmp_path, mark):
+    server = start(tmp_path, SEMAPHORE.replace("time.sleep(600)", STUBBORN), mark)
+    assert wait_for(lambda: "up" in server.printed(), 30)
+    shared = segment(server.printed())
+    assert shared.exists()
+    server.stop()
+    assert not shared.exists()
+
+
+BOUND = (  # as vLLM's processes do, who talk to each other
+    "import socket, tempfile, time;"
+    "one = socket.socket(socket.AF_UNIX); one.bind(tempfile.gettempdir() + '/' + 36 * 'x');"
+    "print('up', one.getsockname(), flush=True); time.sleep(600)"
+)
+
+
+@pytest.mark.parametrize("dies", ["nobody", "watcher", "server"])
+def test_its_files_go_with_it(tmp_path, mark, dies):
+    server = start(tmp_path, BOUND, mark)
+    assert wait_for(lambda: "up" in server.printed(), 30)
+    bound = Path(server.printed().split()[1])
+    assert bound.is_socket()
+    if dies == "watcher":
+        server._watcher.kill()
+    if dies == "server":
+        psutil.Process(server._watcher.pid).children()[0].kill()
+        assert wait_for(lambda: not bound.parent.exists(), 10)
+    server.stop()
+    assert not bound.parent.exists()
