@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -22,6 +23,8 @@ MARK = "MLAAS_JOB"
 """Variable with `JOB_ID.ATTEMPT`, inherited by everything that a job starts."""
 SUPERVISOR = "MLAAS_SUPERVISOR"
 """Variable with the pid of the supervisor that an entry must not outlive."""
+ASKED_S = 6.0
+"""How long a process that is asked to end may take; a server's watcher needs the most."""
 GONE_S = 5.0
 """How long a killed process may take to go."""
 SLACK_S = 0.01
@@ -73,20 +76,30 @@ def kill_tree(process: psutil.Process) -> None:
 def kill(family: list[psutil.Process]) -> None:
     """SIGKILL all of `family`, and wait until they are gone."""
     for member in family:
-        try:
+        with suppress(psutil.NoSuchProcess):
             member.kill()
-        except psutil.NoSuchProcess:
-            continue
-    deadline = time.monotonic() + GONE_S
+    wait_gone(family, within_s=GONE_S)
+
+
+def wait_gone(family: list[psutil.Process], within_s: float) -> None:
+    """Return when none of `family` runs; a zombie does not."""
+    deadline = time.monotonic() + within_s
     while any(_runs(member) for member in family) and time.monotonic() < deadline:
         time.sleep(0.01)
 
 
 def sweep(job_id: str) -> int:
-    """Kill whatever carries the mark of `job_id`, this process and its parents excepted; how many there were."""
+    """End whatever carries the mark of `job_id`, this process and its parents excepted; how many there were.
+
+    They are asked first: one of them may have to tidy up after others that were killed.
+    """
     ours = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     left = [process for process in _marked(job_id) if process.pid not in ours]
-    kill(left)
+    for process in left:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+    wait_gone(left, within_s=ASKED_S)
+    kill([process for process in left if _runs(process)])
     return len(left)
 
 

@@ -141,6 +141,23 @@ def test_control_without_the_mark_an_orphan_would_stay(lab, eventually, monkeypa
     assert processes.sweep(handle.id) == 1
 
 
+def test_who_is_swept_may_tidy_up_first(tmp_path):
+    told, tidied = tmp_path / "told", tmp_path / "tidied"
+    script = (
+        "import pathlib, signal, sys\n"
+        "told, tidied = map(pathlib.Path, sys.argv[1:])\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (tidied.touch(), sys.exit()))\n"
+        "told.touch(); signal.pause()\n"
+    )
+    marked = {**os.environ, processes.MARK: "swept.1"}
+    child = subprocess.Popen([sys.executable, "-c", script, str(told), str(tidied)], env=marked)
+    while not told.exists():
+        time.sleep(0.01)
+    assert processes.sweep("swept") == 1
+    assert child.wait(1) == 0
+    assert tidied.exists()
+
+
 def test_launcher_that_died_hands_its_turn_on(lab):
     script = (
         "import os, signal\n"

@@ -21,6 +21,8 @@ from types import FrameType
 
 import psutil
 
+from mlaas_lab.processes import kill, wait_gone
+
 SEGMENT = re.compile(r"/dev/shm/(?:psm_[0-9a-f]+|sem\.mp-\w+)$", re.MULTILINE)  # noqa: S108 - Python names it so
 """Memory and semaphores that Python's processes share, as /proc names them (Linux); they outlive whoever is killed."""
 TRACKER = "multiprocessing.resource_tracker"
@@ -128,17 +130,10 @@ def _session(leader: int) -> list[psutil.Process]:
 def _kill(processes: Sequence[psutil.Process]) -> None:
     shared = _segments(processes)
     trackers = [process for process in processes if _is_tracker(process)]
-    _end([process for process in processes if process not in trackers])
-    psutil.wait_procs(trackers, timeout=1)
-    _end(trackers)
+    kill([process for process in processes if process not in trackers])
+    wait_gone(trackers, within_s=1)
+    kill(trackers)
     _give_back(shared)
-
-
-def _end(processes: Sequence[psutil.Process]) -> None:
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(processes, timeout=5)
 
 
 def _is_tracker(process: psutil.Process) -> bool:

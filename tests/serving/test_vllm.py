@@ -4,10 +4,7 @@ The tests stand in the order of one server's life, since a start takes a minute.
 """
 
 import json
-import os
 import shutil
-import signal
-import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -81,16 +78,6 @@ def core(running: Running) -> psutil.Process:
 
 def gone(processes: list[psutil.Process]) -> bool:
     return not [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 def test_base_and_two_adapters_on_one_server_answer_as_elsewhere(running, through_transformers):
@@ -236,34 +223,13 @@ def test_hung_with_a_green_health_route_it_is_sick(running):
     wait_for(lambda: states(running)[-1] == "ready", 60)
 
 
-@pytest.mark.parametrize("victim", ["core", "api"])
-def test_killed_it_leaves_nothing_and_is_started_anew(running, victim):
+def test_killed_it_is_started_anew_with_its_adapters(running):
+    """The last test of this server; all that can be killed is in test_kill_matrix.py."""
     before, n = servers(running), states(running).count("starting")
-    (core(running) if victim == "core" else before[0]).kill()
+    core(running).kill()
     wait_for(lambda: gone(before), GONE_S + 6 + 10)  # the engine may notice only when it is asked for a token
     wait_for(lambda: states(running).count("starting") == n + 1 and states(running)[-1] == "ready", 900)
     assert running.text("lora") != running.text("base")
-
-
-def test_kill_of_the_supervisor_leaves_nothing(running):
-    """The last test of this server."""
-    family = psutil.Process(running.supervisor.pid).children(recursive=True)
-    running.supervisor.kill()
-    running.supervisor.wait()
-    wait_for(lambda: gone(family), GONE_S)
-    assert is_free(running.port)
-
-
-def test_kill_of_the_entry_leaves_nothing(large_toys, tmp_path):
-    running = start(tmp_path / "job", large_toys / "lora", engine="vllm", **LIKE_THIS)
-    try:
-        family = psutil.Process(running.supervisor.pid).children(recursive=True)
-        os.kill(family[0].pid, signal.SIGKILL)
-        running.supervisor.wait()
-        wait_for(lambda: gone(family), GONE_S)
-        assert is_free(running.port)
-    finally:
-        kill(running)
 
 
 def test_a_server_that_reads_otherwise_than_it_was_trained_is_refused(large_toys, tmp_path):
