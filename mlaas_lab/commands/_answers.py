@@ -12,9 +12,6 @@ from mlaas_lab.view import Shown, View
 from mlaas_lab.view.diff import against
 from mlaas_lab.view.formats import count, seconds, usd
 
-PLACE = ("base_url", "emulated", "key_env")
-"""Words of a target that say where it is; they are left out of its name while the rest tells it from the others."""
-
 MOST_MARKED = 0.5
 """Share of an answer beyond which marking what differs hides more than it shows."""
 
@@ -213,13 +210,15 @@ def _source(cost: Cost) -> str:
 
 
 def _names(targets: Sequence[str]) -> list[str]:
-    """Each target as short as it stays different from every other one."""
+    """Each target as short as it stays different from every other one; where it is may go first."""
     short = {target: _short(target) for target in targets}
     taken = Counter(short.values())
     return [short[target] if taken[short[target]] == 1 else target for target in targets]
 
 
 def _short(target: str) -> str:
+    from mlaas_lab.inference.words import PLACE
+
     whole = Target.parse(target)
     return whole.get("as") or str(
         replace(whole, params=tuple((key, value) for key, value in whole.params if key not in PLACE))

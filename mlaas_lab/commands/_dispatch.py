@@ -5,6 +5,7 @@ Every front (cell, shell, Python) comes through here, so they mean the same. A t
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 import yaml
@@ -100,11 +101,13 @@ def call(name: str, lab: Lab, loose: Sequence[Any], named: Mapping[str, Any]) ->
 
 
 def _plain(value: Any, lab: Lab) -> Any:
-    """A frame becomes a file named by its content, a job its id; the rest stays."""
+    """A frame becomes a file named by its content, a path its text, a job its id; the rest stays."""
     if is_frame(value):
         return data.from_frame(value, lab.settings.cache_dir)
     if isinstance(value, (list, tuple)):
         return tuple(_plain(one, lab) for one in value)
+    if isinstance(value, Path):
+        return str(value)
     return getattr(value, "id", value)
 
 

@@ -70,6 +70,10 @@ def test_a_file_is_enough(lab, records_file):
     assert str(found).startswith("bad against good")
 
 
+def test_python_may_name_a_file_by_its_path(lab, records_file):
+    assert _dispatch.call("compare", lab, [[records_file]], {}).as_json() == compare(lab, records_file).as_json()
+
+
 def test_the_page_says_how_to_do_it_again(lab, evaluated, tmp_path):
     found = compare(lab, evaluated.id, "--html", tmp_path / "out" / "report.html")
     text = Page(found.page.read_text()).text
