@@ -25,7 +25,7 @@ def steps() -> list[list[str]]:
     if shutil.which("nvidia-smi"):
         return [["--requirement", str(PINS / "gpu.txt")]]
     wheel = ["--no-deps", "--require-hashes", "--requirement", str(PINS / "cpu-wheel.txt")]
-    return [[TORCH], wheel, [TORCH, "--requirement", str(PINS / "cpu.txt")]]
+    return [[TORCH, "--requirement", str(PINS / "cpu.txt")], wheel]
 
 
 def make() -> None:
