@@ -101,7 +101,7 @@ class Comparison(Shown):
             apart = (panels.labelled(view, self.frame) for view in over(self.frame, self.summary, self.verdicts))
             others = panels.draw(self.frame, without=("board", "outputs", "pareto"))
             # Load tests leave records that nobody scored.
-            scores = [board(self.summary, self.verdicts)] if self.summary else []
+            scores = [panels.labelled(board(self.summary, self.verdicts), self.frame)] if self.summary else []
             return [*scores, *apart, *others]
 
     def views(self) -> list[View]:

@@ -8,12 +8,15 @@ from pydantic import Field
 
 from mlaas_lab.commands import Command, _deciding, _sources
 from mlaas_lab.lab import Lab
+from mlaas_lab.panels import labelled
 from mlaas_lab.schema import JSON
 from mlaas_lab.spec import Arg, Refers, Spec
 from mlaas_lab.view import Shown, View
 from mlaas_lab.widgets.links import links, run_link
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from mlaas_lab.reviewing import Desk, Sitting
     from mlaas_lab.widgets.reviewed import Reviewed
 
@@ -55,7 +58,15 @@ class Reviewing(Shown):
         """How far it is, what this reviewer said, and, unless names are hidden, who is preferred."""
         from mlaas_lab.reviewing.told import told
 
-        return told(self.desk, self.sitting)
+        view = told(self.desk, self.sitting)
+        return view if self.sitting.hidden else labelled(view, self._between)
+
+    @property
+    def _between(self) -> "pl.DataFrame":
+        """Records of the two."""
+        setup = self.sitting.review.setup
+        records = self.desk.records
+        return records.filter(records["target"].is_in([setup.a, setup.b]))
 
     def as_json(self) -> JSON:
         """`{reviewer, done, total, skipped, hidden, file, preferences}`; no preferences while names are hidden."""

@@ -157,6 +157,13 @@ def test_nothing_to_compare_is_said():
         compare(Lab())
 
 
+def test_every_section_says_who_was_emulated(lab, tmp_path):
+    rows = [replace(row, emulated=row.target == "bad") for row in duel()]
+    found = compare(lab, file_of(tmp_path / "records.parquet", rows))
+    silent = [view.title for view in found.views() if not any(note.startswith("Emulated: bad") for note in view.notes)]
+    assert silent == []
+
+
 def test_what_nobody_scored_has_no_table_of_scores(lab, tmp_path):
     rows = [replace(record("m", i, "yes", "yes", usd="0.001"), scores={}) for i in range(9)]
     found = compare(lab, records.write(tmp_path / "load.parquet", rows, metrics=(), run_id="load"))

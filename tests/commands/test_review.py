@@ -1,6 +1,7 @@
 """`review` and `decide`: in the shell and in a cell, by the words that other commands use."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from made_records import duel, file_of
@@ -37,6 +38,12 @@ def test_blind_review_stays_blind_until_it_is_revealed(lab, run):
     assert (again.as_json()["hidden"], again.as_json()["preferences"]) == (True, None)
     assert "good" not in str(again)
     assert mlaas(lab, "review", run, "--by", "ada", "--no-blind").as_json()["preferences"]["n_sided"] == 1
+
+
+def test_who_was_emulated_is_said_once_names_may_be_known(lab, tmp_path):
+    run = file_of(tmp_path / "records.parquet", [replace(row, emulated=row.target == "good") for row in duel()])
+    assert "good" not in str(mlaas(lab, "review", run, "--blind", "--by", "ada"))
+    assert "Emulated: good was answered on this machine" in str(mlaas(lab, "review", run, "--by", "ada", "--no-blind"))
 
 
 def test_code_twin_shows_the_same(lab, run):
