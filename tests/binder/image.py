@@ -13,6 +13,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PLACE = ROOT / "build" / "binder"
 MADE_FROM = ("binder/requirements.txt", "binder/runtime.txt", "pyproject.toml", ".ci/constraints.txt")
+BASE = (
+    "pip==25.2", "ipywidgets==8.1.7", "jupyter-offlinenotebook==0.3.2", "jupyter-resource-usage==1.2.0",
+    "jupyter_server==2.17.0", "jupyterhub==5.4.0", "jupyterlab==4.4.9", "notebook==7.4.7",
+)  # fmt: skip
+"""What stands in every image for Python 3.11 (repo2docker 2026.4.0, `environment.py-3.11-linux-64.lock`)."""
 LEFT_OUT = shutil.ignore_patterns(
     ".git", ".venv*", "node_modules", "build", "lib", "__pycache__", ".*_cache", ".hypothesis"
 )
@@ -43,12 +48,14 @@ class Image:
         return shutil.which("npm", path=self.environment["PATH"])
 
     def build(self) -> None:
-        """Install as repo2docker does: the requirements, then `postBuild`; without npm all but the sidebar."""
+        """Install as repo2docker does: its own, the requirements, `postBuild`; without npm all but the sidebar."""
         made = self.venv / "made-from"
+        pip = ["python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        given = os.environ.get("PIP_ARGS", "").split()
         if not made.exists() or made.read_text() != _digest():
             venv.create(self.venv, with_pip=True, clear=True)
-        pip = ["python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        self._run(*pip, *os.environ.get("PIP_ARGS", "").split(), "--requirement", "binder/requirements.txt")
+            self._run(*pip, *given, *BASE)
+        self._run(*pip, *given, "--requirement", "binder/requirements.txt")
         self._run("python", "-m", "pip", "check")
         if self.npm:
             self._run("sh", "binder/postBuild")
@@ -74,4 +81,4 @@ class Image:
 
 
 def _digest() -> str:
-    return hashlib.sha256(b"".join((ROOT / name).read_bytes() for name in MADE_FROM)).hexdigest()
+    return hashlib.sha256(repr(BASE).encode() + b"".join((ROOT / name).read_bytes() for name in MADE_FROM)).hexdigest()
