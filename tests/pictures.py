@@ -165,7 +165,7 @@ def review(studio: Studio) -> None:
     both = [pl.read_parquet(DATA / f"{name}.parquet") for name in ("home", "hosted")]
     pl.concat(both, how="diagonal_relaxed").write_parquet(table)
     with studio.cells(
-        f"%load_ext mlaas_lab\n%mlaas review {table.name} --between large,medium --by ada --blind"
+        f"%load_ext mlaas_lab\n%mlaas review {table.name} --between 'large (emulated),medium (emulated)' --by ada --blind"
     ) as page:
         page.locator(f"{CARD} .l-card").first.wait_for()
         studio.keep(page.locator(CARD), "review")

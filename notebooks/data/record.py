@@ -5,7 +5,7 @@
 `home.parquet`: the tiny base, plain, prompted and with a handbook, and its fine-tune, on 240 held-out messages;
 `load.parquet`: the fine-tune under a load that grows until it is full;
 `hosted.parquet`: two vendors on the same messages, emulated (`support.jsonl` and a seed say what they answer).
-Targets that were asked at home are called "(recorded)", so that every table says it.
+Targets that were asked at home are called "(recorded)", the others "(emulated)", so that every table says it.
 """
 
 import json
@@ -25,8 +25,8 @@ QUALITY = (
     f"tiny?as=handbook (recorded)&retrieve={HERE / 'handbook.md'}",
 )
 HOSTED = (
-    f"openai/gpt-4.1?as=large&prompt={HERE / 'brief.txt'}&emulated=yes",
-    f"anthropic/claude-haiku-4-5?as=medium&prompt={HERE / 'brief.txt'}&emulated=yes",
+    f"openai/gpt-4.1?as=large (emulated)&prompt={HERE / 'brief.txt'}&emulated=yes",
+    f"anthropic/claude-haiku-4-5?as=medium (emulated)&prompt={HERE / 'brief.txt'}&emulated=yes",
 )
 UNREAD = ("timeline", "gaps_s", "request_id")
 """Columns that no panel needs."""
