@@ -10,6 +10,7 @@ from mlaas_lab.errors import JobError
 from mlaas_lab.processes import find
 from mlaas_lab.schema import JSON, Job, JobState, Work
 from mlaas_lab.store.folder import JobFolder, read_json
+from mlaas_lab.store.front import Kept
 from mlaas_lab.tasks import Task
 from mlaas_lab.view import Shown, View, endpoints
 from mlaas_lab.view.job import COUNTED, card, line
@@ -64,6 +65,14 @@ class JobHandle(Shown):
     @property
     def _serves(self) -> bool:
         return self._job.ready and not self._job.state.ended
+
+    @property
+    def asleep(self) -> bool:
+        """Whether the front stopped it since nobody asked, when its row was last read."""
+        job = self._job
+        if job.state is not JobState.CANCELLED or not self.folder.models.exists():
+            return False
+        return Kept(self.manager.settings).sleepers().get(job.id) == job.attempt
 
     def wait(self, timeout: float | None = None, *, watch: Callable[["JobHandle"], None] | None = None) -> "JobHandle":
         """Wait until the job has ended, or a service answers; `watch` is called a few times a second.
@@ -172,7 +181,8 @@ class JobHandle(Shown):
         drawn = registry.resolve(task.view)(self.folder) if task.view else []
         log = self.folder.tail(LOG_LINES) if job.state is JobState.FAILED else []
         serves = [endpoints.view(serving, self._asked_elsewhere(serving))] if (serving := self.serving) else []
-        return card(job, results=[*serves, *drawn], log=log, waiting=tracking.waits(job, most=COUNTED))
+        waiting = tracking.waits(job, most=COUNTED)
+        return card(job, results=[*serves, *drawn], log=log, waiting=waiting, asleep=self.asleep)
 
     def _asked_elsewhere(self, serving: Sequence[Mapping[str, JSON]]) -> list[endpoints.Asked]:
         from mlaas_lab import hosted  # a kernel that comes back reads no price lists

@@ -33,18 +33,26 @@ COUNTED = 1000
 """Of what waits for MLflow, so much is counted each time a card is drawn."""
 
 
-def card(job: Job, *, results: Sequence[View], log: Sequence[str], waiting: int = 0) -> View:
-    """State, progress, results and what to do next; `waiting` is what MLflow does not have yet."""
+def card(job: Job, *, results: Sequence[View], log: Sequence[str], waiting: int = 0, asleep: bool = False) -> View:
+    """State, progress, results and what to do next.
+
+    Args:
+        job: as it is.
+        results: what it has found.
+        log: its last lines.
+        waiting: what MLflow does not have yet.
+        asleep: it serves, and was stopped until somebody asks.
+    """
     marks: list[Mark] = []
     if job.progress is not None and not job.state.ended and not job.ready:
         marks.append(bar(job.progress if job.state is JobState.RUNNING else replace(job.progress, rate=None)))
     left = [("Not in MLflow yet", f"{_left(waiting)} metrics and results; `sync` sends them")] if waiting else []
-    marks.append(Facts(rows=[*_facts(job), *left]))
+    marks.append(Facts(rows=[*_facts(job, asleep=asleep), *left]))
     if job.error and job.state is JobState.FAILED:
         marks.append(Code(text=job.error, label="Error"))
     if log:
         marks.append(Code(text="\n".join(log), label=f"Last lines; all of them: logs {job.id}"))
-    return View(title=title(job), badge=state(job), marks=marks, children=results)
+    return View(title=title(job), badge=state(job, asleep=asleep), marks=marks, children=results)
 
 
 def table(jobs: Sequence[Job], waiting: Mapping[str, int] | None = None) -> View:
@@ -115,8 +123,10 @@ def title(job: Job) -> str:
     return f"{job.task}{name} · {job.id}"
 
 
-def state(job: Job) -> Badge:
+def state(job: Job, *, asleep: bool = False) -> Badge:
     """Its state as a word that stands out."""
+    if asleep:
+        return Badge(text=str(EndpointState.SLEEPING), tone=HEALTH[EndpointState.SLEEPING])
     told = HEALTH.get(job.progress.phase) if job.progress is not None and job.state is JobState.RUNNING else None
     if job.progress is not None and told is not None:
         return Badge(text=job.progress.phase, tone=told)
@@ -132,7 +142,7 @@ def took_s(job: Job) -> float | None:
     return max(0.0, (job.ended_at or time.time()) - job.started_at)
 
 
-def _facts(job: Job) -> list[tuple[str, Any]]:
+def _facts(job: Job, *, asleep: bool) -> list[tuple[str, Any]]:
     facts: list[tuple[str, Any]] = [("Took", duration(took_s(job)))]
     if job.waiting and job.state is JobState.QUEUED:
         facts.append(("Queue", job.waiting))
@@ -144,6 +154,8 @@ def _facts(job: Job) -> list[tuple[str, Any]]:
     facts += [(key, ", ".join(value) if isinstance(value, list) else plain(value)) for key, value in named]
     if not job.state.ended:
         facts.append((STOP, f"cancel {job.id}"))
+    elif asleep:
+        facts.append(("Go on", "by itself, with the next request to the front"))
     elif job.state is not JobState.SUCCEEDED:
         facts.append(("Go on", f"resume {job.id}"))
     return facts

@@ -11,10 +11,9 @@ from typing import Any
 from mlaas_lab import hosted, registry
 from mlaas_lab.errors import UsageError
 from mlaas_lab.job import JobHandle
-from mlaas_lab.schema import JSON, Job, JobState, Work
-from mlaas_lab.store.front import Kept
+from mlaas_lab.schema import JSON, Work
 from mlaas_lab.tasks import Task
-from mlaas_lab.view import Badge, Facts, Mark, Tone, View, endpoints
+from mlaas_lab.view import Facts, Mark, View, endpoints
 from mlaas_lab.view.job import STOP, card, state, title
 from mlaas_lab.widgets import content, twin
 from mlaas_lab.widgets.links import links
@@ -64,10 +63,9 @@ class Watched:
     def now(self) -> dict[str, JSON]:
         """Where it stands."""
         job = self.handle.job
-        asleep = self._asleep(job)
-        badge = Badge(text="sleeping", tone=Tone.MILD) if asleep else state(job)
+        asleep = self.handle.asleep
         serving = self.handle.serving
-        view = card(job, results=[], log=[])
+        badge, view = state(job, asleep=asleep), card(job, results=[], log=[], asleep=asleep)
         return {
             "state": [text(badge.text, NAME), str(badge.tone)],
             "over": job.state.ended and not asleep,
@@ -99,12 +97,6 @@ class Watched:
         job = self.handle.cancel().job
         said = f"It is {job.state}." if job.state.ended else "It was asked to stop; it keeps what is worth keeping."
         return {"kind": "told", "said": said}
-
-    def _asleep(self, job: Job) -> bool:
-        """Whether the front stopped it since nobody asked, and the next request starts it again."""
-        if job.state is not JobState.CANCELLED or not self.handle.folder.models.exists():
-            return False
-        return Kept(self.handle.manager.settings).sleepers().get(job.id) == job.attempt
 
     def _hosted(self, serving: list[dict[str, JSON]]) -> list[endpoints.Asked]:
         """What others would ask for what the server did; looked up anew when that has changed."""

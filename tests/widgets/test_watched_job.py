@@ -19,6 +19,7 @@ from mlaas_lab.store.folder import JobFolder, write_json
 from mlaas_lab.store.front import Kept
 from mlaas_lab.tasks.finetune import Finetune
 from mlaas_lab.view.markup import HIDDEN
+from mlaas_lab.view.text import to_text
 from mlaas_lab.widgets import flat, twin
 from mlaas_lab.widgets.charts import POINTS
 from mlaas_lab.widgets.job import JobWidget
@@ -294,5 +295,9 @@ def test_a_server_that_the_front_stopped_sleeps_and_is_followed_on(lab, running,
     kept.asleep(running.id, 1)
     live = JobWidget(running)
     assert (live.told, live.over, live.steady) == (("sleeping", "mild"), False, True)
+    still = to_text(running.view())
+    assert "sleeping" in still
+    assert "by itself, with the next request to the front" in still
+    assert not {"cancelled", "resume"} & set(still.split()), "the card that stays says what the live one says"
     in_state(lab, replace(running._job, attempt=2), JobState.CANCELLED, monkeypatch)
     assert Watched(running).now()["state"] == ["cancelled", "mild"], "it was woken, and then cancelled by somebody"
