@@ -1,7 +1,8 @@
 """Who comes in where nobody signs in: who has the address that the start printed.
 
 Other users of the machine reach its loopback ports too. As with Jupyter, a token in the address keeps them out; the
-first visit moves it into a cookie, so that from then on an address says where one is and nothing else.
+first visit moves it into a cookie, so that from then on an address says where one is and nothing else. Where people do
+sign in, the library asks them, but for its components, before which `Components` stands.
 """
 
 import hmac
@@ -10,10 +11,13 @@ from urllib.parse import urlencode
 
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import Matcher, Rule
-from tornado.web import Application, RequestHandler
+from tornado.web import Application, RequestHandler, decode_signed_value
 
 REFUSED = "This dashboard opens by its whole address, which was printed when it started and ends in ?token=…\n"
+UNKNOWN = "Sign in first.\n"
 SCHEME = "Bearer "
+USER = "user"
+"""The cookie of who has signed in."""
 
 
 class Door(Matcher):
@@ -68,3 +72,34 @@ class Entrance(RequestHandler):
             self.set_cookie(self._door.cookie, token, path="", httponly=True, samesite="Lax")
         self.set_header("Referrer-Policy", "no-referrer")
         self.redirect(f"./?{query}" if query else "./")
+
+
+class Components(Matcher):
+    """Finds who asks for a component without having signed in.
+
+    The library lets everybody have them, and imports whatever module the address names to look for one.
+    """
+
+    def __init__(self, secret: str) -> None:
+        """`secret` signs the library's cookies."""
+        self._secret = secret
+
+    def guard(self, application: Application) -> None:
+        """Stand before the library's own route."""
+        application.add_handlers(r".*", [Rule(self, Stranger)])
+
+    def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
+        """Nothing for who may pass."""
+        kept = request.cookies.get(USER)
+        known = decode_signed_value(self._secret, USER, kept.value) if kept else None
+        return {} if "/components/" in request.path and known is None else None
+
+
+class Stranger(RequestHandler):
+    """Tells who has not signed in to do so."""
+
+    def prepare(self) -> None:
+        """Answer, whatever was asked for."""
+        self.set_status(403)
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish(UNKNOWN)

@@ -114,7 +114,7 @@ def start(made: Callable[[], Any], *, title: str, address: str, port: int, who: 
     """
     import panel as pn
 
-    from mlaas_lab.dashboard.door import Door
+    from mlaas_lab.dashboard.door import Components, Door
 
     port = port or _free(address)
     named = f"[{address}]" if ":" in address else address
@@ -135,8 +135,8 @@ def start(made: Callable[[], Any], *, title: str, address: str, port: int, who: 
         title=title,
         **asked,
     )
-    if who.token:
-        Door(who.token, port).guard(server._tornado)  # noqa: SLF001 - nothing else stands before its scripts too
+    door = Components(asked["cookie_secret"]) if who.asked else Door(who.token, port)
+    door.guard(server._tornado)  # noqa: SLF001 - nothing else stands before its scripts too
     return server
 
 
