@@ -88,7 +88,7 @@ function addCommands(app: JupyterFrontEnd, watch: Watch, sidebar: Sidebar, trans
     const named = watch.jobs.get(String(id ?? ''));
     const jobs = watch.newest().filter(which);
     if (named || !jobs.length) {
-      named || Notification.info(trans.__('There is no such job.'));
+      named || Notification.info(trans.__('There is no such job.'), { autoClose: 5000 });
       return named ?? null;
     }
     const items = jobs.map(job => `${title(job)} · ${job.id} · ${standing(job)}`);
@@ -96,7 +96,7 @@ function addCommands(app: JupyterFrontEnd, watch: Watch, sidebar: Sidebar, trans
     return picked.button.accept && picked.value !== null ? jobs[items.indexOf(picked.value)] : null;
   };
   const guarded = (act: (args: { id?: unknown }) => Promise<void>) => async (args: object) =>
-    act(args).catch((error: Error) => void Notification.error(clean(error.message)));
+    act(args).catch((error: Error) => void Notification.error(clean(error.message), { autoClose: false }));
   const add = (name: string, label: string, act: (args: { id?: unknown }) => Promise<void>) =>
     commands.addCommand(name, { label, icon: name === 'mlaas:show' ? labIcon : undefined, execute: guarded(act) });
 

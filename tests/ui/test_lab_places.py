@@ -55,11 +55,18 @@ def closed(page):
     page.wait_for_selector(SIDE, state="hidden")
 
 
-def chosen(page, label, name):
-    """A command of the menu, and in its question the job that is meant."""
+def of_menu(page, label):
     page.locator(".lm-MenuBar-item", has_text=re.compile("^Jobs$")).click()
     page.locator(".lm-Menu-item", has_text=label).click()
-    page.locator(".jp-Dialog select").select_option(label=page.locator(".jp-Dialog option", has_text=name).inner_text())
+
+
+def chosen(page, label, name, but_not="nobody"):
+    """A command of the menu, and in its question the job that is meant."""
+    of_menu(page, label)
+    offered = page.locator(".jp-Dialog option").all_inner_texts()
+    assert not any(but_not in one for one in offered), offered
+    (job,) = (one for one in offered if name in one)
+    page.locator(".jp-Dialog select").select_option(label=job)
     page.locator(".jp-Dialog .jp-mod-accept").click()
 
 
@@ -95,6 +102,36 @@ def test_every_action_is_in_the_palette_and_in_the_menu(page, lab, store):
     assert set(LABELS) <= set(page.locator(".lm-CommandPalette-itemLabel").all_inner_texts())
     page.locator(".lm-CommandPalette-item", has_text=LABELS[0]).click()
     page.wait_for_selector(f"{SIDE}:visible")
+
+
+def test_each_item_of_the_menu_does_what_it_says(page, lab, store, until):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.context.route("http://mlflow.test/**", lambda asked: asked.fulfill(body="its page"))
+    for name in ("i1", "i2"):
+        run(store, name, task="finetune", spec={"base": name})
+        store.update(name, attempt=1, run_id=f"run-{name}")
+    lab.show(page)
+    row(page, "i2").wait_for()
+    closed(page)
+    of_menu(page, LABELS[0])
+    page.wait_for_selector(f"{SIDE}:visible")
+    closed(page)
+    chosen(page, LABELS[2], "i1")
+    until(lambda: row(page, "i1").locator(".mlaas-head").get_attribute("aria-expanded") == "true")
+    assert row(page, "i2").locator(".mlaas-head").get_attribute("aria-expanded") == "false"
+    with page.context.expect_page() as opened:
+        chosen(page, LABELS[3], "i1")
+    opened.value.wait_for_url("**/#/runs/run-i1")
+    chosen(page, LABELS[4], "i1")
+    until(lambda: page.evaluate("navigator.clipboard.readText()") == '%%mlaas finetune\nbase: "i1"')
+    chosen(page, LABELS[1], "i1")
+    row(page, "i1").locator(".mlaas-line:text-is('stopping')").wait_for()
+    assert not store.job("i2").cancel_requested
+    chosen(page, LABELS[1], "i2", but_not="i1")
+    row(page, "i2").locator(".mlaas-line:text-is('stopping')").wait_for()
+    assert store.job("i2").cancel_requested
+    of_menu(page, LABELS[1])
+    page.locator(TOAST, has_text="There is no such job").wait_for()
 
 
 def test_the_palette_cancels_the_job_that_is_picked(page, lab, store, until):
@@ -197,6 +234,14 @@ def test_the_end_of_a_job_is_told_with_its_log(page, lab, store):
     assert row(page, "e2").locator(".mlaas-head").get_attribute("aria-expanded") == "true"
 
 
+@pytest.fixture
+def settings(lab):
+    """Those that somebody has changed are as they were again."""
+    yield
+    (lab.folder / "settings" / "mlaas_lab" / "plugin.jupyterlab-settings").unlink(missing_ok=True)
+
+
+@pytest.mark.usefixtures("settings")
 def test_settings_say_what_is_told_and_shown(page, lab, store, until):
     for n in range(7):
         run(store, f"g{n}")
@@ -215,7 +260,31 @@ def test_settings_say_what_is_told_and_shown(page, lab, store, until):
     store.move("g5", JobState.FAILED, attempt=1, why="broken")
     page.locator(TOAST, has_text="g5 failed").wait_for()
     assert page.locator(TOAST, has_text="g6 succeeded").count() == 0
-    (lab.folder / "settings" / "mlaas_lab" / "plugin.jupyterlab-settings").unlink()
+
+
+@pytest.mark.usefixtures("settings")
+def test_settings_written_as_json_act_at_once(page, lab, store, until):
+    for n in range(7):
+        run(store, f"h{n}")
+    lab.show(page)
+    row(page, "h6").wait_for()
+    assert page.locator(STATUS).is_visible()
+    page.keyboard.press("Control+Comma")
+    page.locator("[data-command='settingeditor:open-json']").click()
+    page.locator(".jp-PluginList-entry[data-id='mlaas_lab:plugin']:visible").click()
+    written = page.locator(".jp-SettingsRawEditor-user .cm-content")
+    written.fill('{"jobsShown": 5, "statusBar": false, "notifications": "none"}')
+    page.keyboard.press("Control+s")
+    page.wait_for_selector(STATUS, state="hidden")
+    until(lambda: page.locator(f"{SIDE} .mlaas-Section").first.locator("li").count() == 5)
+    store.move("h6", JobState.FAILED, attempt=1, why="broken")
+    until(lambda: row(page, "h6").get_attribute("data-state") == "failed")
+    assert page.locator(TOAST, has_text="h6 failed").count() == 0
+    written.fill("{}")
+    written.press("Control+s")
+    page.wait_for_selector(STATUS)
+    store.move("h5", JobState.FAILED, attempt=1, why="broken")
+    page.locator(TOAST, has_text="h5 failed").wait_for()
 
 
 def test_the_layout_comes_back(page, lab, until):
