@@ -27,8 +27,8 @@ HEALTH: Mapping[str, Tone] = {
     EndpointState.SICK: Tone.BAD,
 }
 """How a server is doing, which its job has for a phase."""
-STOP = "Stop it"
-"""What a card calls the command that stops its job; a live one has a button."""
+STOP, WATCH = "Stop it", "Watch it"
+"""What a card that stays calls the commands for what a live one does."""
 COUNTED = 1000
 """Of what waits for MLflow, so much is counted each time a card is drawn."""
 
@@ -153,7 +153,7 @@ def _facts(job: Job, *, asleep: bool) -> list[tuple[str, Any]]:
     named = [(key, job.spec[key]) for key in ("base", "data", "models", "targets") if job.spec.get(key)]
     facts += [(key, ", ".join(value) if isinstance(value, list) else plain(value)) for key, value in named]
     if not job.state.ended:
-        facts.append((STOP, f"cancel {job.id}"))
+        facts += [(WATCH, f"attach {job.id}"), (STOP, f"cancel {job.id}")]
     elif asleep:
         facts.append(("Go on", "by itself, with the next request to the front"))
     elif job.state is not JobState.SUCCEEDED:

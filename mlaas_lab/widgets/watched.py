@@ -14,7 +14,7 @@ from mlaas_lab.job import JobHandle
 from mlaas_lab.schema import JSON, Work
 from mlaas_lab.tasks import Task
 from mlaas_lab.view import Facts, Mark, View, endpoints
-from mlaas_lab.view.job import STOP, card, state, title
+from mlaas_lab.view.job import STOP, WATCH, card, state, title
 from mlaas_lab.widgets import content, twin
 from mlaas_lab.widgets.links import links
 from mlaas_lab.widgets.messages import Kinds, Message, answered
@@ -113,5 +113,7 @@ class Watched:
 
 
 def _shorter(mark: Mark) -> Mark:
-    """Without the command that a button stands for."""
-    return Facts(rows=[row for row in mark.rows if row[0] != STOP]) if isinstance(mark, Facts) else mark
+    """Without the commands for what it does itself."""
+    if not isinstance(mark, Facts):
+        return mark
+    return Facts(rows=[row for row in mark.rows if row[0] not in (STOP, WATCH)])

@@ -167,6 +167,7 @@ def test_opened_again_without_its_kernel_and_at_its_end(page, lab_with, picture)
     page.wait_for_selector("text=| Idle", timeout=120_000)
     page.wait_for_selector(".mlaas-still", timeout=60_000)
     assert not page.locator(CARD).is_visible(), "there is none without the kernel that made it"
+    assert f"attach {job().id}" in said(page, ".mlaas-still")
     run_cell(page, 1)
     page.wait_for_selector(CARD, timeout=60_000)
     before = steps(page)
