@@ -8,6 +8,7 @@ import os
 import secrets
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -20,6 +21,8 @@ NAMED = {"Host": "localhost:{port}"}
 HOMELY = {"Origin": "http://localhost:{port}"}
 """What the server's own pages would send; the proxy fills in the port."""
 HOST = "127.0.0.1"
+ICONS = Path(__file__).parent / "icons"
+"""Of one grey that is seen on white and on black, since a card's picture does not know the theme."""
 TOKEN_BYTES = 32
 
 
@@ -29,7 +32,7 @@ def mlflow() -> dict[str, Any]:
     MLflow lets no page but those of this machine change anything. That stays so, but on a Hub, whose pages have its
     name: there the Hub's login is what keeps others out.
     """
-    entry = _entry("MLflow", "mlaas_lab.proxied", "{port}")
+    entry = _entry("MLflow", "mlflow.svg", "mlaas_lab.proxied", "{port}")
     if given("JUPYTERHUB_SERVICE_PREFIX"):
         entry["request_headers_override"] |= HOMELY
     return entry
@@ -41,20 +44,21 @@ def dashboard() -> dict[str, Any]:
     Jupyter's login stands before it; the token is between the two, and keeps out who reaches the port past Jupyter.
     """
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    entry = _entry("Review dashboard", "mlaas_lab.cli", "dashboard", "--port", "{port}")
+    entry = _entry("Review dashboard", "review.svg", "mlaas_lab.cli", "dashboard", "--port", "{port}")
     entry["environment"] |= {REVIEW_KEY: token}
     entry["request_headers_override"] |= {**HOMELY, "Authorization": f"Bearer {token}"}
     return entry
 
 
-def _entry(title: str, module: str, *words: str) -> dict[str, Any]:
+def _entry(title: str, icon: str, module: str, *words: str) -> dict[str, Any]:
     return {
         "command": [sys.executable, "-m", module, *words],
         # MLflow's scheduler is eight more processes and a gigabyte, for jobs that nobody here starts.
         "environment": {**SILENT, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         "timeout": START_S,
         "request_headers_override": dict(NAMED),
-        "launcher_entry": {"title": title, "category": "Other"},
+        # Of its launcher's cards, JupyterLab shows icons of others in this category alone.
+        "launcher_entry": {"title": title, "category": "Notebook", "icon_path": str(ICONS / icon)},
         # Neither lets itself be framed by others.
         "new_browser_tab": True,
     }

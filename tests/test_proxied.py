@@ -5,6 +5,7 @@ import json
 import re
 import sys
 from importlib.metadata import entry_points
+from xml.etree import ElementTree as ET
 
 import pytest
 from served_jupyter import BASE, TOKEN, JupyterServer
@@ -59,6 +60,7 @@ def test_jupyter_finds_both():
         assert entry["command"][0] == sys.executable
         assert "{port}" in entry["command"]
         assert entry["environment"]["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+        assert ET.parse(entry["launcher_entry"]["icon_path"]).getroot().tag.endswith("svg")
 
 
 @pytest.mark.long
