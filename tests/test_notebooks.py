@@ -57,6 +57,7 @@ def served(folder: Path, home: Path, **env: str) -> str:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_serving_without_vllm_says_so_and_takes_the_other_engine(tmp_path, home):
     said = served(tmp_path, home, MLAAS_VLLM_PYTHON=sys.executable)
     assert "vLLM is absent" in said
