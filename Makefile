@@ -126,7 +126,7 @@ $(VENV)/.dev: $(MADE_FROM) | $(BIN)/python
 	@touch $@ $(VENV)/.demo
 
 $(VENV)/.labextension: package.json package-lock.json $(wildcard labextension/*.json labextension/src/* labextension/style/* labextension/schema/*) | $(VENV)/.dev
-	@npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel error
+	@npm install --no-save --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel error
 	@PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent build
 	@mkdir -p $(VENV)/share/jupyter/labextensions $(VENV)/etc/jupyter/jupyter_server_config.d
 	@rm -rf $(VENV)/share/jupyter/labextensions/mlaas_lab

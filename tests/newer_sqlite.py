@@ -31,7 +31,11 @@ def main() -> int:
 
 def fetch() -> None:
     """The two files of the amalgamation, out of the package."""
-    subprocess.run(["npm", "pack", "--silent", "--pack-destination", FOLDER, PACKAGE], check=True, stdout=sys.stderr)
+    subprocess.run(
+        ["npm", "pack", "--silent", "--no-update-notifier", "--pack-destination", FOLDER, PACKAGE],
+        check=True,
+        stdout=sys.stderr,
+    )
     (packed,) = FOLDER.glob("better-sqlite3-*.tgz")
     with tarfile.open(packed) as archive:
         for name in SOURCES:
