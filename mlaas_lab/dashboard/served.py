@@ -15,6 +15,7 @@ from mlaas_lab.errors import DataError, UsageError
 
 HOST = "127.0.0.1"
 TOKEN_BYTES = 32
+ENTRANCE = Path(__file__).with_name("entrance.html")
 OAUTH = "PANEL_OAUTH_KEY and PANEL_OAUTH_SECRET"
 
 
@@ -122,7 +123,9 @@ def start(made: Callable[[], Any], *, title: str, address: str, port: int, who: 
     # Without a login no page needs them, and what a page is given is written into it.
     asked: dict[str, Any] = {"include_headers": [], "include_cookies": []}
     if who.asked:
-        asked = {"cookie_secret": secrets.token_hex(32)}
+        # The library's own pages fetch pictures and letters from elsewhere.
+        pages = dict.fromkeys(("login_template", "logout_template", "oauth_error_template"), str(ENTRANCE))
+        asked = {"cookie_secret": secrets.token_hex(32), **pages}
     if who.basic is not None:
         asked["basic_auth"] = str(who.basic)
     if who.oauth is not None:

@@ -99,7 +99,7 @@ def test_every_page(page, watched, serve, table, monkeypatch):
         if name == "comparison":
             page.click("[role=tab]:has-text('Answers')")
             page.select_option("[data-field=only]", "all")
-            page.wait_for_selector(f".l-where:has-text('of {len(words(watched.canary.origin))}')")
+            page.wait_for_selector(f".l-where:has-text('1–50 of {len(words(watched.canary.origin))}')")
             walked = page.evaluate(WALK, [".l-compared", MADE_OF])
             assert walked["found"] == []
             assert walked["seen"] >= len(words(watched.canary.origin)) - 1

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import sys
 from urllib.parse import urlsplit
 
@@ -54,6 +55,13 @@ def test_a_stranger_is_led_to_the_login_from_every_page(opened):
         assert "/login?" in headers["Location"]
     assert asked(opened, "ws")[0] == 403
     assert asked(opened, "login")[0] == 200
+
+
+def test_signing_in_and_out_fetches_nothing_from_elsewhere(opened):
+    for place in ("login", "login?error=%3Cscript%3E", "logout"):
+        _, page, _ = asked(opened, place, Cookie=signed_in(opened))
+        assert not re.search(r"(?:src|href|action)=\"(?!\.|data:)|url\(|@import|<script", page), place
+    assert "&lt;script&gt;" in asked(opened, "login?error=%3Cscript%3E")[1]
 
 
 def test_a_stranger_has_no_module_imported(opened, tmp_path, monkeypatch):
