@@ -14,7 +14,6 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
-from mlaas_lab import data
 from mlaas_lab.environment import keyless
 from mlaas_lab.errors import JobError, UsageError
 from mlaas_lab.models import Model
@@ -66,6 +65,8 @@ def prompts(spec: Serve) -> list[JSON]:
         DataError: for a dataset that cannot be read.
     """
     if spec.parity_data is not None:
+        from mlaas_lab import data
+
         chats = [chat.question for chat in data.load(spec.parity_data) if chat.question]
         found = [[{"role": turn.role, "content": turn.content} for turn in chat] for chat in chats]
     else:

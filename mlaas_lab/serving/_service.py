@@ -31,6 +31,8 @@ from mlaas_lab.tasks.serve import Serve
 from mlaas_lab.unix_socket import address
 
 POLL_S = 0.2
+KNOCK_S = 0.05
+"""From one try to the next at a server that does not listen yet."""
 TAIL = 50
 """Lines of a dead server's output in the message."""
 PATIENCE_S = 3600.0
@@ -279,7 +281,7 @@ class Service:
                     one_token(self.place.base_url, model, timeout_s=PATIENCE_S, key=self.place.launch.key)
                     break
                 except NotListening:
-                    over.wait(POLL_S)
+                    over.wait(KNOCK_S)
                 except Refused as error:
                     raise Refused(f"{model!r} does not answer: {error}.") from None
         self.context.progress(len(models), len(models), unit="models", phase="loading")

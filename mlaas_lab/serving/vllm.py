@@ -4,11 +4,13 @@ It runs as a process of an interpreter of its own, behind our guard, so this fil
 not set are left to vLLM.
 """
 
+import getpass
 import json
 import math
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -193,6 +195,8 @@ def _environment(wishes: Wishes, found: Found, guard: Path) -> dict[str, str]:
         "OMP_NUM_THREADS": str(wishes.threads),
     }
     return {
+        # Where torch keeps what it compiled by itself; a server's own folder for files goes with it.
+        "TORCHINDUCTOR_CACHE_DIR": str(Path(tempfile.gettempdir()) / f"torchinductor_{getpass.getuser()}"),
         "PATH": os.pathsep.join([str(Path(found.python).parent), given("PATH") or os.defpath]),
         **kept,
         **(for_cpu if found.for_cpu else {}),

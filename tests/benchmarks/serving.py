@@ -79,7 +79,7 @@ def ready(engine: str, rounds: int) -> bool:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         os.environ |= {"MLAAS_DATA_DIR": str(folder / "data"), "MLAAS_CACHE_DIR": str(folder / "cache")}
-        base, lab = make_model(folder / "base"), Lab()
+        base, lab = make_model(folder / "base", width=128), Lab()
         for n in range(rounds + 1):
             made = folder / f"hand{n}"
             made.mkdir()

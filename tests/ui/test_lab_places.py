@@ -39,6 +39,14 @@ def store(lab):
                 store.move(job.id, JobState.CANCELLED, attempt=job.attempt)
 
 
+def look_up(page, word):
+    """The command palette, with what it finds for `word`; it is emptied as it opens."""
+    page.keyboard.press("Control+Shift+C")
+    page.locator(".lm-CommandPalette-item").first.wait_for()
+    page.locator(".lm-CommandPalette-input").fill(word)
+    page.locator(".lm-CommandPalette-item", has_text=word).first.wait_for()
+
+
 def run(store, job_id, /, **values):
     """A job that runs, as its supervisor would have it."""
     store.add(made(job_id, handle={"pid": 1}, **values))
@@ -96,9 +104,7 @@ def test_every_action_is_in_the_palette_and_in_the_menu(page, lab, store):
     assert set(page.locator(".lm-Menu-itemLabel:visible").all_inner_texts()) - {""} == set(LABELS)
     page.keyboard.press("Escape")
     closed(page)
-    page.keyboard.press("Control+Shift+C")
-    page.locator(".lm-CommandPalette-input").fill("mlaas_lab")
-    page.wait_for_selector(".lm-CommandPalette-item")
+    look_up(page, "mlaas_lab")
     assert set(LABELS) <= set(page.locator(".lm-CommandPalette-itemLabel").all_inner_texts())
     page.locator(".lm-CommandPalette-item", has_text=LABELS[0]).click()
     page.wait_for_selector(f"{SIDE}:visible")
@@ -139,8 +145,7 @@ def test_the_palette_cancels_the_job_that_is_picked(page, lab, store, until):
     run(store, "p3", name="goes")
     lab.show(page)
     row(page, "p3").wait_for()
-    page.keyboard.press("Control+Shift+C")
-    page.locator(".lm-CommandPalette-input").fill(LABELS[1])
+    look_up(page, LABELS[1])
     page.locator(".lm-CommandPalette-item", has_text=LABELS[1]).click()
     page.locator(".jp-Dialog select").select_option(
         label=page.locator(".jp-Dialog option", has_text="goes").inner_text()
