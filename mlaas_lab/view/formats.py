@@ -86,7 +86,7 @@ def duration(value_s: float | None) -> str:
 
 
 def usd(value_usd: Any) -> str:
-    """Dollars to a sensible digit; None is `unpriced`, which is not 0."""
+    """Dollars to a sensible digit, cents in whole; None is `unpriced`, which is not 0."""
     if value_usd is None:
         return "unpriced"
     value = float(value_usd)
@@ -97,7 +97,8 @@ def usd(value_usd: Any) -> str:
     if value < 1e-6:
         return "< $0.000001"
     places = 2 - math.floor(math.log10(value))
-    return f"${value:.{min(6, places)}f}".rstrip("0").rstrip(".")
+    whole, _, rest = f"{value:.{min(6, places)}f}".rstrip("0").partition(".")
+    return f"${whole}.{rest:0<2}"
 
 
 def size(value_bytes: float | None) -> str:

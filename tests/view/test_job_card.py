@@ -43,8 +43,8 @@ def test_running_shows_how_far_how_fast_and_how_long_yet():
 @pytest.mark.parametrize(
     ("money", "said"),
     [
-        ({"spent_usd": 0.0123, "cap_usd": 0.5}, "$0.0123 of $0.5"),
-        ({"spent_usd": 0.0, "cap_usd": 0.5, "n_unpriced": 3}, "$0 of $0.5"),
+        ({"spent_usd": 0.0123, "cap_usd": 0.5}, "$0.0123 of $0.50"),
+        ({"spent_usd": 0.0, "cap_usd": 0.5, "n_unpriced": 3}, "$0 of $0.50"),
         ({"spent_usd": 0.0123}, "$0.0123"),
         ({"spent_usd": 0.0123, "n_unpriced": 1}, "at least $0.0123"),
         ({"spent_usd": 0.0, "n_unpriced": 1}, "unpriced"),

@@ -43,7 +43,7 @@ def test_rows_say_what_the_static_table_says(three):
     table = Tabled(looked(three))
     rows = {row[0]: row for row in json.loads(table.rows)}
     assert [row[1] for row in rows.values()] == [3, 2, 1], "newest first, numbered as they were added"
-    assert rows["b"][2:9] == ["toy", "b", "queued", "mild", True, 0.25, "$0.5"]
+    assert rows["b"][2:9] == ["toy", "b", "queued", "mild", True, 0.25, "$0.50"]
     assert rows["a"][7:9] == [None, ""], "unknown is not nothing"
 
 

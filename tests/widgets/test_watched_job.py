@@ -77,7 +77,7 @@ def test_page_is_told_where_it_stands(lab, running, monkeypatch):
     (bar, facts) = told["marks"]
     assert (bar["at"], bar["text"]) == (
         0.4,
-        "training: 400/1,000 steps · 10 steps/s · 1\u00a0min left · $0.5 of $2.00",
+        "training: 400/1,000 steps · 10 steps/s · 1\u00a0min left · $0.50 of $2.00",
     )
     assert facts["rows"][0] == ["Took", "1\u00a0min 1\u00a0s"]
     assert not any("cancel" in text for text in texts(facts)), "there is a button for it"
