@@ -20,11 +20,8 @@ export function write(node: HTMLElement, text: string): void {
 }
 
 export function mark(node: HTMLElement, name: string, value: string | null): void {
-  if (value === null) {
-    node.removeAttribute(name);
-  } else if (node.getAttribute(name) !== value) {
-    node.setAttribute(name, value);
-  }
+  if (value === null) node.removeAttribute(name);
+  else if (node.getAttribute(name) !== value) node.setAttribute(name, value);
 }
 
 export function button(label: string, icon: LabIcon | null, act: () => void): HTMLButtonElement {

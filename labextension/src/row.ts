@@ -3,7 +3,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { copyIcon, linkIcon, stopIcon } from '@jupyterlab/ui-components';
 
 import { button, make, mark, order, write } from './dom';
-import { Details, Job, clean, ended, standing, title } from './schema';
+import { Details, Job, clean, ended, isSick, standing, title } from './schema';
 
 const SHAPES = { queued: '○', running: '●', preempted: '◌', succeeded: '✓', failed: '✕', cancelled: '–' };
 const LOG_EVERY_MS = 2000;
@@ -80,7 +80,7 @@ export class Row {
 
   update(job: Job): void {
     this._job = job;
-    mark(this.node, 'data-state', job.silent ? 'silent' : job.state);
+    mark(this.node, 'data-state', job.silent ? 'silent' : isSick(job) ? 'sick' : job.state);
     write(this._shape, SHAPES[job.state]);
     write(this._name, title(job));
     write(this._what, `${clean(job.task)} · ${job.id}`);
@@ -88,7 +88,7 @@ export class Row {
     this._head.title = [title(job), standing(job), job.error ? clean(job.error) : ''].filter(Boolean).join('\n');
     this._cancel.hidden = ended(job) || job.cancel_requested;
     this._mlflow.hidden = job.run_id === null;
-    const progress = job.state === 'running' && !job.ready ? job.progress : null;
+    const progress = job.state === 'running' && !job.ready && !isSick(job) ? job.progress : null;
     this._bar.hidden = progress === null;
     if (progress !== null) {
       const share = progress.total ? Math.min(1, progress.n / progress.total) : null;
@@ -100,9 +100,7 @@ export class Row {
     }
     this._error.hidden = !job.error;
     write(this._error, clean(job.error ?? ''));
-    if (this.isOpen && this._asked !== this._key && this._does.isShown()) {
-      void this._read();
-    }
+    if (this.isOpen && this._asked !== this._key && this._does.isShown()) void this._read();
   }
 
   private get _key(): string {

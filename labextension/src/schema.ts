@@ -53,6 +53,11 @@ export function ended(job: Job): boolean {
   return job.state === 'succeeded' || job.state === 'failed' || job.state === 'cancelled';
 }
 
+/** A server that answers nobody, though its job goes on. */
+export function isSick(job: Job): boolean {
+  return job.state === 'running' && job.task === 'serve' && job.progress?.phase === 'sick';
+}
+
 export function title(job: Job): string {
   return clean(job.name) || job.task;
 }
@@ -92,9 +97,8 @@ export function standing(job: Job): string {
   if (job.silent) return 'no sign of life for 30 s';
   if (job.state === 'queued') return job.waiting === null ? 'queued' : clean(job.waiting);
   const progress = job.progress;
-  if (job.ready || job.state === 'preempted' || progress === null) {
-    return job.ready ? `ready · ${duration(took ?? 0)}` : job.state;
-  }
+  if (job.ready || isSick(job)) return `${job.ready ? 'ready' : 'sick'} · ${duration(took ?? 0)}`;
+  if (job.state === 'preempted' || progress === null) return job.state;
   const of = progress.total === null ? '' : `/${progress.total.toLocaleString('en')}`;
   const phase = progress.phase ? `${clean(progress.phase)}: ` : '';
   return [`${phase}${progress.n.toLocaleString('en')}${of} ${clean(progress.unit)}`, ...speed(progress)].join(' · ');

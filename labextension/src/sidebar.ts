@@ -173,7 +173,7 @@ export class Sidebar extends Widget {
     const shape = make('span', { class: 'mlaas-shape', 'aria-hidden': 'true' }, one.ready ? '●' : '○');
     const head = make('div', { class: 'mlaas-head' }, shape, make('span', { class: 'mlaas-both' }, top, make('span', { class: 'mlaas-line' })));
     const both = make('div', { class: 'mlaas-both-ends' }, head, make('span', { class: 'mlaas-does' }, stop, copy));
-    return make('li', { class: 'mlaas-Row', 'data-state': one.ready ? 'succeeded' : one.state === 'sick' ? 'failed' : 'running' }, both);
+    return make('li', { class: 'mlaas-Row', 'data-state': one.ready ? 'succeeded' : one.state === 'sick' ? 'sick' : 'running' }, both);
   }
 
   private _spend(jobs: Job[]): void {

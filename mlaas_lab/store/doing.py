@@ -18,7 +18,7 @@ def doing(endpoints: Sequence[Endpoint], now: float) -> list[str]:
 
 def _words(one: Endpoint, now: float, *, alone: bool) -> Iterator[str]:
     yield str(one.state or (EndpointState.READY if one.ready else EndpointState.STARTING))
-    if one.work is not None and one.state is not EndpointState.SLEEPING:
+    if one.work is not None and one.state not in (EndpointState.SLEEPING, EndpointState.SICK):
         work = one.work
         own = work.by_model.get(one.model, work.tokens_per_s if alone else None)
         if own is not None:
@@ -45,7 +45,8 @@ def _server(work: Work, *, rate: bool) -> Iterator[str]:
 
 
 def _rate(tokens_per_s: float) -> str:
-    return f"{tokens_per_s:,.{max(0, 3 - len(str(int(tokens_per_s))))}f} tokens/s"
+    places = max(0, 3 - len(str(int(tokens_per_s)))) if tokens_per_s else 0
+    return f"{tokens_per_s:,.{places}f} tokens/s"
 
 
 def _ago(age_s: float) -> str:

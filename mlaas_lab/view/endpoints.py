@@ -17,7 +17,8 @@ from mlaas_lab.view.model import Badge, Column, Facts, Table, Tone, View
 UNKNOWN = "unknown"
 ADVICE = "unknown; the setting usd_per_hour or rented_gpu says it"
 NOBODY = "unknown; no hosted target with a price was asked yet"
-SLEEPS = "none, it sleeps"
+IDLE = {EndpointState.SLEEPING: "none, it sleeps", EndpointState.SICK: "unknown, it is sick"}
+"""Of a server that answers nobody: what it did when it was last looked at is over."""
 OLD_S = 60.0
 """A look is said to be old from then on."""
 
@@ -58,14 +59,14 @@ def view(endpoints: Sequence[Mapping[str, JSON]], asked: Sequence[Asked] = ()) -
     places = {"Address": [unix_socket.shown(one["base_url"]) for one in endpoints]}
     engines = {"Engine": [one["engine"] for one in endpoints]}
     where = [(name, ", ".join(dict.fromkeys(values))) for name, values in (places | engines).items()]
-    asleep = any(one.get("state") == EndpointState.SLEEPING for one in endpoints)
-    facts = Facts(rows=[*where, *_now(work, asked, asleep=asleep)])
+    idle = next((IDLE[one["state"]] for one in endpoints if one.get("state") in IDLE), None)
+    facts = Facts(rows=[*where, *_now(work, asked, idle=idle)])
     return View(title="Endpoints", marks=[facts], table=Table(columns=columns, rows=rows))
 
 
 def _own(one: Mapping[str, JSON], work: Work | None) -> str | None:
     """What the server tells of this endpoint alone."""
-    if work is None or one.get("state") == EndpointState.SLEEPING:
+    if work is None or one.get("state") in IDLE:
         return None
     rate = work.by_model.get(one["model"])
     if rate is not None:
@@ -73,15 +74,15 @@ def _own(one: Mapping[str, JSON], work: Work | None) -> str | None:
     return "asked" if one["model"] in (work.asked or ()) else None
 
 
-def _now(work: Work | None, asked: Sequence[Asked], *, asleep: bool) -> list[tuple[str, str]]:
+def _now(work: Work | None, asked: Sequence[Asked], *, idle: str | None) -> list[tuple[str, str]]:
     """What all of them together do, as of the last look."""
     seen = [] if work is None else [("Last look", _seen(work.at))]
     work = work or Work(at=0.0)
     rate = UNKNOWN if work.tokens_per_s is None else f"{number(work.tokens_per_s)} a second"
     requests = f"{_n(work.running)} under way, {_n(work.waiting)} in its queue"
     return [
-        ("Tokens now", SLEEPS if asleep else rate),
-        ("Requests", SLEEPS if asleep else requests),
+        ("Tokens now", idle or rate),
+        ("Requests", idle or requests),
         ("Cache in use", UNKNOWN if work.cache is None else percent(work.cache)),
         ("Price now", _hour(work)),
         ("Per million tokens", _million(work)),

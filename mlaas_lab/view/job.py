@@ -44,7 +44,7 @@ def card(job: Job, *, results: Sequence[View], log: Sequence[str], waiting: int 
         asleep: it serves, and was stopped until somebody asks.
     """
     marks: list[Mark] = []
-    if job.progress is not None and not job.state.ended and not job.ready:
+    if job.progress is not None and not job.state.ended and not job.ready and not _health(job):
         marks.append(bar(job.progress if job.state is JobState.RUNNING else replace(job.progress, rate=None)))
     left = [("Not in MLflow yet", f"{_left(waiting)} metrics and results; `sync` sends them")] if waiting else []
     marks.append(Facts(rows=[*_facts(job, asleep=asleep), *left]))
@@ -80,7 +80,7 @@ def line(job: Job) -> str:
     head = f"{title(job)}: "
     if job.waiting and job.state is JobState.QUEUED:
         return head + job.waiting
-    if job.progress is None or job.state is not JobState.RUNNING or job.ready:
+    if job.progress is None or job.state is not JobState.RUNNING or job.ready or _health(job):
         return head + str(state(job).text)
     return head + progress_words(bar(job.progress))
 
@@ -127,12 +127,17 @@ def state(job: Job, *, asleep: bool = False) -> Badge:
     """Its state as a word that stands out."""
     if asleep:
         return Badge(text=str(EndpointState.SLEEPING), tone=HEALTH[EndpointState.SLEEPING])
-    told = HEALTH.get(job.progress.phase) if job.progress is not None and job.state is JobState.RUNNING else None
-    if job.progress is not None and told is not None:
-        return Badge(text=job.progress.phase, tone=told)
+    if health := _health(job):
+        return Badge(text=health, tone=HEALTH[health])
     if job.ready and job.state is JobState.RUNNING:
         return Badge(text="ready", tone=Tone.GOOD)
     return Badge(text=str(job.state), tone=TONES[job.state])
+
+
+def _health(job: Job) -> str:
+    """How the server that it is does; empty if it is none, or none yet."""
+    phase = "" if job.progress is None or job.state is not JobState.RUNNING else job.progress.phase
+    return phase if phase in HEALTH else ""
 
 
 def took_s(job: Job) -> float | None:

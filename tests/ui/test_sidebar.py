@@ -214,6 +214,27 @@ def test_an_endpoint_says_what_it_does_and_its_buttons_stay(page, lab, until):
         store.move("z1", JobState.CANCELLED, attempt=1)
 
 
+def test_a_sick_server_is_red_in_both_lists_and_shows_no_rate_of_before(page, lab, until):
+    lab.show(page)
+    with lab.store() as store:
+        store.add(made("s1", task="serve", name="s"))
+        store.move("s1", JobState.RUNNING, attempt=1)
+        place = {"base_url": "http://127.0.0.1:1/v1", "engine": "x", "ready": False, "source": "m"}
+        store.announce(Endpoint(name="ill", job_id="s1", model="ill", state=EndpointState.SICK, **place), attempt=1)
+        store.note_work("s1", Work(at=time.time(), by_model={"ill": 103.0}), attempt=1)
+        store.update("s1", attempt=1, progress=Progress(n=2, total=2, at=time.time(), phase="sick"))
+        until(lambda: row(page, "s1").locator(".mlaas-line").inner_text().startswith("sick · "))
+        assert not row(page, "s1").locator(".mlaas-bar").is_visible()
+        ill = page.locator(f"{SIDE} .mlaas-Row:has-text('ill')").first
+        assert ill.locator(".mlaas-line").inner_text() == "sick · http://127.0.0.1:1/v1"
+        seen = [
+            one.locator(".mlaas-shape").evaluate("e => getComputedStyle(e).color") for one in (ill, row(page, "s1"))
+        ]
+        store.move("s1", JobState.FAILED, attempt=1, why="dead")
+        until(lambda: row(page, "s1").get_attribute("data-state") == "failed")
+        assert seen == 2 * [row(page, "s1").locator(".mlaas-shape").evaluate("e => getComputedStyle(e).color")]
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_accessible_in_both_themes(page, labs, axe, until, picture, theme):
     lab = labs(theme=theme)

@@ -98,6 +98,18 @@ def test_a_service_that_answers_says_where_and_what_it_does():
     assert max(len(line) for line in shown.splitlines()) <= 100
 
 
+def test_a_sick_server_has_no_bar_and_no_rates_of_before():
+    healthy = replace(HALF, n=2, total=2, unit="models", phase="sick")
+    one = replace(JOB, task="serve", name="serve", progress=healthy)
+    work = {"at": time.time(), "running": 41.0, "tokens_per_s": 242.0, "by_model": {"m": 103.0}}
+    place = {"base_url": "http://127.0.0.1:8000/v1", "engine": "transformers", "ready": False, "work": work}
+    shown = to_text(card(one, results=[endpoints.view([{"name": "m", "model": "m", "state": "sick", **place}])]))
+    assert shown.startswith("serve · 3f9a01bc  ✗ sick\n")
+    assert shown.count("unknown, it is sick") == 2
+    assert not any(stale in shown for stale in ("2/2", "103", "242", "41 under way"))
+    assert job.line(one) == "serve · 3f9a01bc: sick"
+
+
 def test_what_a_server_tells_of_none_of_its_endpoints_has_no_column():
     place = {"base_url": "http://127.0.0.1:8000/v1", "engine": "vllm", "ready": True, "model": "m"}
     for work, said in ((None, False), ({"at": 0.0}, False), ({"at": 0.0, "asked": ["m"]}, True)):

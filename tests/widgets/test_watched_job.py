@@ -248,8 +248,8 @@ def test_server_that_runs_is_followed_and_what_nobody_measured_is_unknown(lab, r
     assert (live.steady, live.over, live.told) == (True, False, ("ready", "good"))
     (part,) = live.now["parts"]
     now = dict(part["marks"][0]["rows"])
-    assert now["Tokens now"] == now["Cache in use"] == now["Per million tokens"] == "unknown"
-    assert now["Requests"] == "unknown under way, unknown in its queue"
+    assert now["Tokens now"] == now["Requests"] == "unknown, it is sick"
+    assert now["Cache in use"] == now["Per million tokens"] == "unknown"
     assert now["Price now"].startswith("unknown; ")
     assert now["The same tokens elsewhere"].startswith("unknown; ")
     rows = {row["cells"][0][0]: row["cells"][1:5] for row in part["table"]["rows"]}
