@@ -32,7 +32,7 @@ class Lab:
         self.folder = folder
         self.settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
         self.settings.mkdir(parents=True)
-        self._set("themes", {"theme": f"JupyterLab {theme.title()}"})
+        self._set("themes", {"theme": f"JupyterLab {theme.title()}", "adaptive-theme": theme == "adaptive"})
         self._set("notification", {"fetchNews": "false", "checkForUpdates": False})
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -65,15 +65,15 @@ class Lab:
                 continue
         page.wait_for_selector(".mlaas-live", timeout=120_000)
 
-    def open(self, page, *codes: str) -> None:
-        """A notebook of these cells, its kernel idle."""
+    def open(self, page, *codes: str, place: str = "doc") -> None:
+        """A notebook of these cells, its kernel idle; by itself, or at `lab` among all there is."""
         rest = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
         cells = [{**rest, "id": f"cell-{i}", "source": code} for i, code in enumerate(codes)]
         spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         book = {"cells": cells, "metadata": spec, "nbformat": 4, "nbformat_minor": 5}
         (self.folder / "book.ipynb").write_text(json.dumps(book))
         self._wait()
-        page.goto(f"{self.origin}/doc/tree/book.ipynb?token=t")
+        page.goto(f"{self.origin}/{place}/tree/book.ipynb?token=t&reset")
         page.wait_for_selector(".jp-Notebook .jp-Cell .cm-content", timeout=120_000)
         page.wait_for_selector("text=| Idle", timeout=120_000)
 

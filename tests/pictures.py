@@ -1,115 +1,44 @@
-"""Makes the README's pictures anew, from real runs: `python tests/pictures.py [NAME …] [--to FOLDER]`.
+"""Takes the README's pictures anew, from real runs: `python tests/pictures.py [NAME …] [--to FOLDER]`.
 
-A picture is a function of a `Studio`, which has a browser and a JupyterLab with the sidebar, in a home of its own. What
-a picture needs is trained, served and loaded there; tables are the recorded runs in `notebooks/data`. The same is seen
-elsewhere with `--theme dark --width 700`.
+A picture is a function of a `Studio`. What it needs is trained, served and loaded there; tables are the recorded runs
+in `notebooks/data`. Named ones are taken also where the README does not show them; the same is seen elsewhere with
+`--theme light dark --width 1280 700`.
 """
 
 import argparse
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
-import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from functools import cached_property
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
+from unittest.mock import patch
 
 import polars as pl
-from jupyter_pages import REPO, launch
-from playwright.sync_api import sync_playwright
-from side_lab import SideLab
+import psutil
+from studio import CARD, DATA, REPO, WIDE, Studio
 
-DATA = REPO / "notebooks" / "data"
-PATIENCE_MS = 300_000
-"""For whatever a busy machine is slow at."""
-CARD = ".mlaas-live"
+from mlaas_lab.lab import Lab
+from mlaas_lab.store.front import Kept
+from mlaas_lab.store.ledger import Ledger
+from mlaas_lab.store.spending import Charge, Hold, Kind, Payer, Wish
+
+LOAD = "%load_ext mlaas_lab\n"
 NEXT_CELL = "import time\n\ntime.sleep(600)"
+PAGES = ("comparison", "slices", "latency", "cost", "review", "provenance", "decision")
 
-PICTURES: dict[str, Callable[["Studio"], None]] = {}
+PICTURES: dict[str, Callable[[Studio], None]] = {}
 
 
-def picture(take: Callable[["Studio"], None]) -> Callable[["Studio"], None]:
+def picture(take: Callable[[Studio], None]) -> Callable[[Studio], None]:
     """Have `take` make the picture of its name."""
     PICTURES[take.__name__] = take
     return take
-
-
-class Studio:
-    """Where pictures are taken; `with` ends all that it has started."""
-
-    def __init__(self, to: Path, *, theme: str, width: int) -> None:
-        """Nothing is started yet."""
-        self.to, self.theme, self.width = to, theme, width
-        self._ends = ExitStack()
-
-    def __enter__(self) -> Self:
-        self.folder = Path(self._ends.enter_context(tempfile.TemporaryDirectory()))
-        home = {"HOME": str(self.folder), "MLAAS_DATA_DIR": str(self.folder / "data"), "MLAAS_USD_PER_HOUR": "0.40"}
-        os.environ.update(home)
-        self._browser = launch(self._ends.enter_context(sync_playwright()))
-        self._ends.callback(self._browser.close)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ends.close()
-
-    @contextmanager
-    def page(self, url: str = "", *, height: int = 900) -> Iterator[Any]:
-        """A page of the browser."""
-        page = self._browser.new_page(viewport={"width": self.width, "height": height}, color_scheme=self.theme)
-        page.set_default_timeout(PATIENCE_MS)
-        if url:
-            page.goto(url)
-        yield page
-        page.close()
-
-    def keep(self, seen: Any, name: str, **how: Any) -> None:
-        """The picture of a page, or of a part of one."""
-        seen.screenshot(path=self.to / f"{name}.png", **how)
-        print(self.to / f"{name}.png", flush=True)
-
-    @cached_property
-    def lab(self) -> SideLab:
-        """JupyterLab, on the jobs of this home."""
-        lab = SideLab(self.folder, theme=self.theme)
-        self._ends.callback(lab.close)
-        self._ends.callback(lab.stop_kernels)
-        return lab
-
-    @contextmanager
-    def cells(self, *codes: str) -> Iterator[Any]:
-        """A notebook in which every cell was run, the last of them not to its end, without what stands around it."""
-        with self.page() as page:
-            self.lab.open(page, *codes)
-            for cell in page.locator(".jp-Notebook .jp-CodeCell").all():
-                cell.locator(".cm-content").click()
-                page.keyboard.press("Shift+Enter")
-                cell.locator(".jp-InputPrompt:text-matches('[*0-9]')").wait_for()
-            yield page
-        self.lab.stop_kernels()
-
-    @cached_property
-    def snapshot(self) -> Path:
-        """The support messages, split."""
-        import mlaas_lab as ml
-
-        self._ends.callback(ml.cancel, "all")
-        ml.data_check(DATA / "support.jsonl", out=self.folder / "support", test=0.2)
-        ml.tiny(wait=True)
-        return self.folder / "support"
-
-    @cached_property
-    def server(self) -> str:
-        """The cell that has served tiny and its fine-tune already."""
-        import mlaas_lab as ml
-
-        ml.finetune(base="tiny", data=self.snapshot, name="support", epochs=5).result()
-        ml.serve(["tiny", "support"], probe_s=2, wait=True)
-        return "%load_ext mlaas_lab\n%mlaas serve tiny support --probe-s 2"
 
 
 @picture
@@ -140,10 +69,9 @@ def load(studio: Studio) -> None:
 @picture
 def job(studio: Studio) -> None:
     """A fine-tune that runs on while the next cell runs."""
-    line = f"%load_ext mlaas_lab\n%mlaas finetune --base tiny --data {studio.snapshot.name} --name support --epochs 5"
-    with studio.cells(line, NEXT_CELL) as page:
-        page.locator(f"{CARD} figure path").first.wait_for()
-        page.wait_for_function(f"parseFloat(document.querySelector('{CARD} .l-done')?.style.width) > 40")
+    line = f"%mlaas finetune --base tiny --data {studio.snapshot.name} --name support --epochs 5"
+    with studio.cells(LOAD + line, NEXT_CELL) as page:
+        _half_done(page)
         studio.keep(page.locator(".jp-NotebookPanel"), "job")
 
 
@@ -156,6 +84,8 @@ def endpoints(studio: Studio) -> None:
         ml.load(["support", "tiny"], rate=12, duration=60, data=studio.snapshot / "test", output_tokens=8)
         page.locator(f"{CARD}:has-text('busy')").wait_for()
         studio.keep(page.locator(CARD), "endpoints")
+        page.locator(f"{CARD} header:has-text('ready')").wait_for()
+        studio.keep(page.locator(CARD), "ready")
 
 
 @picture
@@ -164,9 +94,8 @@ def review(studio: Studio) -> None:
     table = studio.folder / "answers.parquet"
     both = [pl.read_parquet(DATA / f"{name}.parquet") for name in ("home", "hosted")]
     pl.concat(both, how="diagonal_relaxed").write_parquet(table)
-    with studio.cells(
-        f"%load_ext mlaas_lab\n%mlaas review {table.name} --between 'large (emulated),medium (emulated)' --by ada --blind"
-    ) as page:
+    line = f"%mlaas review {table.name} --between 'large (emulated),medium (emulated)' --by ada --blind"
+    with studio.cells(LOAD + line) as page:
         page.locator(f"{CARD} .l-card").first.wait_for()
         studio.keep(page.locator(CARD), "review")
 
@@ -174,50 +103,173 @@ def review(studio: Studio) -> None:
 @picture
 def dashboard(studio: Studio) -> None:
     """Its overview."""
+    with _dashboard() as place, studio.page(place, height=820) as page:
+        page.locator(".d-main .mlaas table").first.wait_for()
+        studio.keep(page, "dashboard")
+
+
+@picture
+def pages(studio: Studio) -> None:
+    """The dashboard's other pages."""
+    with _dashboard() as place, studio.page(place) as page:
+        for name in PAGES:
+            page.click(f"nav a[data-page={name}]")
+            page.wait_for_load_state("networkidle")
+            studio.keep(page.locator("body"), f"dashboard-{name}")
+
+
+@picture
+def sidebar(studio: Studio) -> None:
+    """Jobs, endpoints, evaluations and spend, beside a notebook that trains."""
+    assert studio.server
+    line = f"%mlaas finetune --base tiny --data {studio.snapshot.name} --name refunds --epochs 8"
+    with studio.cells(LOAD + line, place="lab") as page:
+        page.click('[data-id="mlaas-lab"]')
+        page.locator("#mlaas-lab .mlaas-Section:has-text('Endpoints') li").first.wait_for()
+        _half_done(page)
+        studio.keep(page, "sidebar")
+
+
+@picture
+def launcher(studio: Studio) -> None:
+    """What JupyterLab offers at first."""
+    with studio.page() as page:
+        studio.lab.show(page)
+        page.locator(".jp-LauncherCard", has_text="Review dashboard").locator("img, svg").wait_for()
+        studio.keep(page, "launcher")
+
+
+@picture
+def jobs(studio: Studio) -> None:
+    """The live table of jobs, and the form of a task."""
+    assert studio.server
+    with studio.cells(f"{LOAD}%mlaas jobs", "%mlaas form finetune") as page:
+        for n, name in enumerate(("jobs", "form")):
+            page.locator(CARD).nth(n).wait_for()
+            studio.keep(page.locator(CARD).nth(n), name)
+
+
+@picture
+def comparison(studio: Studio) -> None:
+    """The live comparison of seven candidates."""
+    tables = [f"{name}.parquet" for name in ("home", "hosted")]
+    for name in tables:
+        shutil.copy(DATA / name, studio.folder / name)
+    with studio.cells(f"{LOAD}%mlaas compare {' '.join(tables)}") as page:
+        page.locator(f"{CARD} svg").first.wait_for()
+        studio.keep(page.locator(CARD), "comparison")
+
+
+@picture
+def cost(studio: Studio) -> None:
+    """What a week cost, made up, and a month of traffic with its break-even."""
+    _spend_a_week(Lab().settings.ledger_path)
+    tables = " ".join(str(DATA / f"{name}.parquet") for name in ("load", "hosted"))
+    with studio.cells(f"{LOAD}%mlaas cost", f"%mlaas plan {tables} --requests-per-day 20000") as page:
+        outputs = page.locator(".jp-OutputArea-output .mlaas")
+        outputs.nth(1).wait_for()
+        for n, name in enumerate(("cost", "plan")):
+            studio.keep(outputs.nth(n), name)
+
+
+@picture
+def sick(studio: Studio) -> None:
+    """The card of a server that has stopped to answer, beside the sidebar."""
+    with studio.cells(studio.server, place="lab") as page:
+        page.click('[data-id="mlaas-lab"]')
+        page.locator(f"{CARD} table").first.wait_for()
+        servers = [one for one in psutil.process_iter(["cmdline"]) if _serves(one, studio.folder)]
+        for one in servers:
+            one.suspend()
+        try:
+            page.locator(f"{CARD} header:has-text('sick')").wait_for()
+            page.locator("#mlaas-lab [data-job]:has-text('sick')").first.wait_for()
+            studio.keep(page, "sick")
+        finally:
+            for one in servers:
+                one.resume()
+
+
+@picture
+def sleeping(studio: Studio) -> None:
+    """The last one: of a server that was put to sleep, its live card and the one that stays."""
+    with studio.cells(studio.server) as page:
+        page.locator(f"{CARD} table").first.wait_for()
+        lab = Lab()
+        (job,) = (one for one in lab.store.jobs(task="serve") if not one.state.ended)
+        kept = Kept(lab.settings)
+        kept.make()
+        kept.asleep(job.id, job.attempt)
+        lab.jobs.cancel(job.id).wait_end(60)
+        page.locator(f"{CARD} .l-state:has-text('sleeping')").wait_for()
+        studio.keep(page.locator(CARD), "sleeping")
+        page.locator(CARD).evaluate("card => card.remove()")
+        studio.keep(page.locator(".mlaas-still"), "sleeping-still")
+
+
+def _half_done(page: Any) -> None:
+    page.locator(f"{CARD} figure path").first.wait_for()
+    page.wait_for_function(f"parseFloat(document.querySelector('{CARD} .l-done')?.style.width) > 40")
+
+
+def _serves(process: psutil.Process, home: Path) -> bool:
+    words = " ".join(process.info["cmdline"] or ())
+    return "_transformers_server" in words and str(home) in words
+
+
+@contextmanager
+def _dashboard() -> Iterator[str]:
+    """One of the recorded runs, by its address."""
     words = [
         sys.executable,
         "-m",
         "mlaas_lab.cli",
         "dashboard",
-        str(DATA / "home.parquet"),
-        str(DATA / "hosted.parquet"),
+        *(str(DATA / f"{one}.parquet") for one in ("home", "hosted")),
     ]
     known = {**os.environ, "PYTHONPATH": str(REPO)}
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=known)
     try:
         told = process.stderr.readline() if process.stderr else ""
-        with studio.page(re.findall(r"http://\S+", told)[0], height=820) as page:
-            page.locator(".d-main .mlaas table").first.wait_for()
-            studio.keep(page, "dashboard")
+        yield re.findall(r"http://\S+", told)[0]
     finally:
         process.terminate()
         process.wait()
 
 
-@picture
-def sidebar(studio: Studio) -> None:
-    """Jobs, endpoints, evaluations and spend."""
-    assert studio.server
-    with studio.page() as page:
-        studio.lab.show(page)
-        page.locator("#mlaas-lab .mlaas-Section:has-text('Endpoints') li").first.wait_for()
-        studio.keep(page.locator("#mlaas-lab"), "sidebar")
+def _spend_a_week(place: Path) -> None:
+    with closing(Ledger(place)) as ledger:
+        for ago in range(7, 0, -1):
+            spent = {
+                Kind.TRAINING: 0.9 * (ago % 3),
+                Kind.SERVING_BUSY: 1.1,
+                Kind.SERVING_IDLE: 0.2 * ago,
+                Kind.API: 0.4,
+            }
+            charges = [
+                Charge(kind=kind, target="support", spent=int(usd * 1e6), n=40, source="setting usd_per_hour")
+                for kind, usd in spent.items()
+            ]
+            with patch("time.time", return_value=time.time() - ago * 86_400):
+                hold = Hold(id=0, payer=Payer(job="", project="support"), kind=Kind.API, target="", amount=0, at=0)
+                ledger.draw(hold, charges, Wish(over=True))
 
 
 def main() -> None:
-    """Those that are named, or all."""
+    """Those that are named, or those that the README shows."""
+    shown = re.findall(r"notebooks/images/(\w+)\.png", (REPO / "README.md").read_text(encoding="utf-8"))
     words = argparse.ArgumentParser(description=__doc__.partition(":")[0] if __doc__ else None)
     words.add_argument("names", nargs="*", choices=[*PICTURES, []], metavar="NAME", help=", ".join(PICTURES))
     words.add_argument("--to", type=Path, default=REPO / "notebooks" / "images")
-    words.add_argument("--theme", choices=["light", "dark"], default="light")
-    words.add_argument("--width", type=int, default=1200)
+    words.add_argument("--theme", choices=["light", "dark"], nargs="+", default=["light"])
+    words.add_argument("--width", type=int, nargs="+", default=[WIDE])
     options = words.parse_args()
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, signal.default_int_handler)  # whatever ends it, what it started ends too
     options.to.mkdir(parents=True, exist_ok=True)
-    with Studio(options.to, theme=options.theme, width=options.width) as studio:
+    with Studio(options.to, themes=options.theme, widths=options.width) as studio:
         for name, take in PICTURES.items():  # in this order: what one has trained, another shows
-            if name in (options.names or PICTURES):
+            if name in (options.names or shown):
                 take(studio)
 
 
