@@ -213,8 +213,8 @@ def _half_done(page: Any) -> None:
 
 
 def _serves(process: psutil.Process, home: Path) -> bool:
-    words = " ".join(process.info["cmdline"] or ())
-    return "_transformers_server" in words and str(home) in words
+    named = any("_transformers_server" in word for word in process.info["cmdline"] or ())
+    return named and Path(process.cwd()).is_relative_to(home)
 
 
 @contextmanager
