@@ -54,9 +54,10 @@ bench-serving: $(VENV)/.dev  ## Print the tables of serving, load and the ledger
 	@held=0; for name in serving front load load_intervals ledger; do \
 	  echo; echo "== $$name"; $(BIN)/python tests/benchmarks/$$name.py || held=1; done; exit $$held
 
-bench-load: vllm  ## Compare the load generator with GuideLLM and vLLM's own, on one server, turn by turn
+bench-load: vllm  ## Compare the load generator with GuideLLM and vLLM's own, and serve with vLLM started by hand, turn by turn
 	@PIP_ARGS='$(PIP_ARGS)' $(BIN)/python tests/peers_environments.py guidellm
 	@$(BIN)/python tests/benchmarks/load_peers.py $(ARGS)
+	@$(BIN)/python tests/benchmarks/serving.py --engine vllm --rounds 4
 
 test-peers: $(VENV)/.dev  ## Compare the bridges with the tools they lead to
 	@PIP_ARGS='$(PIP_ARGS)' $(BIN)/python tests/peers_environments.py
