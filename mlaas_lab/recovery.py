@@ -63,6 +63,10 @@ class Recovery:
             return False
         folder, started = JobFolder(job.folder), False
         before = read_json(folder.job)
+        if before is None:
+            sweep(job.id)
+            self._store.move(job.id, JobState.FAILED, attempt=job.attempt, why=f"its folder was deleted: {job.folder}")
+            return True
         now = {**before, "attempt": job.attempt, "spec": dict(job.spec)}
         if now != before:
             write_json(folder.job, now)

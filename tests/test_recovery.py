@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -183,6 +184,22 @@ def test_interrupt_while_submitting_leaves_no_half_job(lab, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         submit(lab, steps=3)
     assert [job.state for job in lab.store.jobs()] == [JobState.CANCELLED]
+
+
+@pytest.mark.parametrize("state", ["queued", "running"])
+def test_job_whose_folder_was_deleted_fails_and_stands_in_nobodys_way(lab, eventually, state):
+    handle = submit(lab, steps=600, pause_s=0.05)
+    under_way(handle, eventually)
+    row = handle.job
+    os.kill(row.handle["pid"], signal.SIGKILL)
+    shutil.rmtree(row.folder)
+    if state == "queued":
+        lab.store.move(row.id, JobState.PREEMPTED, attempt=row.attempt, why="its worker is gone")
+        lab.store.requeue(row.id, attempt=row.attempt, why="goes on")
+    assert submit(lab, steps=3).result(30)["counted"] == 3
+    assert (handle.state, handle.logs()) == (JobState.FAILED, [])
+    assert "its folder was deleted" in handle.job.error
+    assert handle.view()
 
 
 def test_many_lookers_start_one_attempt(lab, eventually):
