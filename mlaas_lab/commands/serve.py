@@ -1,5 +1,7 @@
 """`serve`: servers for models and adapters, and adapters that join or leave one that runs."""
 
+import time
+
 from mlaas_lab.commands import Command, front
 from mlaas_lab.commands._dispatch import Launch, submit
 from mlaas_lab.errors import UsageError
@@ -14,6 +16,8 @@ from mlaas_lab.tasks.front import Front
 
 CHANGES_WITHIN_S = 600.0
 """How long an adapter may take to join."""
+TOLD_WITHIN_S = 5.0
+"""How long its supervisor may take to write down that it did."""
 
 
 class Serve(Launch, serve.Serve):
@@ -52,7 +56,16 @@ def _run(args: Serve, lab: Lab) -> JobHandle:
     finally:
         if taken and not granted:
             lab.store.answer(job.id, less=taken)
+    deadline = time.monotonic() + TOLD_WITHIN_S
+    while not _told(job, more, args.remove) and time.monotonic() < deadline:
+        time.sleep(0.02)
     return job
+
+
+def _told(job: JobHandle, more: list[str], less: str) -> bool:
+    """Whether the store knows what joined or left, so that the card that is shown next does."""
+    names = {one["name"] for one in job.serving}
+    return names.issuperset(more) and less not in names
 
 
 def _server(name: str, lab: Lab) -> JobHandle:

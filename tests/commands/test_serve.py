@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from made_jobs import made
 
-from mlaas_lab.commands import _dispatch
+from mlaas_lab.commands import _dispatch, serve
 from mlaas_lab.errors import JobError, UsageError
 from mlaas_lab.processes import identity
 from mlaas_lab.schema import Endpoint, EndpointState, JobState
@@ -40,6 +40,12 @@ def toy_models(tmp_path):
     return folder
 
 
+@pytest.fixture
+def untold(monkeypatch):
+    """Nobody writes down what joins and leaves."""
+    monkeypatch.setattr(serve, "TOLD_WITHIN_S", 0.0)
+
+
 def serving(folder: JobFolder, act) -> threading.Thread:
     """An entry that hears one wish."""
 
@@ -60,6 +66,7 @@ def run(lab, *words):
     return _dispatch.execute(["serve", *words], lab)
 
 
+@pytest.mark.usefixtures("untold")
 def test_wishes_reach_the_server_and_come_back(lab, server, tmp_path):
     seen = []
     for words in (
@@ -78,6 +85,35 @@ def test_wishes_reach_the_server_and_come_back(lab, server, tmp_path):
     files = sorted(path.name for path in server.changes.iterdir())
     assert len(files) == 6, "each wish stays, with what became of it"
     assert all(json.loads((server.changes / name).read_text()) is not None for name in files)
+
+
+def test_the_card_that_follows_knows_who_joined_and_who_left(lab, server):
+    lab.store.update("s1", attempt=1, ready=1)
+    place = {"base_url": "http://127.0.0.1:1/v1", "model": "m", "engine": "vllm", "source": "legal"}
+
+    def later(act):
+        late = threading.Timer(0.3, act)
+        late.start()
+        return late
+
+    def joins(_change):
+        seen.append(
+            later(lambda: lab.store.announce(Endpoint(name="legal", job_id="s1", ready=True, **place), attempt=1))
+        )
+
+    def leaves(_change):
+        seen.append(later(lambda: lab.store.tell("s1", ["legal"], EndpointState.STOPPED, attempt=1)))
+
+    seen, names = [], lambda job: sorted(one["name"] for one in job.serving)
+    for act, words, there in (
+        (joins, ["--add", "legal", "--to", "base"], ["base", "legal"]),
+        (leaves, ["--remove", "legal"], ["base"]),
+    ):
+        thread = serving(server, act)
+        assert names(run(lab, *words)) == there
+        thread.join()
+    for late in seen:
+        late.join()
 
 
 def test_what_is_served_is_told_with_the_place_of_its_key(lab, server):
@@ -114,6 +150,7 @@ def test_a_name_that_another_job_has_is_refused_before_anything_starts(lab, serv
     assert not server.changes.exists()
 
 
+@pytest.mark.usefixtures("untold")
 def test_a_name_is_taken_by_who_joins_and_given_back_by_who_may_not(lab, server):
     thread = serving(server, lambda _change: None)
     run(lab, "--add", "legal", "--to", "base")
