@@ -119,10 +119,17 @@ class Directory:
             raise Refused(404, f"there is no endpoint {name!r}. {near}", code="model_not_found")
         return same[0]
 
+    def _left(self, door: Door) -> bool:
+        """Whether its server goes on without it."""
+        return any(one.job_id == door.job_id and one.state.alive for same in self._doors.values() for one in same)
+
     async def _see_to(self, door: Door, woke: Callable[[str], None]) -> None:
         """Wake what sleeps, once; say no where waiting does not help."""
         if door.state in (DoorState.STOPPED, DoorState.FAILED):
-            again = f"It goes on with: mlaas resume {door.job_id}"
+            again = (
+                f"mlaas serve --add ADAPTER --to {door.job_id}" if self._left(door) else f"mlaas resume {door.job_id}"
+            )
+            again = f"It goes on with: {again}"
             raise Refused(503, f"endpoint {door.name!r} is {door.state}. {again}", code="stopped", state=door.state)
         if door.state is DoorState.SICK:
             raise Refused(

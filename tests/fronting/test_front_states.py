@@ -8,7 +8,7 @@ from made_jobs import made
 from scripted_server import ScriptedServer
 
 from mlaas_lab.fronting import directory
-from mlaas_lab.schema import JobState
+from mlaas_lab.schema import EndpointState, JobState
 
 
 def listed(front):
@@ -119,6 +119,15 @@ def test_a_server_that_is_gone_is_unreachable(front):
 def test_a_failed_endpoint_says_so(front):
     front.end(front.serve("a", "http://127.0.0.1:9/v1"), JobState.FAILED)
     assert front.ask()[2]["error"]["state"] == "failed"
+
+
+def test_what_left_a_server_that_runs_on_is_brought_back_and_not_resumed(front):
+    job = front.serve("base", "http://127.0.0.1:9/v1")
+    front.serve("a", "http://127.0.0.1:9/v1", job=job)
+    front.store.tell(job, ["a"], EndpointState.STOPPED, attempt=1)
+    assert f"It goes on with: mlaas serve --add ADAPTER --to {job}" in front.ask()[2]["error"]["message"]
+    front.end(job)
+    assert f"It goes on with: mlaas resume {job}" in front.ask()[2]["error"]["message"]
 
 
 def test_an_engine_is_not_asked_for_what_it_does_not_answer(front):
