@@ -331,6 +331,16 @@ def test_whom_a_rule_is_about(frame):
     assert hold("x | exact_match: difference >= -1", run, baseline).reason == "the baseline has no target 'x'"
 
 
+@pytest.mark.parametrize("flag", ["emulated", "unchecked"])
+def test_a_rule_says_on_what_its_numbers_stand(frame, flag):
+    run = frame([*answers("a"), *answers("b")]).with_columns((pl.col("target") == "b").alias(flag))
+    assert [hold(f"{name} | n >= 1", run).who for name in "ab"] == ["a", f"b ({flag})"]
+    assert hold("b | n >= 1", run).line().startswith(f"passed  b ({flag}) | n >= 1")
+    assert hold("b | n >= 1", run).as_json()["flags"] == [flag]
+    named = run.with_columns(pl.col("target").replace("b", f"b, {flag}"))
+    assert hold(f"b, {flag} | n >= 1", named).who == f"b, {flag}", "its own name says it"
+
+
 def test_wrong_targets_are_wrong_words(frame):
     run, other = frame(answers("model-a")), frame(answers("b"))
     for rule, about, said in (

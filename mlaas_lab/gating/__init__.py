@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from mlaas_lab.gating.measuring import Sides
 
+FLAGS = ("emulated", "unchecked")
+"""Columns of records that say on what a number stands."""
+
 __all__ = ["Checked", "Gate", "Rule", "check", "parse"]
 
 
@@ -28,6 +31,9 @@ class Checked:
 
     rule: Rule
     target: str
+    flags: tuple[str, ...] = ()
+    """`emulated` where an emulator answered in place of the vendor, `unchecked` where nobody compared the endpoint with
+    the model that was trained."""
     ok: bool
     value: float | None
     """What was compared; None when the records cannot say."""
@@ -36,11 +42,17 @@ class Checked:
     reason: str
     """Why it does not hold; empty when it does."""
 
+    @property
+    def who(self) -> str:
+        """The target with its flags, those that its own name does not say."""
+        more = [flag for flag in self.flags if flag not in self.target]
+        return f"{self.target} ({', '.join(more)})" if more else self.target
+
     def line(self) -> str:
         """All of it in one line."""
         numbers = f" [{self.said}]" if self.said else ""
         reason = f" {self.reason}{'' if self.reason.endswith('?') else '.'}" if self.reason else ""
-        text = f"{'passed' if self.ok else 'FAILED'}  {self.target} | {self.rule.text}:{reason}{numbers}"
+        text = f"{'passed' if self.ok else 'FAILED'}  {self.who} | {self.rule.text}:{reason}{numbers}"
         return visible(" ".join(text.split()).replace(" ", "  ", 1))
 
     def as_json(self) -> JSON:
@@ -49,6 +61,7 @@ class Checked:
             "rule": self.rule.text,
             "line": self.rule.line,
             "target": self.target,
+            "flags": list(self.flags),
             "ok": self.ok,
             "value": self.value,
             "limit": self.rule.limit,
@@ -104,7 +117,7 @@ class Gate(Shown):
             Column(title="Why", wrap=True),
         ]
         ordered = sorted(self.checked, key=lambda one: one.ok)
-        rows = [(one.rule.text, one.target, _badge(one.ok), one.said, one.reason or None) for one in ordered]
+        rows = [(one.rule.text, one.who, _badge(one.ok), one.said, one.reason or None) for one in ordered]
         return View(title="Gate", badge=_badge(self.ok), summary=self.summary, table=Table(columns=columns, rows=rows))
 
     def __str__(self) -> str:
@@ -138,13 +151,20 @@ def check(
     run = told_apart(run)
     baseline = None if baseline is None else told_apart(baseline)
     known: dict[str, Sides] = {}
+    flags: dict[str, tuple[str, ...]] = {}
     checked = []
     for rule in rules:
         target = _target(rule, run, baseline, about)
         if target not in known:
             known[target] = _sides(target, run, baseline, about)
-        checked.append(_checked(_in_full(rule, run), known[target]))
+            flags[target] = _flags(run, target)
+        checked.append(replace(_checked(_in_full(rule, run), known[target]), flags=flags[target]))
     return checked
+
+
+def _flags(run: "pl.DataFrame", target: str) -> tuple[str, ...]:
+    own = run.filter(run["target"] == target)
+    return tuple(flag for flag in FLAGS if flag in own.columns and own[flag].any())
 
 
 def _in_full(rule: Rule, run: "pl.DataFrame") -> Rule:
