@@ -53,18 +53,14 @@ class JobHandle(Shown):
     @property
     def outcome(self) -> dict[str, JSON]:
         """What its entry returned; of a service that runs, what it serves."""
-        if self._serves:
+        if self._job.ready and not self._job.state.ended:
             return {"endpoints": self.serving}
         return dict((read_json(self.folder.outcome) or {}).get("result", {}))
 
     @property
     def serving(self) -> list[dict[str, JSON]]:
-        """The endpoints of a service that runs; none of any other job."""
-        return self.manager.endpoints_of(self._job.id) if self._serves else []
-
-    @property
-    def _serves(self) -> bool:
-        return self._job.ready and not self._job.state.ended
+        """The endpoints of a service that is alive, well or not; none of any other job."""
+        return [] if self._job.state.ended else self.manager.endpoints_of(self._job.id)
 
     @property
     def asleep(self) -> bool:

@@ -81,7 +81,7 @@ def endpoints(studio: Studio) -> None:
     import mlaas_lab as ml
 
     with studio.cells(studio.server) as page:
-        ml.load(["support", "tiny"], rate=12, duration=60, data=studio.snapshot / "test", output_tokens=8)
+        ml.load(["support", "tiny"], rate=30, duration=40, data=studio.snapshot / "test", output_tokens=8)
         page.locator(f"{CARD}:has-text('busy')").wait_for()
         studio.keep(page.locator(CARD), "endpoints")
         page.locator(f"{CARD} header:has-text('ready')").wait_for()

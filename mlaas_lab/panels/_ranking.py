@@ -70,7 +70,7 @@ def _lacking(verdict: Verdict, first: str) -> str:
     """What would settle the closest race."""
     if not verdict.more_samples:
         return ""
-    return f" (about {count(verdict.more_samples)} more samples would settle it for {_other(verdict, first)})"
+    return f"; about {count(verdict.more_samples)} more samples would settle it for {_other(verdict, first)}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ ADVICE = "unknown; the setting usd_per_hour or rented_gpu says it"
 NOBODY = "unknown; no hosted target with a price was asked yet"
 IDLE = {EndpointState.SLEEPING: "none, it sleeps", EndpointState.SICK: "unknown, it is sick"}
 """Of a server that answers nobody: what it did when it was last looked at is over."""
+SICK = "It gives no token. Unless it recovers it is started anew by itself; its log says why."
 OLD_S = 60.0
 """A look is said to be old from then on."""
 
@@ -61,7 +62,8 @@ def view(endpoints: Sequence[Mapping[str, JSON]], asked: Sequence[Asked] = ()) -
     where = [(name, ", ".join(dict.fromkeys(values))) for name, values in (places | engines).items()]
     idle = next((IDLE[one["state"]] for one in endpoints if one.get("state") in IDLE), None)
     facts = Facts(rows=[*where, *_now(work, asked, idle=idle)])
-    return View(title="Endpoints", marks=[facts], table=Table(columns=columns, rows=rows))
+    sick = SICK if any(one.get("state") == EndpointState.SICK for one in endpoints) else ""
+    return View(title="Endpoints", summary=sick, marks=[facts], table=Table(columns=columns, rows=rows))
 
 
 def _own(one: Mapping[str, JSON], work: Work | None) -> str | None:

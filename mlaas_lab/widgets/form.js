@@ -67,7 +67,7 @@ class SpecForm {
     this.controls.set(field.name, /** @type {HTMLInputElement} */ (control));
     const kind = field.kind === "choice" ? "" : ` ${field.form}`;
     return h("label", { class: "l-field" }, h("span", {}, field.label, h("span", { class: "l-soft" }, kind), field.required ? " (needed)" : ""), control,
-      h("span", { class: "l-soft", id: about }, field.help));
+      h("span", { class: "l-soft", id: about }, ...field.help.split("`").map((part, i) => (i % 2 ? h("code", {}, part) : part))));
   }
 
   values() {

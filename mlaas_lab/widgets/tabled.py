@@ -123,7 +123,7 @@ class Tabled:
 def row(job: Job, nr: int) -> Row:
     """One job, `nr` being the order they were added in."""
     badge, progress = state(job), job.progress
-    share = round(progress.n / progress.total, 4) if progress is not None and progress.total else None
+    share = round(progress.n / progress.total, 4) if progress and progress.total and not job.ready else None
     spent = "" if progress is None else spent_words(progress.spent_usd, n_unpriced=progress.n_unpriced)
     times = [None if at is None else round(at, 1) for at in (job.created_at, job.started_at, job.ended_at)]
     named = [text(job.task, NAME), text(job.name, NAME), text(badge.text, NAME), str(badge.tone)]

@@ -28,8 +28,8 @@ def told(shares, *, metric="exact_match", up=True, margin=None, n=N):
 def test_the_leader_whom_it_beats_and_whom_nobody_can_tell_it_from():
     (sentence,) = told({"base": 0.2, "large": 0.9, "medium": 0.89, "small": 0.5})
     assert sentence.startswith("By exact_match, large has the best mean, 90 %: better than small and base; not told ")
-    assert "not told apart from medium (about " in sentence
-    assert sentence.endswith("more samples would settle it for medium).")
+    assert "not told apart from medium; about " in sentence
+    assert sentence.endswith("more samples would settle it for medium.")
 
 
 def test_a_lead_without_a_verdict_is_no_win():

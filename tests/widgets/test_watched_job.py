@@ -260,6 +260,9 @@ def test_server_that_runs_is_followed_and_what_nobody_measured_is_unknown(lab, r
         ["the same, 64 tokens", "good"],
     ]
     assert rows["tiny"] == [["ready", "good"], ["unknown"], ["unknown"], ["unknown"]]
+    in_state(lab, running._job, JobState.RUNNING, monkeypatch, ready=False)
+    (part,) = widgets.of(running).now["parts"]
+    assert part["summary"].startswith("It gives no token."), "not ready any more, its endpoints are told of as well"
 
 
 def test_what_a_server_does_costs_and_would_cost_elsewhere(lab, running, monkeypatch):
