@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -116,6 +116,28 @@ def pages(studio: Studio) -> None:
             page.click(f"nav a[data-page={name}]")
             page.wait_for_load_state("networkidle")
             studio.keep(page.locator("body"), f"dashboard-{name}")
+    with _dashboard(tables=["home"]) as place, studio.page(place) as page:
+        for name in ("review", "decision"):
+            page.click(f"nav a[data-page={name}]")
+            page.locator(".d-main .mlaas-live, .d-main .mlaas").first.wait_for()
+            studio.keep(page.locator("body"), f"dashboard-{name}-run")
+
+
+@picture
+def login(studio: Studio) -> None:
+    """The dashboard's door: before, with a wrong password, and after."""
+    people = studio.folder / "people.json"
+    people.write_text('{"ada": "correct horse"}', encoding="utf-8")
+    people.chmod(0o600)
+    with _dashboard("--auth", f"basic:{people}") as place, studio.page(place) as page:
+        studio.keep(page, "login")
+        page.get_by_label("Name").fill("ada")
+        page.get_by_label("Password").fill("wrong")
+        page.get_by_role("button").click()
+        page.get_by_role("alert").wait_for()
+        studio.keep(page, "login-wrong")
+        page.goto(f"{place.rstrip('/')}/logout")
+        studio.keep(page, "logout")
 
 
 @picture
@@ -218,15 +240,10 @@ def _serves(process: psutil.Process, home: Path) -> bool:
 
 
 @contextmanager
-def _dashboard() -> Iterator[str]:
+def _dashboard(*options: str, tables: Sequence[str] = ("home", "hosted")) -> Iterator[str]:
     """One of the recorded runs, by its address."""
-    words = [
-        sys.executable,
-        "-m",
-        "mlaas_lab.cli",
-        "dashboard",
-        *(str(DATA / f"{one}.parquet") for one in ("home", "hosted")),
-    ]
+    paths = [str(DATA / f"{one}.parquet") for one in tables]
+    words = [sys.executable, "-m", "mlaas_lab.cli", "dashboard", *paths, *options]
     known = {**os.environ, "PYTHONPATH": str(REPO)}
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=known)
     try:
