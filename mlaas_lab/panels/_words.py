@@ -1,6 +1,7 @@
 """What scores and verdicts say, as sentences and as figures with their unit."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -34,20 +35,26 @@ def sentence(found: Verdict, means: "dict[tuple[str, str], float | None]") -> st
 def _sentence(found: Verdict, means: "dict[tuple[str, str], float | None]") -> str:
     if not found.n:
         return f"{found.metric} cannot compare {found.a} and {found.b}: {found.reason or 'there are no pairs'}."
-    value = value_format(found.metric)
+    found, value = _to_the_better(found), value_format(found.metric)
     a, b = (value(means.get((name, found.metric))) for name in (found.a, found.b))
     shown = f"{gap(found)}, 95 % interval {gap_interval(found)}, {count(found.n)} pairs"
     match found.verdict:
-        case Decision.B_BETTER:
+        case Decision.A_BETTER | Decision.B_BETTER:
             return f"{found.b} is better than {found.a} by {found.metric}: {b} against {a} ({shown})."
-        case Decision.A_BETTER:
-            return f"{found.a} is better than {found.b} by {found.metric}: {a} against {b} ({shown})."
         case Decision.EQUIVALENT:
             within = "" if found.margin is None else f" within {margin(found)}"
             return f"{found.a} and {found.b} are equivalent by {found.metric}{within}: {a} and {b} ({shown})."
         case Decision.UNDECIDED:
             pair = f"{found.a} and {found.b}: {a} and {b} ({shown})"
             return f"{found.metric} does not decide between {pair}; {_lacks(found)}."
+
+
+def _to_the_better(found: Verdict) -> Verdict:
+    """The same with the better one as b, so that the difference is what one gains."""
+    if found.verdict is not Decision.A_BETTER:
+        return found
+    gain, low, high = (None if at is None else -at for at in (found.difference, found.ci_high, found.ci_low))
+    return replace(found, a=found.b, b=found.a, difference=gain, ci_low=low, ci_high=high)
 
 
 def margin(found: Verdict) -> str:

@@ -99,6 +99,13 @@ def test_each_decision_is_a_word_of_its_own(scores, decision):
     assert said[decision] in view.summary
 
 
+def test_a_sentence_tells_the_gain_of_the_better_one_whichever_came_first(scores):
+    summary, (verdict,) = summarize(scores)
+    turned = replace(verdict, a=verdict.b, b=verdict.a, verdict=Decision.A_BETTER, difference=-verdict.difference)
+    turned = replace(turned, ci_low=-verdict.ci_high, ci_high=-verdict.ci_low)
+    assert board.board(summary, [turned]).summary == board.board(summary, [verdict]).summary
+
+
 def test_job_card_draws_what_the_job_found(lab, tmp_path):
     data = tmp_path / "q.jsonl"
     turns = [{"role": "user", "content": "yes"}, {"role": "assistant", "content": "yes"}]
