@@ -171,8 +171,14 @@ def _row(job: Job) -> list[Any]:
     return [job.id, job.task, job.name, state(job), _done(job), duration(took_s(job)), why]
 
 
-def _done(job: Job) -> str:
+def share(job: Job) -> float | None:
+    """How much of it is done; None where that is unknown, and of a server, which never is."""
     progress = job.progress
-    if progress is None or progress.total in (None, 0):
-        return "–"
-    return f"{100 * progress.n / (progress.total or 1):.0f} %"
+    if progress is None or not progress.total or progress.phase in HEALTH:
+        return None
+    return progress.n / progress.total
+
+
+def _done(job: Job) -> str:
+    done = share(job)
+    return "–" if done is None else f"{100 * done:.0f} %"

@@ -15,7 +15,7 @@ from mlaas_lab.errors import UsageError
 from mlaas_lab.schema import JSON, Job
 from mlaas_lab.store import Store
 from mlaas_lab.store.overview import Overview
-from mlaas_lab.view.job import state
+from mlaas_lab.view.job import share, state
 from mlaas_lab.view.words import spent_words
 from mlaas_lab.widgets import twin
 from mlaas_lab.widgets.messages import Kinds, Message, answered
@@ -123,9 +123,9 @@ class Tabled:
 def row(job: Job, nr: int) -> Row:
     """One job, `nr` being the order they were added in."""
     badge, progress = state(job), job.progress
-    share = round(progress.n / progress.total, 4) if progress and progress.total and not job.ready else None
+    done = share(job)
     spent = "" if progress is None else spent_words(progress.spent_usd, n_unpriced=progress.n_unpriced)
     times = [None if at is None else round(at, 1) for at in (job.created_at, job.started_at, job.ended_at)]
     named = [text(job.task, NAME), text(job.name, NAME), text(badge.text, NAME), str(badge.tone)]
     why = plain(job.error or (job.waiting if not job.state.ended else "") or "", WHY)
-    return [job.id, nr, *named, not job.state.ended, share, spent, *times, why]
+    return [job.id, nr, *named, not job.state.ended, None if done is None else round(done, 4), spent, *times, why]

@@ -110,6 +110,13 @@ def test_a_sick_server_has_no_bar_and_no_rates_of_before():
     assert job.line(one) == "serve · 3f9a01bc: sick"
 
 
+def test_a_server_is_never_done():
+    served = replace(JOB, task="serve", progress=replace(HALF, n=2, total=2, phase="ready"))
+    for state in (JobState.RUNNING, JobState.CANCELLED):
+        assert "%" not in to_text(job.table([replace(served, state=state)]))
+    assert "50 %" in to_text(job.table([replace(JOB, progress=replace(HALF, n=1, total=2))]))
+
+
 def test_what_a_server_tells_of_none_of_its_endpoints_has_no_column():
     place = {"base_url": "http://127.0.0.1:8000/v1", "engine": "vllm", "ready": True, "model": "m"}
     for work, said in ((None, False), ({"at": 0.0}, False), ({"at": 0.0, "asked": ["m"]}, True)):
