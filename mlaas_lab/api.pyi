@@ -91,6 +91,7 @@ def dashboard(
     port: int = ...,
     address: str = ...,
     auth: str | None = ...,
+    people: str | Sequence[str] = ...,
     origin: str | Sequence[str] = ...,
     rule: str | None = ...,
     baseline: str | None = ...,

@@ -42,6 +42,8 @@ class DashboardArgs(Spec):
     auth: str | None = None
     """Who may come in: `basic:FILE` with names and passwords as JSON, or `oauth:PROVIDER` as Panel knows them. Without
     it, whoever has the printed address, which holds a token."""
+    people: tuple[str, ...] = ()
+    """Whom `oauth:PROVIDER` lets in: names or addresses as it says them, `@example.com` for all of a domain."""
     origin: tuple[str, ...] = ()
     """Hosts besides its own under which it is seen, as `hub.example:443`."""
     rule: str | None = None
@@ -111,7 +113,7 @@ def _run(args: DashboardArgs, lab: Lab) -> Shown:
         case = _case(named, lab)
         path = Path(str(args.export)).expanduser().resolve()
         return Exported(title=case.title, path=export.write(case, path))
-    who = served.login(args.auth)
+    who = served.login(args.auth, args.people)
     served.check(args.address, args.port, who)
     return _opened(args, who, partial(_read, named, who, lab), lab)
 

@@ -2,10 +2,11 @@
 
 Other users of the machine reach its loopback ports too. As with Jupyter, a token in the address keeps them out; the
 first visit moves it into a cookie, so that from then on an address says where one is and nothing else. Where people do
-sign in, the library asks them, but for its components, before which `Components` stands.
+sign in, the library asks them who they are, and `Guests` stands before what it would hand to anybody.
 """
 
 import hmac
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,7 +15,9 @@ from tornado.routing import Matcher, Rule
 from tornado.web import Application, RequestHandler, decode_signed_value
 
 REFUSED = "This dashboard opens by its whole address, which was printed when it started and ends in ?token=…\n"
+LOGOUT = "/logout"
 UNKNOWN = "Sign in first.\n"
+UNINVITED = "{} is not among those whom --people names. To sign in as somebody else, open {}.\n"
 SCHEME = "Bearer "
 USER = "user"
 """The cookie of who has signed in."""
@@ -74,32 +77,48 @@ class Entrance(RequestHandler):
         self.redirect(f"./?{query}" if query else "./")
 
 
-class Components(Matcher):
-    """Finds who asks for a component without having signed in.
+class Guests(Matcher):
+    """Finds whom the library would let in and who is turned away.
 
-    The library lets everybody have them, and imports whatever module the address names to look for one.
+    It lets everybody have its components, and imports whatever module the address names to look for one; and of a
+    provider's users it lets in all.
     """
 
-    def __init__(self, secret: str) -> None:
-        """`secret` signs the library's cookies."""
+    def __init__(self, secret: str, people: Sequence[str] = ()) -> None:
+        """`secret` signs the library's cookies; without `people` everybody who has signed in may come in."""
         self._secret = secret
+        self._people = {one.casefold() for one in people}
 
     def guard(self, application: Application) -> None:
-        """Stand before the library's own route."""
-        application.add_handlers(r".*", [Rule(self, Stranger)])
+        """Stand before the library's own routes."""
+        application.add_handlers(r".*", [Rule(self, Turned)])
 
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
         """Nothing for who may pass."""
         kept = request.cookies.get(USER)
         known = decode_signed_value(self._secret, USER, kept.value) if kept else None
-        return {} if "/components/" in request.path and known is None else None
+        if known is None:
+            return {"target_kwargs": {"said": UNKNOWN}} if "/components/" in request.path else None
+        name = known.decode()
+        if self._expects(name) or request.path == LOGOUT:
+            return None
+        return {"target_kwargs": {"said": UNINVITED.format(name, LOGOUT)}}
+
+    def _expects(self, name: str) -> bool:
+        folded = name.casefold()
+        _, at, domain = folded.rpartition("@")
+        return not self._people or folded in self._people or bool(at and f"@{domain}" in self._people)
 
 
-class Stranger(RequestHandler):
-    """Tells who has not signed in to do so."""
+class Turned(RequestHandler):
+    """Says why somebody does not come in."""
+
+    def initialize(self, said: str) -> None:
+        """In one line."""
+        self._said = said
 
     def prepare(self) -> None:
         """Answer, whatever was asked for."""
         self.set_status(403)
         self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish(UNKNOWN)
+        self.finish(self._said)

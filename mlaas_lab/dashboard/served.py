@@ -16,7 +16,10 @@ from mlaas_lab.errors import DataError, UsageError
 HOST = "127.0.0.1"
 TOKEN_BYTES = 32
 ENTRANCE = Path(__file__).with_name("entrance.html")
-OAUTH = "PANEL_OAUTH_KEY and PANEL_OAUTH_SECRET"
+OAUTH = ("PANEL_OAUTH_KEY", "PANEL_OAUTH_SECRET")
+"""Where a provider's client id and secret come from."""
+NOT_OAUTH = ("pam", "password")
+"""What the library has under the same name, and asks for a password itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,8 @@ class Login:
     """JSON of names and passwords."""
     oauth: str | None = None
     """Name of a provider; its key and secret come from the environment."""
+    people: tuple[str, ...] = ()
+    """Of those whom the provider knows, who may come in: names or addresses, `@example.com` for a whole domain."""
     token: str = field(default="", repr=False)
     """What the address must say where nobody signs in."""
 
@@ -36,19 +41,21 @@ class Login:
         return self.basic is not None or self.oauth is not None
 
 
-def login(said: str | None) -> Login:
-    """What `basic:FILE` or `oauth:PROVIDER` says.
+def login(said: str | None, people: tuple[str, ...] = ()) -> Login:
+    """What `basic:FILE` or `oauth:PROVIDER` says, the latter for `people` alone.
 
     Raises:
-        UsageError: if it says neither, or the file cannot be used.
+        UsageError: if it says neither, the file cannot be used, or a provider would let in everybody or nobody.
     """
+    if people and not (said or "").startswith("oauth:"):
+        raise UsageError("--people says whom --auth oauth:PROVIDER lets in.", next="basic:FILE names people itself.")
     if said is None:
         return Login(token=given(REVIEW_KEY) or secrets.token_urlsafe(TOKEN_BYTES))
     kind, _, value = said.partition(":")
     if kind == "basic" and value:
         return Login(basic=_passwords(Path(value).expanduser()))
     if kind == "oauth" and value:
-        return Login(oauth=value)
+        return _provider(value, people)
     raise UsageError(f"--auth {said!r} is neither basic:FILE nor oauth:PROVIDER.")
 
 
@@ -66,6 +73,20 @@ def _passwords(path: Path) -> Path:
     return path
 
 
+def _provider(name: str, people: tuple[str, ...]) -> Login:
+    if not people:
+        raise UsageError(
+            f"--auth oauth:{name} alone would let in everybody who has an account there.",
+            next="Add --people ada@example.com, or --people @example.com for all of a domain.",
+        )
+    if missing := [one for one in OAUTH if not given(one)]:
+        raise UsageError(
+            f"--auth oauth:{name} needs {' and '.join(missing)} in the environment.",
+            next="The provider gives them to who registers the dashboard's address there.",
+        )
+    return Login(oauth=name, people=people)
+
+
 def is_loopback(address: str) -> bool:
     """Whether only this machine reaches it."""
     if address == "localhost":
@@ -80,7 +101,7 @@ def check(address: str, port: int, who: Login) -> None:
     """See that this server may and can be.
 
     Raises:
-        UsageError: if others would reach it without a login.
+        UsageError: if others would reach it without a login, or nobody knows the provider.
         DataError: if the port or the address cannot be had.
         MissingExtra: if the library that serves it is not installed.
     """
@@ -90,6 +111,7 @@ def check(address: str, port: int, who: Login) -> None:
             next="Add --auth basic:FILE, or leave --address out.",
         )
     registry.resolve("panel")
+    _known(who.oauth)
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -100,6 +122,14 @@ def check(address: str, port: int, who: Login) -> None:
         raise DataError(
             f"{address}:{port} cannot be had: {reason}.", next="Give another --port; without one, a free one is taken."
         ) from None
+
+
+def _known(provider: str | None) -> None:
+    from panel.auth import AUTH_PROVIDERS
+
+    known = sorted(set(AUTH_PROVIDERS) - set(NOT_OAUTH))
+    if provider is not None and provider not in known:
+        raise UsageError(f"--auth oauth:{provider} is no provider.", next=f"There are {', '.join(known)}.")
 
 
 def start(made: Callable[[], Any], *, title: str, address: str, port: int, who: Login, origins: tuple[str, ...]) -> Any:
@@ -115,7 +145,7 @@ def start(made: Callable[[], Any], *, title: str, address: str, port: int, who: 
     """
     import panel as pn
 
-    from mlaas_lab.dashboard.door import Components, Door
+    from mlaas_lab.dashboard.door import Door, Guests
 
     port = port or _free(address)
     named = f"[{address}]" if ":" in address else address
@@ -138,7 +168,7 @@ def start(made: Callable[[], Any], *, title: str, address: str, port: int, who: 
         title=title,
         **asked,
     )
-    door = Components(asked["cookie_secret"]) if who.asked else Door(who.token, port)
+    door = Guests(asked["cookie_secret"], who.people) if who.asked else Door(who.token, port)
     door.guard(server._tornado)  # noqa: SLF001 - nothing else stands before its scripts too
     return server
 

@@ -80,7 +80,6 @@ def test_logins_are_read_or_refused(tmp_path):
     assert "chmod 600" in str(told.value)
     known.chmod(0o600)
     assert served.login(f"basic:{known}").asked
-    assert served.login("oauth:github").oauth == "github"
     for words in ("basic", "basic:", "oauth:", "ldap:x", "basic:/no/such/file"):
         with pytest.raises(UsageError):
             served.login(words)
