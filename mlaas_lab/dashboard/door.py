@@ -84,9 +84,9 @@ class Guests(Matcher):
     provider's users it lets in all.
     """
 
-    def __init__(self, secret: str, people: Sequence[str] = ()) -> None:
-        """`secret` signs the library's cookies; without `people` everybody who has signed in may come in."""
-        self._secret = secret
+    def __init__(self, secret: str, people: Sequence[str] = (), *, days: float) -> None:
+        """`secret` signs the library's cookies, which count for `days`; without `people` everybody may come in."""
+        self._secret, self._days = secret, days
         self._people = {one.casefold() for one in people}
 
     def guard(self, application: Application) -> None:
@@ -96,7 +96,7 @@ class Guests(Matcher):
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
         """Nothing for who may pass."""
         kept = request.cookies.get(USER)
-        known = decode_signed_value(self._secret, USER, kept.value) if kept else None
+        known = decode_signed_value(self._secret, USER, kept.value, max_age_days=self._days) if kept else None
         if known is None:
             return {"target_kwargs": {"said": UNKNOWN}} if "/components/" in request.path else None
         name = known.decode()

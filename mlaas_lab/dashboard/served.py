@@ -111,7 +111,8 @@ def check(address: str, port: int, who: Login) -> None:
             next="Add --auth basic:FILE, or leave --address out.",
         )
     registry.resolve("panel")
-    _known(who.oauth)
+    if who.oauth is not None:
+        _known(who.oauth)
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -124,11 +125,11 @@ def check(address: str, port: int, who: Login) -> None:
         ) from None
 
 
-def _known(provider: str | None) -> None:
+def _known(provider: str) -> None:
     from panel.auth import AUTH_PROVIDERS
 
     known = sorted(set(AUTH_PROVIDERS) - set(NOT_OAUTH))
-    if provider is not None and provider not in known:
+    if provider not in known:
         raise UsageError(f"--auth oauth:{provider} is no provider.", next=f"There are {', '.join(known)}.")
 
 
@@ -168,7 +169,8 @@ def start(made: Callable[[], Any], *, title: str, address: str, port: int, who: 
         title=title,
         **asked,
     )
-    door = Guests(asked["cookie_secret"], who.people) if who.asked else Door(who.token, port)
+    days = pn.config.oauth_expiry
+    door = Guests(asked["cookie_secret"], who.people, days=days) if who.asked else Door(who.token, port)
     door.guard(server._tornado)  # noqa: SLF001 - nothing else stands before its scripts too
     return server
 

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from http.cookiejar import CookieJar
@@ -17,8 +18,10 @@ from urllib.request import HTTPCookieProcessor, build_opener
 import orjson
 import pytest
 from made_cases import table
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
+from tornado.web import create_signed_value
 
-from mlaas_lab.dashboard import served
+from mlaas_lab.dashboard import door, served
 from mlaas_lab.errors import UsageError
 
 KEY, SECRET = "client-7", "s3cret-of-the-client"
@@ -118,6 +121,18 @@ def test_whoever_else_has_an_account_there_does_not(place, provider, somebody):
     provider.somebody = "ada@example.com"
     assert "Signed out" in browser.open(f"{place}logout")[1]
     assert browser.open(place)[0] == 200, "and comes in as who is expected"
+
+
+@pytest.mark.parametrize("days", [1, 60])
+def test_who_is_not_expected_stays_out_for_as_long_as_the_library_knows_them(days):
+    guests = door.Guests(SECRET, ("ada",), days=days)
+    for age_days, turned in ((0.9 * days, True), (1.1 * days, False)):
+        signed_at = time.time() - age_days * 86_400
+        kept = create_signed_value(SECRET, door.USER, "mallory", clock=lambda at=signed_at: at).decode()
+        asked = RequestStartLine("GET", "/", "HTTP/1.1")
+        headers = HTTPHeaders({"Host": "127.0.0.1", "Cookie": f"{door.USER}={kept}"})
+        request = HTTPServerRequest(start_line=asked, headers=headers)
+        assert (guests.match(request) is not None) == turned, "afterwards the library asks again"
 
 
 def test_an_answer_to_another_browser_s_question_opens_nothing(place, provider):
